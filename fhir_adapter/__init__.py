@@ -1,0 +1,1 @@
+"""The FHIR care-coordination adapter: one shared plan, shown to every party in its own words."""

@@ -1,0 +1,1 @@
+"""Is it right? All issues at once."""

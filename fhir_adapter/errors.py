@@ -1,0 +1,122 @@
+"""The one error tree. Web turns it into HTTP and the CLI into exit codes, each in one place.
+
+    AdapterError
+    ├── BadRequest        400  the bytes or the request cannot be understood
+    ├── NotFound          404
+    ├── MethodNotAllowed  405
+    ├── Conflict          409  the same key with another body; a version that is not current
+    ├── Gone              410
+    ├── PreconditionFailed 412
+    ├── TooLarge          413
+    ├── UnsupportedMedia  415
+    ├── Refused           422  understood, but wrong: the issues name the sender's own fields
+    ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
+    └── RemoteError            another system failed; `retry` says whether trying again can help
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "information"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing to tell a sender.
+
+    `path` is the sender's own field path (`insatser[2].ansvarig`) or a FHIR path (`Goal.target[0].dueDate`);
+    `code` is a FHIR issue type (http://hl7.org/fhir/R4/valueset-issue-type.html); `message` never quotes
+    personal data other than what the same sender sent.
+    """
+
+    severity: Severity
+    code: str
+    path: str
+    message: str
+    expected: str | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """The issue as JSON: severity, code, path, message and, where known, expected."""
+        fields = {"severity": self.severity, "code": self.code, "path": self.path, "message": self.message}
+        return fields | ({"expected": self.expected} if self.expected else {})
+
+
+class AdapterError(Exception):
+    """Anything that this service refuses or cannot do; `status` is HTTP's, `code` a FHIR issue type."""
+
+    status = 500
+    code = "exception"
+
+    def __init__(self, message: str, issues: Sequence[Issue] = ()) -> None:
+        super().__init__(message)
+        self.issues = tuple(issues) or (Issue("error", self.code, "", message),)
+
+
+class BadRequest(AdapterError):
+    status = 400
+    code = "structure"
+
+
+class NotFound(AdapterError):
+    status = 404
+    code = "not-found"
+
+
+class MethodNotAllowed(AdapterError):
+    status = 405
+    code = "not-supported"
+
+
+class Conflict(AdapterError):
+    status = 409
+    code = "conflict"
+
+
+class Gone(AdapterError):
+    status = 410
+    code = "deleted"
+
+
+class PreconditionFailed(AdapterError):
+    status = 412
+    code = "conflict"
+
+
+class TooLarge(AdapterError):
+    status = 413
+    code = "too-long"
+
+
+class UnsupportedMedia(AdapterError):
+    status = 415
+    code = "not-supported"
+
+
+class Refused(AdapterError):
+    status = 422
+    code = "invalid"
+
+
+class BadDeclaration(AdapterError):
+    """A file of ours or of the operator's is wrong; the message gives file, rule and reason."""
+
+    code = "invalid"
+
+
+class RemoteError(AdapterError):
+    """Another system answered with an error or not at all.
+
+    `answered` is its HTTP status, or None when no answer came; `retry_after` are the seconds it asked for.
+    """
+
+    status = 502
+    code = "transient"
+
+    def __init__(self, message: str, answered: int | None = None, retry_after: float | None = None,
+                 issues: Sequence[Issue] = ()) -> None:
+        super().__init__(message, issues)
+        self.answered = answered
+        self.retry_after = retry_after

@@ -1,0 +1,1 @@
+"""FHIR R4 as plain data: resources, paths, bundles, search, outcomes, capability."""

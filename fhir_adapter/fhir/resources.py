@@ -1,0 +1,67 @@
+"""FHIR JSON as plain dicts: reading and writing it without losing a digit, and following its references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from fhir_adapter.errors import BadRequest
+
+Resource = dict[str, Any]
+
+BASE = "https://fhir-adapter.example"
+"""Root of every canonical URL and identifier system that is ours (RFC 2606 reserved name: nobody else's)."""
+
+EXTENSIONS = f"{BASE}/fhir/StructureDefinition"
+CODES = f"{BASE}/fhir/CodeSystem"
+WRITE_ID = f"{EXTENSIONS}/write-id"
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def parse_json(raw: bytes) -> Any:
+    """The JSON value of `raw`, decimals exact (1.00 stays 1.00). Raises BadRequest with the place of the fault."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadRequest(f"not valid JSON: {fault}") from None
+
+
+def dump_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8; Decimal is written with the digits it was read with."""
+    return _encoder.encode(value)
+
+
+def reference_of(resource: Resource) -> str:
+    """`Type/id` of a resource."""
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def references_in(value: Any, path: str = "") -> Iterator[tuple[str, Resource]]:
+    """Every Reference object that carries a literal `reference`, with its FHIR path."""
+    if isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield path, value
+        for name, child in value.items():
+            if isinstance(child, dict | list):
+                yield from references_in(child, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if isinstance(child, dict | list):
+                yield from references_in(child, f"{path}[{index}]")
+
+
+def rewrite_references(value: Any, rename: Callable[[str], str]) -> Any:
+    """A copy of `value` in which every literal reference is `rename`d; nothing else changes."""
+    if isinstance(value, dict):
+        return {
+            name: rename(child) if name == "reference" and isinstance(child, str) else rewrite_references(child, rename)
+            for name, child in value.items()
+        }
+    if isinstance(value, list):
+        return [rewrite_references(child, rename) for child in value]
+    return value

@@ -1,0 +1,1 @@
+"""One declaration per system, read in both directions."""

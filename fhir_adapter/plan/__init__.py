@@ -1,0 +1,1 @@
+"""The shared plan: decisions as values, no input or output."""
