@@ -12,6 +12,7 @@
     ├── Refused           422  understood, but wrong: the issues name the sender's own fields
     ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
     └── RemoteError            another system failed; `retry` says whether trying again can help
+        └── RemoteConflict     it has a newer version than the one we wrote against: read again, merge again
 """
 
 from __future__ import annotations
@@ -120,3 +121,14 @@ class RemoteError(AdapterError):
         super().__init__(message, issues)
         self.answered = answered
         self.retry_after = retry_after
+
+    @property
+    def retry(self) -> bool:
+        """Whether the same request may succeed later: no answer, too many requests, or a fault of the server's own."""
+        return self.answered is None or self.answered in (408, 425, 429, 500, 502, 503, 504)
+
+
+class RemoteConflict(RemoteError):
+    """409 or 412: what we wrote was made against a version that is no longer current there."""
+
+    code = "conflict"
