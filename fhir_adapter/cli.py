@@ -1,0 +1,178 @@
+"""The command line. Exit code 0: done, 1: the input was refused (issues as JSON on standard error), 2: wrong usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.types import ASGIApp
+
+from fhir_adapter.errors import AdapterError, BadDeclaration
+from fhir_adapter.logs import set_up_logs
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="One shared care plan: FHIR R4 for health records, their own format for social services.")
+
+SETTINGS = "FHIR_ADAPTER_SETTINGS"
+"""Environment variable that names the settings file (examples/settings.toml shows one)."""
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the databases; made if missing.")]
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Empty store, three municipalities, a sandbox as the region.")]
+    = False,
+) -> None:
+    """Serve the shared plans until stopped; prints one line with the address when it answers."""
+    from fhir_adapter.app import SANDBOX, build
+    from fhir_adapter.settings import demo_parties, read_settings
+
+    set_up_logs()
+    file = os.environ.get(SETTINGS)
+    settings = read_settings(Path(file) if file and not demo else None, host=host, port=port, data=data)
+    listening = _listen(settings.host, settings.port)
+    address = _address(settings.host, listening)
+    if demo:
+        import tempfile
+
+        # an empty store each time, unless the caller says where to keep it
+        folder = data or Path(tempfile.mkdtemp(prefix="fhir-adapter-demo-"))
+        parties = demo_parties(f"{address}{SANDBOX}")
+        settings = settings.model_copy(update={"data": folder, "parties": parties, "sync_interval": 0.5})
+    service = build(settings, sandbox=demo)
+    try:
+        _run(service.asgi, listening, lambda: _ready(address, service.worker.start))
+    finally:
+        service.close()
+
+
+@app.command()
+def sandbox(host: Host = None, port: Port = None, data: Data = None) -> None:
+    """Run a FHIR R4 server of its own to try mappings and clients against; prints its base address."""
+    import tempfile
+
+    from fhir_adapter.app import build_sandbox
+    from fhir_adapter.settings import read_settings
+
+    set_up_logs()
+    settings = read_settings(None, host=host, port=port)
+    listening = _listen(settings.host, settings.port)
+    asgi, database = build_sandbox(data or Path(tempfile.mkdtemp(prefix="fhir-adapter-sandbox-")))
+    try:
+        _run(asgi, listening, lambda: _ready(f"{_address(settings.host, listening)}/fhir", lambda: None))
+    finally:
+        database.close()
+
+
+@app.command()
+def demo(
+    region: Annotated[str | None, typer.Option(help="Base URL of a FHIR server to use as the region.")] = None,
+    data: Data = None,
+) -> None:
+    """Show the whole road with one person's SIP: push, pull, both ways of sync, a conflict."""
+    from fhir_adapter.demo import run_demo
+
+    set_up_logs(level=40)
+    run_demo(region, data or Path(".demo"))
+
+
+@app.command(name="map")
+def map_(mapping: str, file: str) -> None:
+    """Native records to FHIR: one transaction Bundle per record on standard output."""
+    from fhir_adapter.flows.convert import map_file
+
+    _convert(map_file(mapping, _input(file)))
+
+
+@app.command()
+def unmap(
+    mapping: str,
+    file: str,
+    before: Annotated[str | None, typer.Option(help="The record as it was: what FHIR does not say stays.")] = None,
+) -> None:
+    """FHIR Bundles to native records on standard output."""
+    from fhir_adapter.flows.convert import unmap_file
+
+    _convert(unmap_file(mapping, _input(file), before=_input(before) if before else None))
+
+
+def main() -> None:
+    """Entry point: the error tree becomes exit codes here and nowhere else."""
+    try:
+        app()
+    except BadDeclaration as fault:
+        typer.echo(str(fault), err=True)
+        sys.exit(2)
+    except AdapterError as fault:
+        _print_issues([issue.as_dict() for issue in fault.issues])
+        sys.exit(1)
+
+
+def _convert(result: object) -> None:
+    raise NotImplementedError
+
+
+def _print_issues(issues: object) -> None:
+    typer.echo(json.dumps(issues, ensure_ascii=False, indent=2), err=True)
+
+
+def _input(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as fault:
+        raise typer.BadParameter(f"{file}: {fault.strerror}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as fault:
+        raise typer.BadParameter(f"cannot listen on {host}:{port}: {fault.strerror}") from None
+    return listening
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def _ready(address: str, then: Callable[[], None]) -> None:
+    then()
+    typer.echo(f"fhir-adapter answers at {address} (loopback only: callers are not authenticated)")
+    sys.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _run(asgi: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(asgi, log_level="warning", access_log=False, server_header=False)
+    _Server(config, ready).run([listening])
+
+
+if __name__ == "__main__":
+    main()

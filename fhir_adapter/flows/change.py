@@ -1,0 +1,160 @@
+"""The one way in which a plan changes: merge what a party says, and write all of it in the caller's transaction.
+
+Push and sync differ only in where `theirs` and `bases` come from; everything after that is here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid5
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import Issue, Refused
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.plan import changes
+from fhir_adapter.plan.merge import Conflict, Kept, Merged, Owners, Refs, merge
+from fhir_adapter.store import outbox, plans, resources
+from fhir_adapter.store.plans import KeptConflict, Member, Plan
+
+DIRECTORY = frozenset({"Patient", "Organization", "Practitioner", "PractitionerRole", "RelatedPerson"})
+"""Types that several plans may point to. The plan that brought one first is its home, and only there it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a party now says, and what it is compared with.
+
+    `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
+    was removed. `journal` is the entry in which it came.
+    """
+
+    party: Party
+    journal: int
+    bases: Sequence[Refs]
+    theirs: Refs
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an arrival."""
+
+    plan: Plan
+    changed: bool
+    conflicts: tuple[KeptConflict, ...]
+    kept: tuple[Kept, ...]
+
+
+def as_refs(found: Sequence[Member]) -> Refs:
+    """Stored members as resources by reference, without the meta that the store wrote."""
+    return {f"{member.type}/{member.id}": without_storage_meta(parse_json(member.body)) for member in found}
+
+
+def without_storage_meta(resource: Resource) -> Resource:
+    """The resource without what only says where and when it was stored."""
+    meta = {name: value for name, value in resource.get("meta", {}).items()
+            if name not in ("versionId", "lastUpdated", "source")}
+    content = {name: value for name, value in resource.items() if name != "meta"}
+    return content | ({"meta": meta} if meta else {})
+
+
+def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival, now: datetime) -> Applied:
+    """Merge the arrival into the plan: resources, conflicts with their Tasks, Provenance, audit and outbox rows."""
+    arrival = _without_guests(connection, plan, arrival)
+    ours = as_refs(plans.members(connection, plan.id))
+    merged = merge(
+        arrival.bases, ours, arrival.theirs, party=arrival.party.name, owners=_owners(connection, plan),
+        partial=arrival.partial, now=now,
+    )
+    kept = tuple(merged.kept)
+    conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in merged.conflicts)
+    known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
+    new = [(kept, conflict) for kept, conflict in zip(conflicts, merged.conflicts, strict=True) if kept.id not in known]
+    if not merged.changed and not new:
+        return Applied(plan, False, conflicts, kept)
+    _write(connection, hub, plan, arrival, merged, ours, new, now)
+    advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
+    for party in hub.fhir_parties:
+        outbox.queue(connection, plan.id, party.name, instant(now))
+    return Applied(advanced, True, conflicts, kept)
+
+
+def _write(
+    connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival, merged: Merged, ours: Refs,
+    new: Sequence[tuple[KeptConflict, Conflict]], now: datetime,
+) -> None:
+    written: list[Resource] = list(merged.changed.values())
+    care_plan = merged.changed.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
+    for kept, conflict in new:
+        plans.add_conflict(connection, plan.id, kept, journal=arrival.journal)
+        written.append(
+            changes.conflict_task(
+                conflict, id=kept.id, plan_ref=f"CarePlan/{plan.id}",
+                patient_ref=care_plan.get("subject", {}).get("reference"),
+                owner_org_ref=care_plan.get("author", {}).get("reference"), now=now,
+            )
+        )
+    agent = Party.display_reference(arrival.party)
+    provenance = changes.provenance(
+        [reference_of(resource) for resource in written],
+        id=str(uuid5(hub.namespace, f"provenance|{arrival.party.name}|{arrival.journal}|{plan.id}")),
+        agent=agent, recorded=now,
+    )
+    for resource in (*written, provenance):
+        resources.save(connection, resource, now=now, plan=plan.id, owner=arrival.party.name)
+    plans.add_members(connection, plan.id, [reference_of(resource) for resource in written])
+
+
+def audit(connection: sqlite3.Connection, hub: Hub, plan: Plan, party: Party, action: str, now: datetime) -> None:
+    """Note who saw (`R`) or changed (`U`) the plan, in the transaction in which it happened."""
+    event = changes.audit_event(
+        id=str(hub.new_id()), action=action, agent=Party.display_reference(party),
+        plan_ref=f"CarePlan/{plan.id}", recorded=now,
+    )
+    resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
+
+
+def _kept_conflict(hub: Hub, plan: Plan, conflict: Conflict, now: datetime) -> KeptConflict:
+    """The conflict as it is stored; its id follows from what it says, so that the same one is kept once."""
+    base, live, other = (
+        None if value is None else dump_json(value).decode() for value in (conflict.base, conflict.live, conflict.other)
+    )
+    name = f"conflict|{plan.id}|{conflict.reference}|{conflict.path}|{conflict.other_party}|{live}|{other}"
+    return KeptConflict(
+        str(uuid5(hub.namespace, name)), conflict.reference, conflict.path, conflict.kind, base, live, other,
+        conflict.live_party, conflict.other_party, instant(now),
+    )
+
+
+def _owners(connection: sqlite3.Connection, plan: Plan) -> Owners:
+    def brought_by(reference: str) -> str | None:
+        type_, id_ = reference.split("/", 1)
+        return resources.owner_of(connection, type_, id_)
+
+    return Owners(lead=plan.party, of=brought_by)
+
+
+def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival) -> Arrival:
+    """Leave out persons and organisations at home in another plan: they change there, not here.
+
+    Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
+    """
+    guests = set()
+    for reference in arrival.theirs:
+        type_, id_ = reference.split("/", 1)
+        home = resources.home_plan_of(connection, type_, id_)
+        if home not in (None, plan.id):
+            if type_ not in DIRECTORY:
+                raise Refused("a part of another plan", [Issue("error", "business-rule", reference,
+                              "this belongs to another plan and cannot be changed from here", "an id of its own")])
+            guests.add(reference)
+    plans.add_members(connection, plan.id, guests)
+    if not guests:
+        return arrival
+    bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]
+    theirs = {ref: value for ref, value in arrival.theirs.items() if ref not in guests}
+    return Arrival(arrival.party, arrival.journal, bases, theirs, arrival.partial)

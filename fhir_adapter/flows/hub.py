@@ -1,0 +1,58 @@
+"""What every flow needs in its hands: the store, the parties, their mappings, a clock and a source of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import MethodNotAllowed, NotFound
+from fhir_adapter.mapping.engine import Mapping as SourceMapping
+from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The shared plans and everybody who takes part in them.
+
+    `namespace` is this installation's own secret UUID: ids are derived under it, so that nobody can compute a
+    person's id from a person number. `changed` is called after a change was committed (it wakes the worker).
+    """
+
+    database: Database
+    parties: Mapping[str, Party]
+    mappings: Mapping[str, SourceMapping]
+    clients: Mapping[str, FhirClient]
+    namespace: UUID
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    changed: Callable[[], None]
+    delivery_attempts: int = 12
+
+    def party(self, name: str) -> Party:
+        """The party with this name. Raises NotFound."""
+        try:
+            return self.parties[name]
+        except KeyError:
+            raise NotFound(f"no party is called {name!r} here") from None
+
+    def mapping_of(self, party: Party) -> SourceMapping:
+        """The mapping of a native party. Raises MethodNotAllowed for a party that is a FHIR server."""
+        if party.mapping is None:
+            raise MethodNotAllowed(
+                f"{party.name} is a FHIR server: its plans are read and written there, not through records"
+            )
+        return self.mappings[party.mapping]
+
+    @property
+    def fhir_parties(self) -> list[Party]:
+        """The parties that plans are delivered to and read from by FHIR."""
+        return [party for party in self.parties.values() if party.fhir]
+
+
+def instant(moment: datetime) -> str:
+    """A FHIR instant in UTC with milliseconds: 2025-02-19T12:00:00.000Z. Such texts sort by time."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,157 @@
+"""The overview story: a shared plan as a person reads it, with its open questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.errors import NotFound
+from fhir_adapter.fhir.resources import Resource, parse_json
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.store import plans
+from fhir_adapter.store.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing on a plan page: what it says, who is behind it, how far it is."""
+
+    text: str
+    who: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A conflict: the value that is live and the one that was kept, with the parties they came from."""
+
+    about: str
+    live: str
+    live_from: str
+    kept: str
+    kept_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """A whole plan for reading."""
+
+    id: str
+    title: str
+    person: str
+    version: int
+    updated: str
+    status: str
+    goals: tuple[Line, ...]
+    activities: tuple[Line, ...]
+    team: tuple[Line, ...]
+    notes: tuple[Line, ...]
+    questions: tuple[Question, ...]
+
+
+def list_plans(hub: Hub, count: int = 100) -> list[Plan]:
+    """The plans that changed last."""
+    return plans.newest(hub.database.read(), count)
+
+
+def show_plan(hub: Hub, plan_id: str) -> PlanPage:
+    """The plan with this CarePlan id. Raises NotFound."""
+    connection = hub.database.read()
+    plan = plans.get(connection, plan_id)
+    if plan is None:
+        raise NotFound("no such plan")
+    found = change.as_refs(plans.members(connection, plan.id))
+    care_plan = found[f"CarePlan/{plan.id}"]
+    titles = {party.name: party.title for party in hub.parties.values()}
+    return PlanPage(
+        plan.id, care_plan.get("title", plan.record), _name(found, care_plan.get("subject")), plan.version,
+        plan.updated, care_plan["status"],
+        tuple(_goal(found, goal) for goal in _pointed_to(found, care_plan.get("goal", []))),
+        tuple(_activity(found, activity) for activity in _activities(found, care_plan)),
+        tuple(_member(found, participant) for participant in _participants(found, care_plan)),
+        tuple(Line(note.get("text", ""), _author(found, note), note.get("time", "")) for note in _notes(found)),
+        tuple(
+            Question(
+                _about(found, conflict.reference, conflict.path),
+                _said(conflict.live), titles.get(conflict.live_party or "", conflict.live_party or ""),
+                _said(conflict.other), titles.get(conflict.other_party, conflict.other_party),
+            )
+            for conflict in plans.conflicts_of(connection, plan.id)
+        ),
+    )
+
+
+def _goal(found: Refs, goal: Resource) -> Line:
+    state = goal.get("achievementStatus", {}).get("coding", [{}])[0].get("code") or goal["lifecycleStatus"]
+    return Line(goal["description"].get("text", ""), _name(found, goal.get("expressedBy")), state)
+
+
+def _activities(found: Refs, care_plan: Resource) -> list[Resource]:
+    return _pointed_to(found, [each["reference"] for each in care_plan.get("activity", []) if "reference" in each])
+
+
+def _activity(found: Refs, request: Resource) -> Line:
+    tasks = [task for task in found.values() if task["resourceType"] == "Task"
+             and task.get("focus", {}).get("reference") == f"ServiceRequest/{request['id']}"]
+    who = ", ".join(filter(None, (_name(found, performer) for performer in request.get("performer", []))))
+    return Line(concept_text(request.get("code")), who, tasks[0]["status"] if tasks else request["status"])
+
+
+def _participants(found: Refs, care_plan: Resource) -> list[Resource]:
+    teams = _pointed_to(found, care_plan.get("careTeam", []))
+    return [participant for team in teams for participant in team.get("participant", [])]
+
+
+def _member(found: Refs, participant: Resource) -> Line:
+    roles = ", ".join(concept_text(role) for role in participant.get("role", []))
+    return Line(_name(found, participant.get("member")), _name(found, participant.get("onBehalfOf")), roles)
+
+
+def _notes(found: Refs) -> list[Resource]:
+    return [note for resource in found.values() if resource["resourceType"] != "Task"
+            for note in resource.get("note", [])]
+
+
+def _author(found: Refs, note: Resource) -> str:
+    return str(note.get("authorString") or _name(found, note.get("authorReference")))
+
+
+def _about(found: Refs, reference: str, path: str) -> str:
+    resource = found.get(reference, {})
+    label = resource.get("description", {}) if isinstance(resource.get("description"), dict) else {}
+    kind = resource.get("resourceType", reference.partition("/")[0])
+    return f"{kind}.{path}" if path else f"{kind} {label.get('text', '')}".strip()
+
+
+def _pointed_to(found: Refs, references: list[Resource]) -> list[Resource]:
+    return [found[each["reference"]] for each in references if each.get("reference") in found]
+
+
+def _name(found: Refs, reference: Any) -> str:
+    """What a person would call the target of a Reference."""
+    if not reference:
+        return ""
+    target = found.get(reference.get("reference", ""), {})
+    if target.get("resourceType") == "PractitionerRole":
+        return _name(found, target.get("practitioner"))
+    name = target.get("name")
+    if isinstance(name, list) and name:
+        parts = [*name[0].get("given", []), name[0].get("family", "")]
+        return str(name[0].get("text") or " ".join(filter(None, parts)))
+    return str(name or reference.get("display", ""))
+
+
+def concept_text(concept: Resource | None) -> str:
+    """The words of a CodeableConcept."""
+    coding = (concept or {}).get("coding", [{}])[0]
+    return str((concept or {}).get("text") or coding.get("display") or coding.get("code") or "")
+
+
+def _said(value: str | None) -> str:
+    """A stored conflict value in words: the text of a concept, else its JSON."""
+    parsed = parse_json(value.encode()) if value else ""
+    if isinstance(parsed, dict) and isinstance(parsed.get("text"), str):
+        return str(parsed["text"])
+    return parsed if isinstance(parsed, str) else str(value)

@@ -1,0 +1,102 @@
+"""The pull story of a municipal system: its record with everybody's changes in its own format, and what changed since."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.policies import Decision, may_see
+from fhir_adapter.access.projection import project
+from fhir_adapter.errors import NotFound
+from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.store import journal, plans, resources
+from fhir_adapter.store.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plan as a party sees it: its record in its own format, and the plan version that it shows."""
+
+    record: str
+    plan: str
+    version: int
+    updated: str
+    changed_by: tuple[str, ...]
+    native: dict[str, Any]
+
+
+def show_record(hub: Hub, party: Party, name: str) -> Shown:
+    """The record that the party calls `name` (its own id or the plan's). Raises NotFound, also where it may not look."""
+    return hub.database.write(lambda connection: _show(connection, hub, party, _find(connection, party, name), 0))
+
+
+def show_changes(hub: Hub, party: Party, since: int, count: int) -> tuple[list[Shown], int, bool]:
+    """The party's records that changed after the cursor, the next cursor, and whether there may be more."""
+
+    def collect(connection: sqlite3.Connection) -> tuple[list[Shown], int, bool]:
+        changed = plans.changed_since(connection, since, count)
+        shown = [_show(connection, hub, party, plan, since) for plan in changed if _sees(connection, hub, party, plan)]
+        return shown, changed[-1].change if changed else since, len(changed) == count
+
+    return hub.database.write(collect)
+
+
+def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
+    """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
+    return may_see(found, party, home=plan.party, now=hub.now())
+
+
+def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
+    plan = plans.of_record(connection, party.name, name) or plans.get(connection, name)
+    if plan is None:
+        raise NotFound("no such record")
+    return plan
+
+
+def _sees(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan) -> bool:
+    return decision_for(hub, party, plan, change.as_refs(plans.members(connection, plan.id))).permit
+
+
+def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, since: int) -> Shown:
+    mapping = hub.mapping_of(party)
+    found = change.as_refs(plans.members(connection, plan.id))
+    decision = decision_for(hub, party, plan, found)
+    if not decision.permit:
+        raise NotFound("no such record")
+    visible = project(found, party)
+    record = plans.record_of(connection, party.name, plan.id)
+    where = {"source": plan.source, "namespace": hub.namespace}
+    if record and record.said is not None:
+        before = parse_json(journal.by_id(connection, record.said).body)
+        own = {reference_of(resource): resource for resource in mapping.get(before, **where).resources}
+        native = mapping.put(list(_with_own_directory(connection, plan, visible, own).values()), before, **where)
+    else:
+        native = mapping.create(list(visible.values()), **where)
+    name = record.record if record else plan.record
+    now = hub.now()
+    plans.note_shown(connection, party.name, plan.id, name, plan.change)
+    change.audit(connection, hub, plan, party, "R", now)
+    return Shown(name, plan.id, plan.version, plan.updated, tuple(plans.changed_by(connection, plan.id, since)), native)
+
+
+def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:
+    """Persons and organisations at home in another plan are shown to the party as it brought them itself."""
+
+    def is_guest(reference: str) -> bool:
+        type_, id_ = reference.split("/", 1)
+        return type_ in change.DIRECTORY and resources.home_plan_of(connection, type_, id_) not in (None, plan.id)
+
+    return {ref: own.get(ref, resource) if is_guest(ref) else resource for ref, resource in visible.items()}
+
+
+def as_json(shown: Shown) -> bytes:
+    """The record alone, as the party's own format."""
+    return dump_json(shown.native)
+
+
+__all__ = ["Shown", "as_json", "decision_for", "instant", "show_changes", "show_record"]

@@ -1,0 +1,234 @@
+"""The push story: a municipal system delivers a record in its own format and gets a receipt in its own words.
+
+    raw body -> answered before? -> map -> one transaction: journal, merge, versions, conflicts, outbox, audit, receipt
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
+from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.mapping.engine import Mapped
+from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
+from fhir_adapter.store import journal, plans
+from fhir_adapter.store.plans import KeptConflict, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A record as it came in: `key` is the Idempotency-Key, `seen` the plan version of its If-Match, if it had one."""
+
+    key: str
+    media_type: str
+    body: bytes
+    seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The receipt as JSON bytes with its HTTP status; `replayed` when it was given before."""
+
+    status: int
+    receipt: bytes
+    replayed: bool = False
+
+
+def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
+    """Take a record in. Everything that was accepted is durable when this returns.
+
+    Raises Conflict when the key was used with another body. A record that is refused gets a receipt as well.
+    """
+    mapping = hub.mapping_of(party)
+    earlier = _earlier_answer(hub.database.read(), party, delivery)
+    if earlier:
+        return earlier
+    try:
+        native = parse_json(delivery.body)
+        source = _source_of(hub.database.read(), party, native)
+        mapped = mapping.get(native, source=source, namespace=hub.namespace)
+    except (BadRequest, Refused) as refusal:
+        why = refusal
+        return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, why))
+    try:
+        answer = hub.database.write(lambda connection: _accept(connection, hub, party, delivery, mapped, source))
+    except (Refused, PreconditionFailed) as refusal:
+        why = refusal
+        return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, why))
+    hub.changed()
+    return answer
+
+
+def receipt_of(hub: Hub, party: Party, key: str) -> Answer | None:
+    """The receipt that was given under this key."""
+    entry = journal.by_key(hub.database.read(), party.name, key)
+    return Answer(entry.status, (entry.receipt or "").encode(), True) if entry else None
+
+
+def _earlier_answer(connection: sqlite3.Connection, party: Party, delivery: Delivery) -> Answer | None:
+    entry = journal.by_key(connection, party.name, delivery.key)
+    if entry is None:
+        return None
+    if entry.digest != journal.digest_of(delivery.body):
+        raise Conflict(
+            "this Idempotency-Key was used before with another body",
+            [Issue("error", "duplicate", "Idempotency-Key", "used before with another body", "a new key per record")],
+        )
+    return Answer(entry.status, (entry.receipt or "").encode(), True)
+
+
+def _source_of(connection: sqlite3.Connection, party: Party, native: Any) -> str:
+    """The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought."""
+    record = native.get("id") if isinstance(native, dict) else None
+    plan = plans.of_record(connection, party.name, record) if isinstance(record, str) else None
+    return plan.source if plan else party.source
+
+
+def _accept(
+    connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, mapped: Mapped, source: str
+) -> Answer:
+    earlier = _earlier_answer(connection, party, delivery)
+    if earlier:
+        return earlier
+    now = hub.now()
+    entry = journal.enter(
+        connection, party=party.name, key=delivery.key, media_type=delivery.media_type, body=delivery.body,
+        received=instant(now),
+    )
+    plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
+    theirs = {reference_of(resource): resource for resource in mapped.resources}
+    bases = [] if is_new else _bases(connection, hub, party, plan, delivery)
+    _check_same_person(connection, plan, theirs)
+    if looks_emptied(bases, theirs):
+        return _park(connection, party, delivery, mapped, plan, entry)
+    applied = change.apply(
+        connection, hub, plan, change.Arrival(party, entry, bases, theirs, partial=False), now
+    )
+    plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
+    change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
+    issues = [*mapped.issues, *(_kept_issue(mapped, kept) for kept in applied.kept)]
+    receipt = _receipt(
+        "accepted" if applied.changed else "unchanged", delivery, mapped.record_id, applied.plan, issues, mapped,
+        applied.conflicts,
+    )
+    status = 201 if is_new else 200
+    journal.close(connection, entry, "applied" if applied.changed else "unchanged", status=status, plan=plan.id,
+                  receipt=receipt.decode())
+    return Answer(status, receipt)
+
+
+def _plan_for(
+    connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str
+) -> tuple[Plan, bool]:
+    care_plan = mapped.resources[0]["id"]
+    plan = plans.of_record(connection, party.name, mapped.record_id)
+    if plan:
+        return plan, False
+    if plans.get(connection, care_plan):
+        raise Refused("not a record of this party", [Issue(
+            "error", "business-rule", "id", "this id names a plan that this party has not been shown",
+            "the id of one of the party's own records")])
+    return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now), True
+
+
+def _bases(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, delivery: Delivery) -> list[Refs]:
+    """What the party last said and what it was last shown; or exactly the version that it says it has seen."""
+    if delivery.seen is not None:
+        changed = plans.change_of_version(connection, plan.id, delivery.seen)
+        if changed is None:
+            raise PreconditionFailed("If-Match names a version that this plan never had", [Issue(
+                "error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')])
+        return [change.as_refs(plans.members_as_of_change(connection, plan.id, changed))]
+    record = plans.record_of(connection, party.name, plan.id)
+    bases = []
+    if record and record.said is not None:
+        said = parse_json(journal.by_id(connection, record.said).body)
+        mapped = hub.mapping_of(party).get(said, source=plan.source, namespace=hub.namespace)
+        bases.append({reference_of(resource): resource for resource in mapped.resources})
+    if record and record.shown is not None:
+        bases.append(change.as_refs(plans.members_as_of_change(connection, plan.id, record.shown)))
+    return bases
+
+
+def _check_same_person(connection: sqlite3.Connection, plan: Plan, theirs: Refs) -> None:
+    """A plan stays with its person: another number under the same record id is a mistake or another person."""
+    if plan.version == 0:
+        return
+    ours = change.as_refs(plans.members(connection, plan.id)).get(f"CarePlan/{plan.id}", {})
+    if ours.get("subject") != theirs.get(f"CarePlan/{plan.id}", {}).get("subject"):
+        raise Refused("another person", [Issue(
+            "error", "business-rule", "person", "this record was about a person with another number until now",
+            "the same person, or a new record id")])
+
+
+def _refuse(
+    connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, refusal: AdapterError
+) -> Answer:
+    """Keep what came, with the reason: the same key and body get the same answer again."""
+    earlier = _earlier_answer(connection, party, delivery)
+    if earlier:
+        return earlier
+    entry = journal.enter(
+        connection, party=party.name, key=delivery.key, media_type=delivery.media_type, body=delivery.body,
+        received=instant(hub.now()),
+    )
+    receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
+    journal.close(connection, entry, "refused", status=refusal.status, receipt=receipt.decode())
+    return Answer(refusal.status, receipt)
+
+
+def _park(
+    connection: sqlite3.Connection, party: Party, delivery: Delivery, mapped: Mapped, plan: Plan, entry: int
+) -> Answer:
+    """A snapshot that drops nearly everything looks like a broken export: kept, not applied, said so."""
+    issue = Issue(
+        "error", "business-rule", "", "this record has lost all its goals or all its interventions, which looks like a "
+        "broken export: it was kept but not applied", "the whole record; or If-Match with the version you have seen")
+    receipt = _receipt("parked", delivery, mapped.record_id, plan, [issue, *mapped.issues], mapped, ())
+    journal.close(connection, entry, "parked", status=422, plan=plan.id, receipt=receipt.decode())
+    return Answer(422, receipt)
+
+
+def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
+    return Issue(
+        "information", "conflict", mapped.native_path(kept.reference, kept.path),
+        "you sent the value from before somebody else changed it; the newer value was kept",
+        "the newer value, or If-Match with the version you have seen if yours is meant",
+    )
+
+
+def _receipt(
+    state: str, delivery: Delivery, record: str | None, plan: Plan | None, issues: Sequence[Issue],
+    mapped: Mapped | None, conflicts: Sequence[KeptConflict],
+) -> bytes:
+    """The receipt as JSON; its fields are described in docs/push.md."""
+    return dump_json({
+        "state": state,
+        "key": delivery.key,
+        "record": record,
+        "plan": {"id": plan.id, "version": plan.version} if plan else None,
+        "issues": [issue.as_dict() for issue in issues],
+        "unmapped": [
+            {"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped
+        ] if mapped else [],
+        "conflicts": [_conflict_in_their_words(mapped, conflict) for conflict in conflicts],
+    })
+
+
+def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
+    return {
+        "task": conflict.id,
+        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
+        "element": f"{conflict.reference}#{conflict.path}",
+        "kind": conflict.kind,
+        "live": parse_json(conflict.live.encode()) if conflict.live else None,
+        "liveFrom": conflict.live_party,
+        "kept": parse_json(conflict.other.encode()) if conflict.other else None,
+        "keptFrom": conflict.other_party,
+    }

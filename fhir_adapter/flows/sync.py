@@ -1,0 +1,525 @@
+"""The sync story: keep a FHIR server the same as the shared plan, in both directions, through the one merge.
+
+    deliver  claim -> what does it lack? -> note the write -> transaction with If-Match -> settle
+    collect  what changed there? -> every version since the base -> journal -> merge -> move the watermark
+
+Each arrow ends in a commit or is a remote call; a process that dies between any two of them loses nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+import structlog
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
+from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.errors import RemoteConflict, RemoteError
+from fhir_adapter.fhir.resources import (
+    WRITE_ID,
+    Resource,
+    dump_json,
+    parse_json,
+    reference_of,
+    references_in,
+    rewrite_references,
+)
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.plan.changes import normalise
+from fhir_adapter.remotes.client import Entry, RemoteVersion
+from fhir_adapter.remotes.directory import find_by_identifier
+from fhir_adapter.store import copies, journal, outbox, plans, resources
+from fhir_adapter.store.copies import Copy, Written
+from fhir_adapter.store.outbox import Claim
+from fhir_adapter.store.plans import Member, Plan
+
+LEASE = 120.0
+"""Seconds that a worker may take over one delivery before another may take it over."""
+
+OVERLAP = timedelta(seconds=5)
+"""How far back of the watermark a history is read again: versions of transactions that ended late lie there."""
+
+MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
+"""What a FHIR server may know already: it is then pointed to and never written."""
+
+SHARED = frozenset(
+    {"CarePlan", "CareTeam", "Goal", "ServiceRequest", "Task", "Appointment", "Consent", "Condition", "Observation",
+     "Encounter", "Communication", "DocumentReference"} | change.DIRECTORY
+)
+"""What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
+
+Renaming = Callable[[str], str]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One resource that the party lacks in this form: `seq` is our version, `copy` what it holds now."""
+
+    resource: Resource
+    seq: int
+    copy: Copy | None
+
+
+# --- deliver ---------------------------------------------------------------------------------------------------------
+
+
+def deliver(hub: Hub, party: Party) -> int:
+    """Work off the party's outbox rows that are due; returns how many plans were brought up to date."""
+    done = 0
+    while claim := hub.database.write(lambda connection: outbox.claim(connection, party.name, seconds=LEASE)):
+        done += _deliver_claimed(hub, party, claim)
+    return done
+
+
+def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
+    try:
+        _bring_up_to_date(hub, party, claim.plan)
+    except RemoteError as fault:
+        _put_off(hub, claim, fault)
+        return False
+    hub.database.write(lambda connection: outbox.finish(connection, claim))
+    return True
+
+
+def _put_off(hub: Hub, claim: Claim, fault: RemoteError) -> None:
+    """Try again later, with growing random pauses; park what was refused or has been tried often enough."""
+    problem = f"{fault.answered or 'no answer'}: {type(fault).__name__}"
+    refused = fault.answered is not None and 400 <= fault.answered < 500 and fault.answered not in (408, 409, 412, 429)
+    if claim.attempts >= (3 if refused else hub.delivery_attempts):
+        hub.database.write(lambda connection: outbox.park(connection, claim, problem))
+        log.error("delivery parked", party=claim.party, plan=claim.plan, problem=problem)
+        return
+    pause = fault.retry_after or random.uniform(0, min(300.0, 0.5 * 2**claim.attempts))  # noqa: S311 - jitter
+    hub.database.write(lambda connection: outbox.postpone(connection, claim, seconds=pause, problem=problem))
+    log.warning("delivery put off", party=claim.party, plan=claim.plan, problem=problem, seconds=round(pause, 1))
+
+
+def _bring_up_to_date(hub: Hub, party: Party, plan_id: str) -> None:
+    _settle_what_is_pending(hub, party, plan_id)
+    for _ in range(5):
+        outgoing = _what_it_lacks(hub, party, plan_id)
+        if not outgoing:
+            return
+        try:
+            _write_there(hub, party, plan_id, outgoing)
+            return
+        except RemoteConflict:  # somebody edited there meanwhile: take that in first, then compare again
+            collect(hub, party, [(out.copy.type, out.copy.remote_id) for out in outgoing if out.copy])
+    raise RemoteError("the plan kept changing at the other side", answered=409)
+
+
+def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
+    connection = hub.database.read()
+    plan = plans.get(connection, plan_id)
+    found = plans.members(connection, plan_id)
+    if plan is None or not decision_for(hub, party, plan, change.as_refs(found)).permit:
+        return []
+    _link_what_it_knows(hub, party, plan_id, found)
+    held = copies.of_plan(connection, party.name, plan_id)
+    visible = project(change.as_refs(found), party)
+    return [
+        Outgoing(visible[ref], member.seq, held.get(ref))
+        for ref, member in ((f"{member.type}/{member.id}", member) for member in found)
+        if ref in visible and _is_to_be_sent(visible[ref], member, held.get(ref))
+    ]
+
+
+def _is_to_be_sent(resource: Resource, member: Member, copy: Copy | None) -> bool:
+    if copy is None:
+        return True
+    if copy.sent is None or copy.sent == member.seq:
+        return False
+    return change.without_storage_meta(resource) != change.without_storage_meta(parse_json(copy.body))
+
+
+def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, found: Sequence[Member]) -> None:
+    """Persons and organisations that the server has under the same national identifier are used, not made twice."""
+    held = copies.of_plan(hub.database.read(), party.name, plan_id)
+    for member in found:
+        if member.type in MATCHED_BY_IDENTIFIER and f"{member.type}/{member.id}" not in held:
+            _link_by_identifier(hub, party, member)
+
+
+def _link_by_identifier(hub: Hub, party: Party, member: Member) -> None:
+    for identifier in parse_json(member.body).get("identifier", []):
+        if not (identifier.get("system") and identifier.get("value")):
+            continue
+        known = find_by_identifier(hub.clients[party.name], member.type, identifier["system"], identifier["value"])
+        if known and known != member.id:
+            copy = Copy(member.type, member.id, known, copies.THEIRS, None, b"{}")
+            hub.database.write(lambda connection: copies.save(connection, party.name, copy))
+            return
+
+
+def _write_there(hub: Hub, party: Party, plan_id: str, outgoing: Sequence[Outgoing]) -> None:
+    write_id = str(hub.new_id())
+    items = [Written(out.resource["resourceType"], out.resource["id"], out.seq) for out in outgoing]
+    hub.database.write(
+        lambda connection: copies.begin_write(
+            connection, write_id, party=party.name, plan=plan_id, items=items, now=instant(hub.now())
+        )
+    )
+    theirs = _names_to_theirs(hub.database.read(), party)
+    entries = [
+        Entry(_as_sent(out.resource, write_id, theirs), out.copy.version if out.copy else None) for out in outgoing
+    ]
+    try:
+        answered = hub.clients[party.name].transaction(entries)
+    except RemoteError as fault:
+        if fault.answered is not None and fault.answered < 500:  # a clear no: nothing was written
+            hub.database.write(lambda connection: copies.abandon_write(connection, write_id))
+        raise
+    hub.database.write(lambda connection: _settle(connection, hub, party, plan_id, write_id, items, answered))
+
+
+def _settle(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, write_id: str, items: Iterable[Written],
+    arrived: Sequence[RemoteVersion],
+) -> None:
+    """The write is there: remember each version, and from when on the server's history concerns us."""
+    ours = _names_to_ours(connection, hub, party)
+    by_id = {(item.type, item.id): item for item in items}
+    for version in arrived:
+        item = by_id[(version.type, _id_in(ours(f"{version.type}/{version.id}")))]
+        body = dump_json(_as_ours(version.resource or {}, ours))
+        copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
+    copies.settle_write(connection, write_id)
+    if copies.watermark(connection, party.name) is None and arrived:
+        copies.move_watermark(connection, party.name, min(_utc(version.updated) for version in arrived))
+    plan = plans.get(connection, plan_id)
+    if plan:
+        change.audit(connection, hub, plan, party, "R", hub.now())
+
+
+def _settle_what_is_pending(hub: Hub, party: Party, plan_id: str) -> None:
+    """After a crash or a lost answer: look whether the write arrived before anything is written again."""
+    for write_id in copies.pending_writes(hub.database.read(), party.name, plan_id):
+        items = copies.items_of(hub.database.read(), write_id)
+        arrived = [found for item in items if (found := _arrived(hub, party, item, write_id))]
+        if len(arrived) == len(items):
+            hub.database.write(
+                lambda connection, w=write_id, i=items, a=arrived: _settle(connection, hub, party, plan_id, w, i, a)
+            )
+        else:
+            hub.database.write(lambda connection, w=write_id: copies.abandon_write(connection, w))
+
+
+def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVersion | None:
+    copy = copies.by_id(hub.database.read(), party.name, item.type, item.id)
+    versions = hub.clients[party.name].history(item.type, copy.remote_id if copy else item.id, None)
+    return next((v for v in _after(versions, copy) if _write_id_of(v.resource) == write_id), None)
+
+
+# --- collect ---------------------------------------------------------------------------------------------------------
+
+
+def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = ()) -> int:
+    """Take in what changed at the party since the watermark (and at `suspects`); returns how many versions counted.
+
+    The server's history is only a hint at what to look at; each resource's own history decides.
+    """
+    connection = hub.database.read()
+    since = copies.watermark(connection, party.name)
+    if since is None:
+        return 0
+    client = hub.clients[party.name]
+    feed = client.history(None, None, instant(datetime.fromisoformat(since) - OVERLAP))
+    versions = _news(hub, party, feed, suspects)
+    newest = max((_utc(version.updated) for version in feed if version.updated), default=since)
+
+    def take_in(connection: sqlite3.Connection) -> int:
+        taken = sum(_take_in(connection, hub, party, version, versions) for version in versions)
+        copies.move_watermark(connection, party.name, newest)
+        return taken
+
+    if not versions and newest == since:
+        return 0
+    taken = hub.database.write(take_in)
+    if taken:
+        hub.changed()
+    return taken
+
+
+def _news(
+    hub: Hub, party: Party, feed: Sequence[RemoteVersion], suspects: Sequence[tuple[str, str]]
+) -> list[RemoteVersion]:
+    """Every version after the base of what we share, and every new resource that hangs on a shared plan, oldest first."""
+    connection = hub.database.read()
+    found: list[RemoteVersion] = []
+    strangers: list[RemoteVersion] = []
+    for type_, id_ in dict.fromkeys([*((v.type, v.id) for v in feed), *suspects]):
+        copy = copies.by_remote(connection, party.name, type_, id_)
+        seen = [version for version in feed if (version.type, version.id) == (type_, id_)]
+        if copy is None or copy.is_only_a_name:
+            strangers += seen
+        elif not copy.is_theirs and ((type_, id_) in suspects or any(v.version != copy.version for v in seen)):
+            found += _after(hub.clients[party.name].history(type_, id_, None), copy)
+    found += _those_that_hang_on(connection, party, found, strangers)
+    found += _people_they_name(hub, party, found)
+    return sorted(found, key=lambda version: _utc(version.updated))
+
+
+def _those_that_hang_on(
+    connection: sqlite3.Connection, party: Party, news: Sequence[RemoteVersion], strangers: Sequence[RemoteVersion]
+) -> list[RemoteVersion]:
+    """Unknown resources that a shared one points to, or that point to a shared one; everything else is not ours to read.
+
+    A pointer to the person alone is not enough: the rest of a health record stays where it is.
+    """
+    joined: list[RemoteVersion] = []
+    remaining = [version for version in strangers if version.resource and version.type in SHARED]
+    growing = True
+    while growing:
+        named = {name for version in (*news, *joined) for name in _names_in(version.resource)}
+        inside = {f"{version.type}/{version.id}" for version in joined if version.type not in change.DIRECTORY}
+        more = [
+            version
+            for version in remaining
+            if f"{version.type}/{version.id}" in named or _points_into_a_plan(connection, party, version, inside)
+        ]
+        joined += more
+        remaining = [version for version in remaining if version not in more]
+        growing = bool(more)
+    return joined
+
+
+def _points_into_a_plan(
+    connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]
+) -> bool:
+    def is_shared(name: str) -> bool:
+        type_, _, id_ = name.partition("/")
+        copy = copies.by_remote(connection, party.name, type_, id_)
+        return copy is not None and not copy.is_only_a_name
+
+    return any(
+        name in inside or is_shared(name)
+        for name in _names_in(version.resource)
+        if name.partition("/")[0] not in change.DIRECTORY
+    )
+
+
+def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """Staff and organisations that the news point to and that were there long before."""
+    connection = hub.database.read()
+    have = {f"{version.type}/{version.id}" for version in news}
+    found: list[RemoteVersion] = []
+    wanted = [name for version in news for name in _names_in(version.resource)]
+    while wanted:
+        name = wanted.pop()
+        type_, _, id_ = name.partition("/")
+        if name in have or type_ not in change.DIRECTORY or copies.by_remote(connection, party.name, type_, id_):
+            continue
+        have.add(name)
+        version = hub.clients[party.name].read(type_, id_)
+        if version and version.resource:
+            found.append(version)
+            wanted += _names_in(version.resource)
+    return found
+
+
+def _names_in(resource: Resource | None) -> list[str]:
+    """The relative references of a resource: Type/id."""
+    return [value["reference"] for _, value in references_in(resource or {}) if _is_relative(value["reference"])]
+
+
+def _is_relative(reference: str) -> bool:
+    return reference.count("/") == 1 and not reference.startswith("#")
+
+
+def _take_in(
+    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: Sequence[RemoteVersion]
+) -> bool:
+    """One version: ours coming back is settled, anybody else's is journaled and merged."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy and version.version == copy.version:
+        return False
+    ours = _names_to_ours(connection, hub, party)
+    id_ = _id_in(ours(f"{version.type}/{version.id}"))
+    theirs = _as_ours(version.resource, ours) if version.resource else {}
+    unsettled = copies.unsettled_writes_of(connection, party.name, version.type, id_)
+    write_id = _write_id_of(version.resource)
+    if write_id in unsettled:
+        arrived = Copy(version.type, id_, version.id, version.version, unsettled[write_id], dump_json(theirs))
+        copies.save(connection, party.name, arrived)
+        return False
+    key = f"{version.type}/{version.id}/_history/{version.version}"
+    if journal.by_key(connection, party.name, key):
+        return False
+    now = hub.now()
+    entry = journal.enter(
+        connection, party=party.name, key=key, media_type="application/fhir+json", body=dump_json(theirs),
+        received=instant(now),
+    )
+    plan = _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
+    base = parse_json(copy.body) if copy and not copy.is_only_a_name else None
+    problem = _reason_to_park(connection, version, id_, plan, base)
+    if plan is None or problem:
+        journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
+        if copy and not copy.is_only_a_name:  # not written over until somebody has looked
+            copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
+        log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
+        return True
+    arrival = _arrival(party, entry, plan, version, id_, theirs, base)
+    applied = change.apply(connection, hub, plan, arrival, now)
+    _note_copy(connection, party, version, id_, theirs, copy)
+    journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
+    change.audit(connection, hub, applied.plan, party, "U", now)
+    return True
+
+
+def _arrival(
+    party: Party, entry: int, plan: Plan, version: RemoteVersion, id_: str, theirs: Resource, base: Resource | None
+) -> change.Arrival:
+    """The version as something that the party says. A deletion there is a snapshot that lacks this one resource."""
+
+    def as_refs(resource: Resource | None) -> dict[str, Resource]:
+        whole = normalise([resource] if resource else [], plan_ref=f"CarePlan/{plan.id}")
+        return {reference_of(part): part for part in whole}
+
+    if version.deleted:
+        reference = f"{version.type}/{id_}"
+        return change.Arrival(party, entry, [{reference: base or {}}], {}, partial=False)
+    return change.Arrival(party, entry, [as_refs(base)], as_refs(theirs), partial=True)
+
+
+def _note_copy(
+    connection: sqlite3.Connection, party: Party, version: RemoteVersion, id_: str, theirs: Resource, copy: Copy | None
+) -> None:
+    current = resources.read(connection, version.type, id_)
+    sent: int | None = copy.sent if copy else 0
+    if version.deleted:
+        sent = None  # withdrawn there: not written again by itself
+    elif current and change.without_storage_meta(parse_json(current.body)) == change.without_storage_meta(theirs):
+        sent = current.seq  # it has what we have: nothing to send back
+    body = dump_json(theirs) if theirs else b"{}"
+    copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, sent, body))
+
+
+def _reason_to_park(
+    connection: sqlite3.Connection, version: RemoteVersion, id_: str, plan: Plan | None, base: Resource | None
+) -> str | None:
+    """Why this version may not be applied: kept in the journal, neither applied nor dropped."""
+    if plan is None:
+        return "belongs to no shared plan"
+    if base is None and resources.read(connection, version.type, id_):
+        return "a write to something that the party was not shown"
+    if version.deleted:
+        return None if base else "a deletion of something that was not shared"
+    errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
+    return f"not valid: {errors[0].path}: {errors[0].code}" if errors else None
+
+
+def _plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resource) -> Plan | None:
+    """The plan that the resource is part of; a new one is part of the plan of what it points to."""
+    candidates = [(type_, id_)] + [
+        (name.partition("/")[0], _id_in(name))
+        for name in _names_in(theirs)
+        if name.partition("/")[0] not in change.DIRECTORY
+    ]
+    for candidate in candidates:
+        if homes := plans.plans_of(connection, *candidate):
+            return plans.get(connection, homes[0])
+    return None
+
+
+def _plan_of_whoever_names(
+    connection: sqlite3.Connection, version: RemoteVersion, news: Sequence[RemoteVersion], ours: Renaming
+) -> Plan | None:
+    """The plan of the resource that points to this one, when it says nothing itself."""
+    for other in news:
+        if other is not version and f"{version.type}/{version.id}" in _names_in(other.resource):
+            theirs = _as_ours(other.resource or {}, ours)
+            if plan := _plan_of(connection, other.type, theirs["id"], theirs):
+                return plan
+            rest = [each for each in news if each not in (version, other)]
+            if plan := _plan_of_whoever_names(connection, other, rest, ours):
+                return plan
+    return None
+
+
+# --- what a resource looks like on the way -----------------------------------------------------------------------------
+
+
+def _names_to_theirs(connection: sqlite3.Connection, party: Party) -> Renaming:
+    """Our references in the party's ids. What it never saw keeps the id that it will be created under."""
+
+    def rename(reference: str) -> str:
+        type_, _, id_ = reference.partition("/")
+        copy = copies.by_id(connection, party.name, type_, id_) if _is_relative(reference) else None
+        return f"{type_}/{copy.remote_id}" if copy else reference
+
+    return rename
+
+
+def _names_to_ours(connection: sqlite3.Connection, hub: Hub, party: Party) -> Renaming:
+    """The party's references in our ids. A name that is new here gets an id of ours, remembered for the way back.
+
+    UUIDs are nobody else's and stay; a counter like 1234 means something else at every server.
+    """
+
+    def rename(reference: str) -> str:
+        type_, _, id_ = reference.partition("/")
+        if not _is_relative(reference):
+            return reference
+        copy = copies.by_remote(connection, party.name, type_, id_)
+        if copy:
+            return copy.reference
+        if _is_uuid(id_):
+            return reference
+        new = Copy(type_, str(uuid5(hub.namespace, f"{party.source}|{reference}")), id_, "", None, b"{}")
+        copies.save(connection, party.name, new)
+        return new.reference
+
+    return rename
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _id_in(reference: str) -> str:
+    return reference.partition("/")[2]
+
+
+def _as_sent(resource: Resource, write_id: str, theirs: Renaming) -> Resource:
+    """Our resource in the party's ids, marked with the write that brings it."""
+    sent: Resource = rewrite_references(change.without_storage_meta(resource), theirs)
+    mark = {"url": WRITE_ID, "valueId": write_id}
+    return sent | {"id": _id_in(theirs(reference_of(resource))), "extension": [*sent.get("extension", []), mark]}
+
+
+def _as_ours(resource: Resource, ours: Renaming) -> Resource:
+    """The party's resource in our ids, without what only describes its stay there."""
+    taken: Resource = rewrite_references(change.without_storage_meta(resource), ours)
+    extensions = [extension for extension in taken.pop("extension", []) if extension.get("url") != WRITE_ID]
+    named = taken | {"id": _id_in(ours(reference_of(resource)))}
+    return named | ({"extension": extensions} if extensions else {})
+
+
+def _write_id_of(resource: Resource | None) -> str | None:
+    extensions = (resource or {}).get("extension", [])
+    return next((extension.get("valueId") for extension in extensions if extension.get("url") == WRITE_ID), None)
+
+
+def _after(versions: Sequence[RemoteVersion], copy: Copy | None) -> list[RemoteVersion]:
+    """The versions that came after the one we know, oldest first; all of them where that one is no longer listed."""
+    known = [index for index, version in enumerate(versions) if copy and version.version == copy.version]
+    return list(versions[known[0] + 1 :] if known else versions)
+
+
+def _utc(moment: str) -> str:
+    """A FHIR instant in the one form in which instants sort as text."""
+    return instant(datetime.fromisoformat(moment).astimezone(UTC))

@@ -1,0 +1,98 @@
+"""All settings as one frozen object; the file examples/settings.toml shows each with its meaning."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import BadDeclaration
+
+ORGNR = "urn:oid:2.5.4.97"
+"""System of Swedish organisation numbers (HL7 Sweden base profiles)."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class PartySettings(BaseModel):
+    """One system that takes part: a municipal system with a mapping, or a FHIR server with its base URL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    title: str
+    identifiers: tuple[tuple[str, str], ...] = ()
+    mapping: str | None = None
+    fhir: str | None = Field(default=None, pattern=r"^https?://")
+
+    @model_validator(mode="after")
+    def _speaks_one_language(self) -> PartySettings:
+        if (self.mapping is None) == (self.fhir is None):
+            raise ValueError("a party has either `mapping` or `fhir`")
+        return self
+
+    def as_party(self) -> Party:
+        """The party as the rest of the service knows it."""
+        return Party(self.name, self.title, frozenset(self.identifiers), self.mapping,
+                     self.fhir.rstrip("/") if self.fhir else None)
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Times are seconds, sizes bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    mappings: Path | None = None
+    body_limit: int = Field(default=5_000_000, gt=0)
+    sync_interval: float = Field(default=5.0, gt=0)
+    remote_timeout: float = Field(default=10.0, gt=0)
+    delivery_attempts: int = Field(default=12, gt=0)
+    parties: tuple[PartySettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_safe_and_clear(self) -> Settings:
+        if self.host not in LOOPBACK:
+            raise ValueError(
+                f"host {self.host}: callers are not authenticated yet, so the server only listens on loopback"
+            )
+        names = [party.name for party in self.parties]
+        if len(names) != len(set(names)):
+            raise ValueError("two parties have the same name")
+        return self
+
+
+def read_settings(file: Path | None, **given: Any) -> Settings:
+    """Settings from a TOML file, overridden by what was `given`. Raises BadDeclaration naming what is wrong."""
+    try:
+        values = tomllib.loads(file.read_text("utf-8")) if file else {}
+    except (OSError, tomllib.TOMLDecodeError) as fault:
+        raise BadDeclaration(f"settings {file}: {fault}") from None
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as fault:
+        what = "; ".join(
+            f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
+            for error in fault.errors()
+        )
+        raise BadDeclaration(f"settings{f' {file}' if file else ''}: {what}") from None
+
+
+def demo_parties(region_url: str) -> tuple[PartySettings, ...]:
+    """The three municipalities of the local SIP routine and their region's FHIR server."""
+    municipality = {"sodertalje": ("Södertälje kommun", "2120000159"), "nykvarn": ("Nykvarns kommun", "2120002999"),
+                    "salem": ("Salems kommun", "2120002874")}
+    return (
+        *(
+            PartySettings(name=name, title=title, identifiers=((ORGNR, number),), mapping="se-sip")
+            for name, (title, number) in municipality.items()
+        ),
+        PartySettings(name="region-stockholm", title="Region Stockholm", identifiers=((ORGNR, "2321000016"),),
+                      fhir=region_url),
+    )

@@ -1,0 +1,131 @@
+"""What each FHIR party holds: the base of every merge with it, and the durable record of writes begun there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fhir_adapter.store.database import queries
+
+_SQL = queries("copies.sql")
+
+THEIRS = "theirs"
+"""The version of what the party had before us under the same national identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A resource as a FHIR party holds it.
+
+    `version` is its versionId there; `sent` the version.seq of ours that it got last, None where the party had it
+    before us and we never write it; `body` its content there as JSON, in our ids.
+    """
+
+    type: str
+    id: str
+    remote_id: str
+    version: str
+    sent: int | None
+    body: bytes
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether the party's own resource is used instead of ours: pointed to, never written."""
+        return self.version == THEIRS
+
+    @property
+    def is_only_a_name(self) -> bool:
+        """Whether nothing but the two ids is known: something that a shared resource points to."""
+        return self.version == ""
+
+    @property
+    def reference(self) -> str:
+        """`Type/id` in our ids."""
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One resource of a write that was begun: `seq` is the version.seq of ours it carries."""
+
+    type: str
+    id: str
+    seq: int
+
+
+def of_plan(connection: sqlite3.Connection, party: str, plan: str) -> dict[str, Copy]:
+    """What the party holds of the plan, by our reference."""
+    rows = connection.execute(_SQL["of_party"], {"party": party, "plan": plan})
+    return {copy.reference: copy for copy in (Copy(*row) for row in rows)}
+
+
+def by_remote(connection: sqlite3.Connection, party: str, type_: str, remote_id: str) -> Copy | None:
+    """The copy that the party calls `type_/remote_id`."""
+    row = connection.execute(_SQL["by_remote"], {"party": party, "type": type_, "remote_id": remote_id}).fetchone()
+    return Copy(*row) if row else None
+
+
+def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> Copy | None:
+    """The party's copy of our `type_/id_`."""
+    row = connection.execute(_SQL["by_id"], {"party": party, "type": type_, "id": id_}).fetchone()
+    return Copy(*row) if row else None
+
+
+def has_any(connection: sqlite3.Connection, party: str) -> bool:
+    """Whether anything was ever shared with the party."""
+    return connection.execute(_SQL["any"], {"party": party}).fetchone() is not None
+
+
+def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
+    """Remember what the party holds now."""
+    connection.execute(
+        _SQL["save"],
+        {"party": party, "type": copy.type, "id": copy.id, "remote_id": copy.remote_id, "version": copy.version,
+         "sent": copy.sent, "body": copy.body},
+    )
+
+
+def begin_write(
+    connection: sqlite3.Connection, write_id: str, *, party: str, plan: str, items: Iterable[Written], now: str
+) -> None:
+    """A durable note, before the request leaves, of what is being written under which write id."""
+    connection.execute(_SQL["begin"], {"write_id": write_id, "party": party, "plan": plan, "now": now})
+    connection.executemany(_SQL["begin_item"], [(write_id, item.type, item.id, item.seq) for item in items])
+
+
+def pending_writes(connection: sqlite3.Connection, party: str, plan: str) -> list[str]:
+    """Ids of the writes whose outcome is not known yet."""
+    return [row[0] for row in connection.execute(_SQL["pending"], {"party": party, "plan": plan})]
+
+
+def items_of(connection: sqlite3.Connection, write_id: str) -> list[Written]:
+    """What a write carried."""
+    return [Written(*row) for row in connection.execute(_SQL["items"], {"write_id": write_id})]
+
+
+def settle_write(connection: sqlite3.Connection, write_id: str) -> None:
+    """The write arrived; its versions are known."""
+    connection.execute(_SQL["end"], {"write_id": write_id, "state": "settled"})
+
+
+def abandon_write(connection: sqlite3.Connection, write_id: str) -> None:
+    """The write was refused, or is not there; should it arrive late after all, its id still says that it is ours."""
+    connection.execute(_SQL["end"], {"write_id": write_id, "state": "abandoned"})
+
+
+def unsettled_writes_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> dict[str, int]:
+    """Write id → version.seq for every unsettled write of this resource at this party."""
+    rows = connection.execute(_SQL["writes_of"], {"party": party, "type": type_, "id": id_})
+    return {write_id: seq for write_id, seq in rows}
+
+
+def watermark(connection: sqlite3.Connection, party: str) -> str | None:
+    """How far the party's history was read (an instant by its clock)."""
+    row = connection.execute(_SQL["watermark_get"], {"party": party}).fetchone()
+    return str(row[0]) if row else None
+
+
+def move_watermark(connection: sqlite3.Connection, party: str, since: str) -> None:
+    """Only forward. Instants are compared as text: the caller gives them in one form (UTC, milliseconds, Z)."""
+    connection.execute(_SQL["watermark_set"], {"party": party, "since": since})

@@ -1,0 +1,45 @@
+-- What each FHIR party holds, and the writes that were begun there.
+
+-- name: of_party
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy c
+JOIN plan_member m ON m.type = c.type AND m.id = c.id WHERE c.party = :party AND m.plan = :plan;
+
+-- name: by_remote
+SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id;
+
+-- name: by_id
+SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
+
+-- name: any
+SELECT 1 FROM copy WHERE party = :party LIMIT 1;
+
+-- name: save
+INSERT INTO copy (party, type, id, remote_id, version, sent, body)
+VALUES (:party, :type, :id, :remote_id, :version, :sent, :body)
+ON CONFLICT (party, type, id) DO UPDATE SET remote_id = :remote_id, version = :version, sent = :sent, body = :body;
+
+-- name: begin
+INSERT INTO remote_write (write_id, party, plan, state, started) VALUES (:write_id, :party, :plan, 'pending', :now);
+
+-- name: begin_item
+INSERT INTO remote_write_item (write_id, type, id, seq) VALUES (?, ?, ?, ?);
+
+-- name: pending
+SELECT write_id FROM remote_write WHERE party = :party AND plan = :plan AND state = 'pending';
+
+-- name: items
+SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id;
+
+-- name: end
+UPDATE remote_write SET state = :state WHERE write_id = :write_id;
+
+-- name: writes_of
+-- Every write to this resource at this party whose outcome was not settled: id and the version of ours it carried.
+SELECT i.write_id, i.seq FROM remote_write_item i JOIN remote_write w USING (write_id)
+WHERE w.party = :party AND w.state <> 'settled' AND i.type = :type AND i.id = :id;
+
+-- name: watermark_get
+SELECT since FROM watermark WHERE party = :party;
+
+-- name: watermark_set
+INSERT INTO watermark (party, since) VALUES (:party, :since) ON CONFLICT (party) DO UPDATE SET since = max(since, :since);

@@ -1,0 +1,63 @@
+"""The journal: every change that arrived, raw and durable, under the key that makes it count once."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_adapter.store.database import queries
+
+State = Literal["applied", "unchanged", "refused", "parked"]
+
+_SQL = queries("journal.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal row; `receipt` is the JSON text that was answered, `status` the HTTP status with it."""
+
+    id: int
+    digest: bytes
+    state: State
+    status: int
+    plan: str | None
+    receipt: str | None
+    body: bytes
+
+
+def digest_of(body: bytes) -> bytes:
+    """SHA-256 of a raw body."""
+    return hashlib.sha256(body).digest()
+
+
+def enter(connection: sqlite3.Connection, *, party: str, key: str, media_type: str, body: bytes, received: str) -> int:
+    """Keep `body` as it came and return the row's id. The row counts as refused until it is closed."""
+    cursor = connection.execute(
+        _SQL["enter"],
+        {"party": party, "key": key, "digest": digest_of(body), "media_type": media_type, "body": body,
+         "received": received, "state": "refused", "status": 500},
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def close(
+    connection: sqlite3.Connection, entry: int, state: State, *, status: int = 200, plan: str | None = None,
+    receipt: str | None = None,
+) -> None:
+    """Write down what became of the entry."""
+    connection.execute(
+        _SQL["close"], {"id": entry, "state": state, "status": status, "plan": plan, "receipt": receipt}
+    )
+
+
+def by_key(connection: sqlite3.Connection, party: str, key: str) -> Entry | None:
+    """The entry that this party sent under this key, if it ever did."""
+    row = connection.execute(_SQL["by_key"], {"party": party, "key": key}).fetchone()
+    return Entry(*row) if row else None
+
+
+def by_id(connection: sqlite3.Connection, entry: int) -> Entry:
+    """The entry with this id, which must exist."""
+    return Entry(*connection.execute(_SQL["by_id"], {"id": entry}).fetchone())

@@ -1,0 +1,173 @@
+"""The shared plans as the store keeps them: members, changes in one order, conflicts and each party's bases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fhir_adapter.store.database import queries
+
+_SQL = queries("plans.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A shared plan: `version` counts its changes, `change` is its place in the order of all changes."""
+
+    id: str
+    party: str
+    source: str
+    record: str
+    version: int
+    change: int
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One resource of a plan: the stored bytes of the version `seq`."""
+
+    type: str
+    id: str
+    seq: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A party's own copy: `said` is the journal id of its last snapshot, `shown` the change it was last shown."""
+
+    record: str
+    said: int | None
+    shown: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConflict:
+    """Two values where one can be live; base, live and other are JSON texts."""
+
+    id: str
+    reference: str
+    path: str
+    kind: str
+    base: str | None
+    live: str | None
+    other: str | None
+    live_party: str | None
+    other_party: str
+    at: str
+
+
+def add(connection: sqlite3.Connection, *, id: str, party: str, source: str, record: str, now: str) -> Plan:
+    """A new plan at version 0: its first change makes it 1."""
+    connection.execute(_SQL["add"], {"id": id, "party": party, "source": source, "record": record, "now": now})
+    return Plan(id, party, source, record, 0, 0, now)
+
+
+def get(connection: sqlite3.Connection, plan: str) -> Plan | None:
+    """The plan with this CarePlan id."""
+    row = connection.execute(_SQL["get"], {"id": plan}).fetchone()
+    return Plan(*row) if row else None
+
+
+def of_record(connection: sqlite3.Connection, party: str, record: str) -> Plan | None:
+    """The plan that `party` knows under its own id `record`."""
+    row = connection.execute(_SQL["of_record"], {"party": party, "record": record}).fetchone()
+    return Plan(*row) if row else None
+
+
+def add_members(connection: sqlite3.Connection, plan: str, references: Iterable[str]) -> None:
+    """Make `Type/id` references part of the plan."""
+    connection.executemany(_SQL["member_add"], [(plan, *reference.split("/", 1)) for reference in references])
+
+
+def members(connection: sqlite3.Connection, plan: str) -> list[Member]:
+    """The current version of every resource of the plan."""
+    return [Member(*row) for row in connection.execute(_SQL["members"], {"plan": plan})]
+
+
+def members_as_of_change(connection: sqlite3.Connection, plan: str, change: int) -> list[Member]:
+    """The plan as it stood right after that change."""
+    upto = connection.execute(_SQL["upto_of_change"], {"seq": change}).fetchone()
+    if upto is None:
+        return []
+    return [Member(*row) for row in connection.execute(_SQL["members_as_of"], {"plan": plan, "upto": upto[0]})]
+
+
+def plans_of(connection: sqlite3.Connection, type_: str, id_: str) -> list[str]:
+    """Ids of the plans that this resource belongs to."""
+    return [row[0] for row in connection.execute(_SQL["plans_of_resource"], {"type": type_, "id": id_})]
+
+
+def advance(connection: sqlite3.Connection, plan: Plan, *, party: str, journal: int, at: str) -> Plan:
+    """Note that `party` changed the plan, and give it its next version. The resources must be saved already."""
+    version = plan.version + 1
+    upto = connection.execute(_SQL["newest_resource_seq"]).fetchone()[0]
+    change = connection.execute(
+        _SQL["change_add"],
+        {"plan": plan.id, "version": version, "party": party, "journal": journal, "at": at, "upto": upto},
+    ).lastrowid
+    connection.execute(_SQL["advance"], {"plan": plan.id, "version": version, "change": change, "at": at})
+    return Plan(plan.id, plan.party, plan.source, plan.record, version, int(change or 0), at)
+
+
+def change_of_version(connection: sqlite3.Connection, plan: str, version: int) -> int | None:
+    """The change that made this version of the plan."""
+    row = connection.execute(_SQL["change_of_version"], {"plan": plan, "version": version}).fetchone()
+    return int(row[0]) if row else None
+
+
+def changed_since(connection: sqlite3.Connection, cursor: int, count: int) -> list[Plan]:
+    """Plans whose newest change is after the cursor, oldest change first."""
+    return [Plan(*row) for row in connection.execute(_SQL["changed_since"], {"cursor": cursor, "count": count})]
+
+
+def newest(connection: sqlite3.Connection, count: int) -> list[Plan]:
+    """The plans that changed last."""
+    return [Plan(*row) for row in connection.execute(_SQL["all"], {"count": count})]
+
+
+def changed_by(connection: sqlite3.Connection, plan: str, cursor: int) -> list[str]:
+    """Names of the parties that changed the plan after the cursor."""
+    return [row[0] for row in connection.execute(_SQL["changed_by"], {"plan": plan, "cursor": cursor})]
+
+
+def record_of(connection: sqlite3.Connection, party: str, plan: str) -> Record | None:
+    """The party's own copy of the plan, if it said or was shown anything yet."""
+    row = connection.execute(_SQL["record_get"], {"party": party, "plan": plan}).fetchone()
+    return Record(*row) if row else None
+
+
+def note_said(connection: sqlite3.Connection, party: str, plan: str, record: str, journal: int) -> None:
+    """The party's newest accepted snapshot is this journal entry."""
+    connection.execute(_SQL["record_said"], {"party": party, "plan": plan, "record": record, "said": journal})
+
+
+def note_shown(connection: sqlite3.Connection, party: str, plan: str, record: str, change: int) -> None:
+    """The party was shown the plan as of this change; `record` is the id under which it will know it."""
+    connection.execute(_SQL["record_shown"], {"party": party, "plan": plan, "record": record, "shown": change})
+
+
+def add_conflict(
+    connection: sqlite3.Connection, plan: str, conflict: KeptConflict, *, journal: int
+) -> None:
+    """Keep a conflict; the same one (same id) is kept once."""
+    connection.execute(
+        _SQL["conflict_add"],
+        {"id": conflict.id, "plan": plan, "reference": conflict.reference, "path": conflict.path,
+         "kind": conflict.kind, "base": conflict.base, "live": conflict.live, "other": conflict.other,
+         "live_party": conflict.live_party, "other_party": conflict.other_party, "journal": journal,
+         "at": conflict.at},
+    )
+
+
+def conflicts_of(connection: sqlite3.Connection, plan: str) -> list[KeptConflict]:
+    """The plan's conflicts, oldest first."""
+    return [KeptConflict(*row) for row in connection.execute(_SQL["conflicts"], {"plan": plan})]
+
+
+def instance_value(connection: sqlite3.Connection, name: str, first: str) -> str:
+    """A fact about this installation, set to `first` when it is asked for the first time."""
+    connection.execute(_SQL["instance_set"], {"name": name, "value": first})
+    return str(connection.execute(_SQL["instance_get"], {"name": name}).fetchone()[0])

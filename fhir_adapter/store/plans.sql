@@ -1,0 +1,80 @@
+-- The shared plans: their members, their changes in one order, and each party's own copy.
+
+-- name: add
+INSERT INTO plan (id, party, source, record, version, change, updated) VALUES (:id, :party, :source, :record, 0, 0, :now);
+
+-- name: get
+SELECT id, party, source, record, version, change, updated FROM plan WHERE id = :id;
+
+-- name: of_record
+-- The plan that a party knows under its own record id.
+SELECT p.id, p.party, p.source, p.record, p.version, p.change, p.updated
+FROM record r JOIN plan p ON p.id = r.plan WHERE r.party = :party AND r.record = :record;
+
+-- name: member_add
+INSERT OR IGNORE INTO plan_member (plan, type, id) VALUES (?, ?, ?);
+
+-- name: members
+-- The current version of everything in a plan.
+SELECT v.type, v.id, v.seq, v.body
+FROM plan_member m JOIN resource r ON r.type = m.type AND r.id = m.id JOIN version v ON v.seq = r.seq
+WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
+
+-- name: members_as_of
+-- The plan as it stood when version.seq was :upto.
+SELECT v.type, v.id, v.seq, v.body
+FROM plan_member m JOIN version v ON v.seq = (
+    SELECT max(seq) FROM version WHERE type = m.type AND id = m.id AND seq <= :upto)
+WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
+
+-- name: plans_of_resource
+SELECT plan FROM plan_member WHERE type = :type AND id = :id;
+
+-- name: change_add
+INSERT INTO plan_change (plan, version, party, journal, at, upto) VALUES (:plan, :version, :party, :journal, :at, :upto);
+
+-- name: advance
+UPDATE plan SET version = :version, change = :change, updated = :at WHERE id = :plan;
+
+-- name: newest_resource_seq
+SELECT coalesce(max(seq), 0) FROM version;
+
+-- name: upto_of_change
+SELECT upto FROM plan_change WHERE seq = :seq;
+
+-- name: change_of_version
+SELECT seq FROM plan_change WHERE plan = :plan AND version = :version;
+
+-- name: changed_since
+-- Plans that changed after a cursor, each once at its newest change, oldest first.
+SELECT id, party, source, record, version, change, updated FROM plan WHERE change > :cursor ORDER BY change LIMIT :count;
+
+-- name: changed_by
+SELECT DISTINCT party FROM plan_change WHERE plan = :plan AND seq > :cursor ORDER BY party;
+
+-- name: record_get
+SELECT record, said, shown FROM record WHERE party = :party AND plan = :plan;
+
+-- name: record_said
+INSERT INTO record (party, plan, record, said) VALUES (:party, :plan, :record, :said)
+ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record;
+
+-- name: record_shown
+INSERT INTO record (party, plan, record, shown) VALUES (:party, :plan, :record, :shown)
+ON CONFLICT (party, plan) DO UPDATE SET shown = max(coalesce(shown, 0), :shown);
+
+-- name: conflict_add
+INSERT OR IGNORE INTO conflict (id, plan, reference, path, kind, base, live, other, live_party, other_party, journal, at)
+VALUES (:id, :plan, :reference, :path, :kind, :base, :live, :other, :live_party, :other_party, :journal, :at);
+
+-- name: conflicts
+SELECT id, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict WHERE plan = :plan ORDER BY at, id;
+
+-- name: instance_get
+SELECT value FROM instance WHERE name = :name;
+
+-- name: instance_set
+INSERT OR IGNORE INTO instance (name, value) VALUES (:name, :value);
+
+-- name: all
+SELECT id, party, source, record, version, change, updated FROM plan ORDER BY change DESC LIMIT :count;

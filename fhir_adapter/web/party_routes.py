@@ -1,0 +1,155 @@
+"""The municipal side: /parties/{party}/… — deliver a record, get a receipt, fetch records and what changed."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from fhir_adapter.errors import BadRequest, Issue, NotFound, TooLarge, UnsupportedMedia
+from fhir_adapter.fhir.resources import dump_json
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.pull import Shown, as_json, show_changes, show_record
+from fhir_adapter.flows.push import Answer, Delivery, push, receipt_of
+
+JSON = "application/json"
+LONGEST_KEY = 200
+
+RECEIPT_DOC: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Receipt: the record was merged into an existing plan, or changed nothing"},
+    201: {"description": "Receipt: a new plan"},
+    409: {"description": "The Idempotency-Key was used before with another body"},
+    413: {"description": "The body is larger than the limit"},
+    415: {"description": "The body is not application/json"},
+    422: {"description": "Receipt: refused or parked; each issue names the record's own field"},
+}
+
+
+def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
+    """The routes of one hub."""
+    routes = APIRouter(prefix="/parties", tags=["parties"])
+
+    @routes.get("", summary="Who takes part, and how each is reached")
+    def list_parties() -> list[dict[str, Any]]:
+        return [
+            {"name": party.name, "title": party.title, "kind": "fhir" if party.fhir else "native",
+             "mapping": party.mapping, "fhir": party.fhir}
+            for party in hub.parties.values()
+        ]
+
+    @routes.post("/{party}/records", summary="Deliver a record in the party's own format", responses=RECEIPT_DOC,
+                 openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}})
+    async def deliver(
+        party: str,
+        request: Request,
+        idempotency_key: Annotated[str | None, Header(description="One per record and state; a repeat is safe")] = None,
+        if_match: Annotated[str | None, Header(description='The version last fetched, W/"3"')] = None,
+    ) -> Response:
+        sender = hub.party(party)
+        hub.mapping_of(sender)
+        _check_is_json(request)
+        delivery = Delivery(
+            _checked_key(idempotency_key), JSON, await body_within(request, body_limit), _version_in(if_match)
+        )
+        return _receipt(await run_in_threadpool(push, hub, sender, delivery))
+
+    @routes.get("/{party}/receipts/{key}", summary="The receipt that was given under an Idempotency-Key")
+    def fetch_receipt(party: str, key: str) -> Response:
+        answer = receipt_of(hub, hub.party(party), key)
+        if answer is None:
+            raise NotFound("nothing was delivered under this key")
+        return _receipt(answer)
+
+    @routes.get("/{party}/records", summary="What changed since a cursor, in the party's own format")
+    def changes(
+        party: str,
+        since: Annotated[str, Query(description="The cursor of the previous answer; left out: from the start")] = "0",
+        count: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        sender = hub.party(party)
+        hub.mapping_of(sender)
+        shown, cursor, more = show_changes(hub, sender, _cursor(since), count)
+        return Response(
+            dump_json({"cursor": str(cursor), "more": more, "records": [_listed(record) for record in shown]}),
+            media_type=JSON,
+        )
+
+    @routes.get("/{party}/records/{record}", summary="One record with everybody's changes, in the party's own format")
+    def fetch_record(
+        party: str, record: str, if_none_match: Annotated[str | None, Header()] = None
+    ) -> Response:
+        shown = show_record(hub, hub.party(party), record)
+        etag = f'W/"{shown.version}"'
+        if if_none_match and etag in [tag.strip() for tag in if_none_match.split(",")]:
+            return Response(status_code=304, headers={"ETag": etag})
+        return Response(as_json(shown), media_type=JSON, headers={"ETag": etag})
+
+    return routes
+
+
+def add_health(app: FastAPI, hub: Hub) -> None:
+    """`GET /health`: 200 while the store answers."""
+
+    @app.get("/health", tags=["health"])
+    def health() -> dict[str, str]:
+        hub.database.read().execute("SELECT 1").fetchone()
+        return {"status": "ok"}
+
+
+async def body_within(request: Request, limit: int) -> bytes:
+    """The whole body. Raises TooLarge as soon as it grows past `limit` bytes, whatever Content-Length says."""
+    too_large = TooLarge("the body is too large", [
+        Issue("error", "too-long", "", f"the body is larger than {limit} bytes", f"at most {limit} bytes a record")])
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+def _check_is_json(request: Request) -> None:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = re.search(r'charset="?([\w-]+)', parameters, re.IGNORECASE)
+    if kind.strip().lower() != JSON or (charset and charset[1].lower() not in ("utf-8", "utf8")):
+        raise UnsupportedMedia("not JSON", [
+            Issue("error", "not-supported", "Content-Type", "a record is delivered as JSON in UTF-8", JSON)])
+
+
+def _checked_key(key: str | None) -> str:
+    if not key or len(key) > LONGEST_KEY or not key.isprintable():
+        raise BadRequest("no Idempotency-Key", [
+            Issue("error", "required", "Idempotency-Key", "the header is missing or cannot be used",
+                  f"1 to {LONGEST_KEY} printable characters, new for each record that is delivered")])
+    return key
+
+
+def _version_in(if_match: str | None) -> int | None:
+    if if_match is None:
+        return None
+    found = re.fullmatch(r'(?:W/)?"(\d{1,18})"', if_match.strip())
+    if not found:
+        raise BadRequest("If-Match", [
+            Issue("error", "value", "If-Match", "not a version of a record", 'the ETag of the record, like W/"3"')])
+    return int(found[1])
+
+
+def _cursor(since: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", since):
+        raise BadRequest("since", [
+            Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer")])
+    return int(since)
+
+
+def _receipt(answer: Answer) -> Response:
+    return Response(answer.receipt, answer.status, media_type=JSON,
+                    headers={"Idempotent-Replayed": "true"} if answer.replayed else None)
+
+
+def _listed(shown: Shown) -> dict[str, Any]:
+    return {"record": shown.record, "plan": {"id": shown.plan, "version": shown.version}, "changed": shown.updated,
+            "changedBy": shown.changed_by, "content": shown.native}
