@@ -1,0 +1,287 @@
+"""What a resource can be found by: its index rows, taken by plain accessors made from the parameter table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from unicodedata import normalize
+
+from fhir_adapter.fhir.parameters import PARAMETERS, Parameter
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.fhir.times import FIRST, LAST, range_of
+
+TEXT_LENGTH = 200
+"""Of the words beside a code so much is searchable with :text; a goal can be 5,000 words long."""
+
+
+class Rows(NamedTuple):
+    """Index rows by table; the first value of each row is the number of the parameter. The rest:
+
+    token: code, system. reference: target id or URL, type. date: low, high (ticks). string: norm, exact. uri: uri.
+    quantity: low, high, system, code, unit.
+    """
+
+    token: list[tuple[int, str, str]]
+    reference: list[tuple[int, str, str]]
+    date: list[tuple[int, int, int]]
+    string: list[tuple[int, str, str]]
+    uri: list[tuple[int, str]]
+    quantity: list[tuple[int, float, float, str, str, str]]
+
+    def by_table(self) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
+        """Each table's name with its rows."""
+        return zip(self._fields, self, strict=True)  # type: ignore[arg-type]  # a NamedTuple forgets its item types
+
+
+Take = Callable[[Rows, int, Any], None]
+
+
+def index_rows(resource: Resource) -> Rows:
+    """Every row that the resource is found by. Values of a wrong JSON type are passed over: checks report them."""
+    rows = Rows([], [], [], [], [], [])
+    readers = _READERS.get(resource["resourceType"])
+    if readers is not None:
+        for name, value in resource.items():
+            for number, names, take in readers.get(name, ()):
+                if not names:
+                    for item in value if type(value) is list else (value,):
+                        take(rows, number, item)
+                else:
+                    for item in _values(value, names):
+                        take(rows, number, item)
+    return rows
+
+
+def normal(text: str) -> str:
+    """Text as a plain search compares it: composed (NFC), without case, without space around it."""
+    if text.isascii():
+        return text.strip().lower()
+    return normalize("NFC", normalize("NFC", text).casefold()).strip()
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Target and type: (id, Type) for `Type/id` with or without /_history, (the whole text, '') for anything else."""
+    parts = reference.split("/")
+    is_relative = len(parts) == 2 or (len(parts) == 4 and parts[2] == "_history")
+    if is_relative and parts[0].isalpha() and parts[0][0].isupper():
+        return parts[1], parts[0]
+    return reference, ""
+
+
+def _values(value: Any, names: tuple[str, ...]) -> Iterator[Any]:
+    """What is found along `names`, lists opened at every step."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item, names)
+    elif not names:
+        yield value
+    elif isinstance(value, dict) and names[0] in value:
+        yield from _values(value[names[0]], names[1:])
+
+
+def _take_code(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is str:
+        rows.token.append((number, value, ""))
+
+
+def _take_boolean(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is bool:
+        rows.token.append((number, "true" if value else "false", ""))
+
+
+def _take_presence(rows: Rows, number: int, value: Any) -> None:
+    rows.token.append((number, "true", ""))
+
+
+def _take_coding(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is not dict:
+        return
+    code = value.get("code")
+    if type(code) is str:
+        rows.token.append((number, code, _text(value, "system")))
+    _take_words(rows, number, value.get("display"))
+
+
+def _take_concept(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is not dict:
+        return
+    codings = value.get("coding")
+    if type(codings) is list:
+        for coding in codings:
+            _take_coding(rows, number, coding)
+    _take_words(rows, number, value.get("text"))
+
+
+def _take_words(rows: Rows, number: int, words: Any) -> None:
+    if type(words) is str:
+        rows.string.append((number, normal(words[:TEXT_LENGTH]), ""))
+
+
+def _take_identifier(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is dict and type(value.get("value")) is str:
+        rows.token.append((number, value["value"], _text(value, "system")))
+
+
+def _take_contact(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is dict and type(value.get("value")) is str:
+        rows.token.append((number, value["value"], _text(value, "use")))
+
+
+def _contact_of(system: str) -> Take:
+    def take(rows: Rows, number: int, value: Any) -> None:
+        if type(value) is dict and value.get("system") == system:
+            _take_contact(rows, number, value)
+
+    return take
+
+
+def _take_reference(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is not dict:
+        return
+    literal = value.get("reference")
+    if type(literal) is str and not literal.startswith("#"):
+        rows.reference.append((number, *split_reference(literal)))
+    if "identifier" in value:
+        _take_identifier(rows, number, value["identifier"])
+
+
+def _take_canonical(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is str:
+        rows.reference.append((number, value, ""))
+
+
+def _take_uri(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is str:
+        rows.uri.append((number, value))
+
+
+def _take_string(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is str:
+        rows.string.append((number, normal(value), value))
+
+
+def _parts(*names: str) -> Take:
+    def take(rows: Rows, number: int, value: Any) -> None:
+        if type(value) is dict:
+            for name in names:
+                for part in _values(value.get(name), ()):
+                    _take_string(rows, number, part)
+
+    return take
+
+
+def _take_date(rows: Rows, number: int, value: Any) -> None:
+    _add_range(rows, number, value, value)
+
+
+def _take_period(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is dict and ("start" in value or "end" in value):
+        _add_range(rows, number, value.get("start"), value.get("end"))
+
+
+def _take_timing(rows: Rows, number: int, value: Any) -> None:
+    """From the first to the last instant that a Timing names: its events and the bounds of its repetition."""
+    if type(value) is not dict:
+        return
+    for event in _values(value.get("event"), ()):
+        _take_date(rows, number, event)
+    for bounds in _values(value, ("repeat", "boundsPeriod")):
+        _take_period(rows, number, bounds)
+
+
+def _add_range(rows: Rows, number: int, start: Any, end: Any) -> None:
+    try:
+        low = range_of(start)[0] if type(start) is str else FIRST
+        high = range_of(end)[1] if type(end) is str else LAST
+    except ValueError:
+        return
+    if low > FIRST or high < LAST:
+        rows.date.append((number, low, high))
+
+
+def _take_quantity(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is dict and (size := _number(value.get("value"))) is not None:
+        low, high = _BOUNDS.get(value.get("comparator"), _exactly)(size)
+        rows.quantity.append((number, low, high, _text(value, "system"), _text(value, "code"), _text(value, "unit")))
+
+
+def _take_range(rows: Rows, number: int, value: Any) -> None:
+    if type(value) is dict:
+        low, high = value.get("low") or {}, value.get("high") or {}
+        ends = _number(low.get("value")), _number(high.get("value"))
+        if ends != (None, None):
+            unit = low or high
+            rows.quantity.append(
+                (number, -_ENDLESS if ends[0] is None else ends[0], _ENDLESS if ends[1] is None else ends[1],
+                 _text(unit, "system"), _text(unit, "code"), _text(unit, "unit"))
+            )  # fmt: skip
+
+
+def _take_number(rows: Rows, number: int, value: Any) -> None:
+    if (size := _number(value)) is not None:
+        rows.quantity.append((number, size, size, "", "", ""))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or isinstance(value, bool | str | dict | list) else float(value)
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    return found if type(found) is str else ""
+
+
+_ENDLESS = 1e300
+
+
+def _exactly(size: float) -> tuple[float, float]:
+    return size, size
+
+
+_BOUNDS: dict[Any, Callable[[float], tuple[float, float]]] = {
+    "<": lambda size: (-_ENDLESS, size),
+    "<=": lambda size: (-_ENDLESS, size),
+    ">": lambda size: (size, _ENDLESS),
+    ">=": lambda size: (size, _ENDLESS),
+}
+
+_TAKE: dict[str, dict[str, Take]] = {
+    "token": {
+        "code": _take_code, "string": _take_code, "id": _take_code, "uri": _take_code, "boolean": _take_boolean,
+        "exists": _take_presence, "Coding": _take_coding, "CodeableConcept": _take_concept,
+        "Identifier": _take_identifier, "ContactPoint": _take_contact,
+    },
+    "reference": {"Reference": _take_reference, "canonical": _take_canonical, "uri": _take_canonical},
+    "date": {
+        "date": _take_date, "dateTime": _take_date, "instant": _take_date, "Period": _take_period,
+        "Timing": _take_timing,
+    },
+    "string": {
+        "string": _take_string, "markdown": _take_string, "code": _take_string,
+        "HumanName": _parts("text", "family", "given", "prefix", "suffix"),
+        "Address": _parts("text", "line", "city", "district", "state", "postalCode", "country"),
+    },
+    "uri": {"uri": _take_uri, "url": _take_uri, "canonical": _take_uri, "oid": _take_uri, "uuid": _take_uri},
+    "quantity": {
+        "Quantity": _take_quantity, "SimpleQuantity": _take_quantity, "Age": _take_quantity,
+        "Duration": _take_quantity, "Money": _take_quantity, "Range": _take_range,
+    },
+    "number": {
+        "decimal": _take_number, "integer": _take_number, "positiveInt": _take_number, "unsignedInt": _take_number,
+    },
+}  # fmt: skip
+
+Readers = dict[str, list[tuple[int, tuple[str, ...], Take]]]
+
+
+def _readers_of(parameters: Iterable[Parameter]) -> Readers:
+    """First property name → what to take below it; parameters that share a number are read once."""
+    readers: Readers = {}
+    for parameter in {parameter.number: parameter for parameter in parameters}.values():
+        for source in parameter.sources:
+            take = _contact_of(source.system) if source.system else _TAKE[parameter.kind][source.fhir_type]
+            readers.setdefault(source.names[0], []).append((parameter.number, source.names[1:], take))
+    return readers
+
+
+_READERS = {type_: _readers_of(parameters.values()) for type_, parameters in PARAMETERS.items()}

@@ -1,0 +1,190 @@
+"""The SQLite file: opening and migrating it, one reading connection per thread, one writer that commits for many."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from fhir_adapter.errors import BadDeclaration
+
+T = TypeVar("T")
+
+HERE = Path(__file__).parent
+MIGRATIONS = HERE / "migrations"
+BUSY_SECONDS = 10.0
+STATEMENTS_KEPT_PREPARED = 512
+
+
+@cache
+def queries(file: str) -> dict[str, str]:
+    """The named statements of a .sql file in this folder: everything after `-- name: x` up to the next name."""
+    parts = re.split(r"^-- name: (\w+)\n", (HERE / file).read_text("utf-8"), flags=re.MULTILINE)
+    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class _Ticket(Generic[T]):
+    """One caller's work, and what came of it once the transaction that held it ended."""
+
+    __slots__ = ("_failure", "_result", "is_settled", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+        self.work = work
+        self.is_settled = False
+        self._result: list[T] = []
+        self._failure: BaseException | None = None
+
+    def keep(self, result: T) -> None:
+        self._result = [result]
+
+    def fail(self, failure: BaseException) -> None:
+        self._failure = failure
+
+    def outcome(self) -> T:
+        if self._failure is not None:
+            raise self._failure
+        return self._result[0]
+
+
+class Database:
+    """One SQLite file: WAL, synchronous=FULL.
+
+    Any number of threads may read, each on its own connection. Writes go through `write`, which is durable when it
+    returns; writers that wait at the same moment share one transaction and one fsync.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens `path`, creating and migrating it. Raises BadDeclaration when a newer version of us wrote it."""
+        self._path = path
+        self._mine = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._waiting: deque[_Ticket[Any]] = deque()
+        self._writing = threading.Lock()
+        self._leader: int | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = self._open()
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA synchronous = FULL")
+        migrate(self._writer)
+
+    def read(self) -> sqlite3.Connection:
+        """This thread's own connection, which cannot write. Each statement sees the newest committed state."""
+        connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = self._open()
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction; durable when this returns. If `work` raises, only its own changes are undone.
+
+        `work` must not call `write` itself and must not end the transaction.
+        """
+        if self._leader == threading.get_ident():
+            raise RuntimeError("a write within a write: hand the connection on instead")
+        ticket = _Ticket(work)
+        self._waiting.append(ticket)
+        with self._writing:
+            if not ticket.is_settled:
+                self._lead()
+        return ticket.outcome()
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """The one place where a transaction becomes durable."""
+        connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close every connection, those of other threads too."""
+        with self._writing:
+            for connection in self._opened:
+                connection.close()
+            self._opened.clear()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=STATEMENTS_KEPT_PREPARED,
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -32000")
+        self._opened.append(connection)
+        return connection
+
+    def _lead(self) -> None:
+        """Commit once for everybody who waits now. The caller holds the lock and its own ticket is in the queue."""
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._leader = threading.get_ident()
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for ticket in group:
+                _run_in_savepoint(self._writer, ticket)
+            self.commit(self._writer)
+        except BaseException as fault:
+            # Nobody's work is durable: every caller of the group must hear it, not only the one who led.
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            for ticket in group:
+                ticket.fail(fault)
+            raise
+        finally:
+            self._leader = None
+            for ticket in group:
+                ticket.is_settled = True
+
+
+def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> None:
+    connection.execute("SAVEPOINT work")
+    try:
+        ticket.keep(ticket.work(connection))
+    except Exception as fault:
+        if not connection.in_transaction:
+            raise  # SQLite gave up the whole transaction (disk full, I/O error): the group failed, not this work alone
+        connection.execute("ROLLBACK TO work")
+        ticket.fail(fault)
+    connection.execute("RELEASE work")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date, one transaction per file of migrations/, in the order of their numbers."""
+    connection.execute("CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+    files = {int(file.name[:4]): file for file in sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))}
+    newest = connection.execute("SELECT max(number) FROM migration").fetchone()[0] or 0
+    if newest > max(files, default=0):
+        raise BadDeclaration(f"the data was written by a newer version (migration {newest}): use that version")
+    for number, file in sorted(files.items()):
+        _apply(connection, number, file)
+
+
+def _apply(connection: sqlite3.Connection, number: int, file: Path) -> None:
+    """Run one file unless it was run before; two processes that open the same file take turns here."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("SELECT 1 FROM migration WHERE number = ?", (number,)).fetchone() is None:
+            for statement in statements_in(file.read_text("utf-8")):
+                connection.execute(statement)
+            connection.execute("INSERT INTO migration (number, name) VALUES (?, ?)", (number, file.stem))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def statements_in(script: str) -> Iterator[str]:
+    """The single statements of a script (executescript would commit on its own before the first of them)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        raise BadDeclaration(f"a migration ends in the middle of a statement: {statement.strip()[:60]}")

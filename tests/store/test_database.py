@@ -1,0 +1,185 @@
+"""The SQLite file: durable group commit, savepoints, migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.store.database import MIGRATIONS, Database, queries, statements_in
+
+
+class CountingDatabase(Database):
+    """Counts its commits, and can wait before each or fail instead."""
+
+    commits = 0
+    pause: threading.Event | None = None
+    failure: Exception | None = None
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        if self.pause:
+            self.pause.wait(10)
+        if self.failure:
+            raise self.failure
+        self.commits += 1
+        super().commit(connection)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[CountingDatabase]:
+    database = CountingDatabase(tmp_path / "below" / "plans.db")
+    database.write(lambda connection: connection.execute("CREATE TABLE note (text TEXT)"))
+    yield database
+    database.close()
+
+
+def add(text: str):  # type: ignore[no-untyped-def]
+    return lambda connection: connection.execute("INSERT INTO note VALUES (?)", (text,)).rowcount
+
+
+def notes(database: Database) -> list[str]:
+    return [text for (text,) in database.read().execute("SELECT text FROM note ORDER BY rowid")]
+
+
+def test_file_is_written_ahead_and_synchronised(database: Database) -> None:
+    facts = database.write(
+        lambda connection: [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
+    )
+    assert facts == ["wal", 2, 1, 10_000]
+
+
+def test_written_work_is_returned_and_read_by_every_thread(database: Database) -> None:
+    assert database.write(add("a")) == 1
+    seen: list[list[str]] = []
+    thread = threading.Thread(target=lambda: seen.append(notes(database)))
+    thread.start()
+    thread.join()
+    assert seen == [["a"]] == [notes(database)]
+
+
+def test_each_thread_reads_on_its_own_connection(database: Database) -> None:
+    connections = [database.read(), database.read()]
+    thread = threading.Thread(target=lambda: connections.append(database.read()))
+    thread.start()
+    thread.join()
+    assert connections[0] is connections[1] is not connections[2]
+
+
+def test_reading_connection_cannot_write(database: Database) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        add("a")(database.read())
+
+
+def test_work_that_raises_leaves_nothing_behind(database: Database) -> None:
+    def half(connection: sqlite3.Connection) -> None:
+        add("half")(connection)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        database.write(half)
+    database.write(add("whole"))
+    assert notes(database) == ["whole"]
+
+
+def test_writers_that_wait_together_share_one_commit_and_fail_alone(database: CountingDatabase) -> None:
+    before, database.pause = database.commits, threading.Event()
+    outcomes: dict[str, object] = {}
+
+    def run(name: str, fails: bool) -> None:
+        def work(connection: sqlite3.Connection) -> str:
+            add(name)(connection)
+            if fails:
+                raise ValueError(name)
+            return name
+
+        try:
+            outcomes[name] = database.write(work)
+        except ValueError as fault:
+            outcomes[name] = fault
+
+    leader = threading.Thread(target=run, args=("first", False))
+    leader.start()
+    while database._leader is None:
+        pass
+    others = [threading.Thread(target=run, args=(f"n{i}", i == 3)) for i in range(8)]
+    for thread in others:
+        thread.start()
+    while len(database._waiting) < 8:
+        pass
+    database.pause.set()
+    for thread in (leader, *others):
+        thread.join()
+    assert database.commits == before + 2
+    assert isinstance(outcomes.pop("n3"), ValueError)
+    assert outcomes == {name: name for name in outcomes}
+    assert sorted(notes(database)) == sorted(outcomes)
+
+
+def test_failed_commit_is_heard_by_the_caller_and_undone(database: CountingDatabase) -> None:
+    database.failure = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        database.write(add("lost"))
+    database.failure = None
+    database.write(add("kept"))
+    assert notes(database) == ["kept"]
+
+
+def test_interrupted_work_ends_the_transaction(database: CountingDatabase) -> None:
+    def interrupted(connection: sqlite3.Connection) -> None:
+        add("lost")(connection)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        database.write(interrupted)
+    database.write(add("kept"))
+    assert notes(database) == ["kept"]
+
+
+def test_write_within_a_write_is_refused_instead_of_waiting_for_itself(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="hand the connection on"):
+        database.write(lambda connection: database.write(add("inner")))
+
+
+def test_data_survive_closing_and_migrations_run_once(tmp_path: Path) -> None:
+    path = tmp_path / "plans.db"
+    first = Database(path)
+    first.write(lambda connection: connection.execute("INSERT INTO idx_made_by VALUES (1, 'x')"))
+    first.close()
+    second = Database(path)
+    assert second.read().execute("SELECT fingerprint FROM idx_made_by").fetchall() == [("x",)]
+    applied = second.read().execute("SELECT number FROM migration ORDER BY number").fetchall()
+    assert applied == [(int(file.name[:4]),) for file in sorted(MIGRATIONS.glob("*.sql"))]
+    second.close()
+
+
+def test_data_of_a_newer_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plans.db"
+    first = Database(path)
+    first.write(lambda connection: connection.execute("INSERT INTO migration VALUES (9999, 'later')"))
+    first.close()
+    with pytest.raises(BadDeclaration, match="newer version"):
+        Database(path)
+
+
+def test_script_is_split_at_its_statements() -> None:
+    script = "-- why;\nCREATE TABLE a (b TEXT); -- and\nINSERT INTO a\nVALUES (';');\n"
+    assert [statement.strip().splitlines()[-1] for statement in statements_in(script)] == [
+        "CREATE TABLE a (b TEXT); -- and",
+        "VALUES (';');",
+    ]
+
+
+def test_script_that_breaks_off_is_refused() -> None:
+    with pytest.raises(BadDeclaration, match="middle of a statement"):
+        list(statements_in("CREATE TABLE a (b TEXT"))
+
+
+def test_queries_are_found_by_name() -> None:
+    assert queries("resources.sql")["vread"].startswith("SELECT type, id, version")
