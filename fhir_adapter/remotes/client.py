@@ -28,7 +28,10 @@ LONGEST_PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RemoteVersion:
-    """One version of a resource over there. `resource` is None when it was deleted or the server did not return it."""
+    """One version of a resource over there. `resource` is None when it was deleted or the server did not return it.
+
+    `updated` is a FHIR instant as that server wrote it; "" where it does not say (HAPI: when it deleted something).
+    """
 
     type: str
     id: str

@@ -87,7 +87,11 @@ def other() -> Iterator[OtherSystem]:
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that hangs up is part of these tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     system.url = f"http://127.0.0.1:{server.server_port}/fhir"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

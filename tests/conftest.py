@@ -1,0 +1,44 @@
+"""What several kinds of tests need: a real HAPI, and the promise that nothing which needs it is skipped unnoticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from scripts.with_hapi import NO_ENGINE, HapiMissingError, running_hapi
+
+
+@pytest.fixture(scope="session")
+def hapi() -> Iterator[str]:
+    """The base URL of a real HAPI FHIR R4 server, one for the whole run: use ids of your own in it."""
+    try:
+        server = running_hapi()
+        url = server.__enter__()
+    except HapiMissingError as missing:
+        pytest.skip(str(missing))
+    try:
+        yield url
+    finally:
+        server.__exit__(None, None, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for the fixture `hapi` is marked `hapi`: `-m 'not hapi'` leaves it out, and CI knows it."""
+    for item in items:
+        if "hapi" in getattr(item, "fixturenames", ()):
+            item.add_marker("hapi")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With FHIR_ADAPTER_NO_SKIP=1 (continuous integration) a test that needs a container and skips has failed."""
+    report = yield
+    if os.environ.get("FHIR_ADAPTER_NO_SKIP") != "1" or not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    reason = str(report.longrepr)
+    if item.get_closest_marker("hapi") or NO_ENGINE in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not skip here: {reason}"
+    return report
