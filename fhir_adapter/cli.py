@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-from starlette.types import ASGIApp
 
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
+from fhir_adapter.serving import Server, address_of, listen
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="One shared care plan: FHIR R4 for health records, their own format for social services.")
@@ -44,7 +43,7 @@ def serve(
     file = os.environ.get(SETTINGS)
     settings = read_settings(Path(file) if file and not demo else None, host=host, port=port, data=data)
     listening = _listen(settings.host, settings.port)
-    address = _address(settings.host, listening)
+    address = address_of(listening)
     if demo:
         import tempfile
 
@@ -54,7 +53,7 @@ def serve(
         settings = settings.model_copy(update={"data": folder, "parties": parties, "sync_interval": 0.5})
     service = build(settings, sandbox=demo)
     try:
-        _run(service.asgi, listening, lambda: _ready(address, service.worker.start))
+        Server(service.asgi, lambda: _ready(address, service.worker.start)).run([listening])
     finally:
         service.close()
 
@@ -72,7 +71,7 @@ def sandbox(host: Host = None, port: Port = None, data: Data = None) -> None:
     listening = _listen(settings.host, settings.port)
     asgi, database = build_sandbox(data or Path(tempfile.mkdtemp(prefix="fhir-adapter-sandbox-")))
     try:
-        _run(asgi, listening, lambda: _ready(f"{_address(settings.host, listening)}/fhir", lambda: None))
+        Server(asgi, lambda: _ready(f"{address_of(listening)}/fhir", lambda: None)).run([listening])
     finally:
         database.close()
 
@@ -137,41 +136,16 @@ def _input(file: str) -> bytes:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        return listen(host, port)
     except OSError as fault:
         raise typer.BadParameter(f"cannot listen on {host}:{port}: {fault.strerror}") from None
-    return listening
-
-
-def _address(host: str, listening: socket.socket) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 def _ready(address: str, then: Callable[[], None]) -> None:
     then()
     typer.echo(f"fhir-adapter answers at {address} (loopback only: callers are not authenticated)")
     sys.stdout.flush()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that says when it answers."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
-def _run(asgi: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:
-    config = uvicorn.Config(asgi, log_level="warning", access_log=False, server_header=False)
-    _Server(config, ready).run([listening])
 
 
 if __name__ == "__main__":

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import uvicorn
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -22,6 +18,7 @@ from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import sync
 from fhir_adapter.flows.overview import concept_text
 from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 from fhir_adapter.settings import demo_parties, read_settings
 
 PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
@@ -58,24 +55,17 @@ def run_demo(region: str | None, data: Path) -> None:
     In a terminal the server stays up afterwards, so that the plan can be looked at in a browser.
     """
     shutil.rmtree(data, ignore_errors=True)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        region_url = region or f"{address}{SANDBOX}"
-        settings = read_settings(None, data=data).model_copy(update={"parties": demo_parties(region_url)})
-        service = build(settings, sandbox=region is None)
-        server = uvicorn.Server(uvicorn.Config(service.asgi, log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        try:
+    listening = listen("127.0.0.1", 0)
+    address = address_of(listening)
+    region_url = region or f"{address}{SANDBOX}"
+    settings = read_settings(None, data=data).model_copy(update={"parties": demo_parties(region_url)})
+    service = build(settings, sandbox=region is None)
+    try:
+        with answering_in_a_thread(service.asgi, listening):
             _tell(Stage(service, address, FhirClient(address), FhirClient(f"{address}/fhir"), FhirClient(region_url),
                         region_url, Console(highlight=False, width=None if sys.stdout.isatty() else 110)))
-        finally:
-            server.should_exit = True
-            thread.join()
-            service.close()
+    finally:
+        service.close()
 
 
 def _tell(stage: Stage) -> None:

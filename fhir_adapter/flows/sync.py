@@ -195,7 +195,7 @@ def _settle(
         copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
     copies.settle_write(connection, write_id)
     if copies.watermark(connection, party.name) is None and arrived:
-        copies.move_watermark(connection, party.name, min(_utc(version.updated) for version in arrived))
+        copies.move_watermark(connection, party.name, min(_utc(version.updated) for version in arrived if version.updated))
     plan = plans.get(connection, plan_id)
     if plan:
         change.audit(connection, hub, plan, party, "R", hub.now())
@@ -266,7 +266,7 @@ def _news(
             found += _after(hub.clients[party.name].history(type_, id_, None), copy)
     found += _those_that_hang_on(connection, party, found, strangers)
     found += _people_they_name(hub, party, found)
-    return sorted(found, key=lambda version: _utc(version.updated))
+    return sorted(found, key=_moment)
 
 
 def _those_that_hang_on(
@@ -518,6 +518,11 @@ def _after(versions: Sequence[RemoteVersion], copy: Copy | None) -> list[RemoteV
     """The versions that came after the one we know, oldest first; all of them where that one is no longer listed."""
     known = [index for index, version in enumerate(versions) if copy and version.version == copy.version]
     return list(versions[known[0] + 1 :] if known else versions)
+
+
+def _moment(version: RemoteVersion) -> str:
+    """When a version was made, for putting versions in order; HAPI does not say when it deleted: that is the last."""
+    return _utc(version.updated) if version.updated else "9999"
 
 
 def _utc(moment: str) -> str:

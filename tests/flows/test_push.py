@@ -1,0 +1,147 @@
+"""Pushing a record: receipts, repeats and refusals, in the sender's words."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+import requests
+
+from tests.flows.conftest import Town
+
+
+def test_the_receipt_names_plan_and_version(town: Town, sip: dict[str, Any]) -> None:
+    answer = town.push(sip)
+    assert answer.status_code == 201
+    receipt = answer.json()
+    assert receipt["state"] == "accepted"
+    assert receipt["plan"]["version"] == 1
+    assert receipt["record"] == "SIP-1"
+    assert receipt["conflicts"] == []
+
+
+def test_the_same_key_and_body_get_the_same_receipt_and_change_nothing(town: Town, sip: dict[str, Any]) -> None:
+    first, second = town.push(sip, key="k"), town.push(sip, key="k")
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert town.get("/parties/sodertalje/receipts/k").json() == first.json()
+
+
+def test_the_same_key_with_another_body_is_a_conflict(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip, key="k")
+    answer = town.push(sip | {"title_local": "en annan"}, key="k")
+    assert answer.status_code == 409
+    assert answer.json()["issues"][0]["path"] == "Idempotency-Key"
+    assert town.record()["title_local"] == sip["title_local"]
+
+
+def test_the_same_record_again_makes_no_new_version(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    again = town.push(sip)
+    assert again.status_code == 200
+    assert again.json()["state"] == "unchanged"
+    assert again.json()["plan"]["version"] == 1
+
+
+def test_a_changed_record_makes_the_next_version(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    sip["insatser"][0]["status"] = "klar"
+    receipt = town.push(sip).json()
+    assert receipt["plan"]["version"] == 2
+    assert town.record() == sip
+
+
+def test_an_intervention_that_is_left_out_is_ended_not_deleted(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    gone = sip["insatser"].pop(1)
+    town.push(sip)
+    care_plan = town.get(f"/fhir/CarePlan/{plan}").json()
+    requests_ = [town.get(f"/fhir/{each['reference']['reference']}").json() for each in care_plan["activity"]]
+    ended = next(request for request in requests_ if request["code"]["text"] == gone["text"])
+    assert ended["status"] in ("revoked", "entered-in-error")
+
+
+def test_a_record_that_lost_everything_is_parked(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    answer = town.push(sip | {"insatser": [], "mal": []})
+    assert answer.status_code == 422
+    assert answer.json()["state"] == "parked"
+    assert len(town.record()["insatser"]) == len(sip["insatser"])
+
+
+def test_unknown_fields_survive_and_are_reported(town: Town, sip: dict[str, Any]) -> None:
+    sip["egetFalt"] = {"a": [1, 2.50]}
+    receipt = town.push(sip).json()
+    assert [field["path"] for field in receipt["unmapped"] if field["kind"] == "unknown"] == ["egetFalt"]
+    assert town.record()["egetFalt"] == {"a": [1, 2.5]}
+
+
+def test_another_person_under_the_same_record_is_refused(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    sip["person"]["personnummer"] = "196101182803"
+    answer = town.push(sip)
+    assert answer.status_code == 422
+    assert answer.json()["issues"][0]["path"] == "person"
+
+
+def test_five_thousand_words_and_decomposed_letters_come_back_as_sent(town: Town, sip: dict[str, Any]) -> None:
+    sip["insatser"][0]["text"] = "ord\n\t<b>å</b> " * 5000
+    sip["person"]["name"] = unicodedata.normalize("NFD", "Åsa Öström")
+    assert town.push(sip).status_code == 201
+    assert town.record() == sip
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"person": {"name": "Elin"}}, "person.personnummer"),
+        ({"person": {"personnummer": "12"}}, "person.personnummer"),
+        ({"insatser": [{"id": "I1", "text": 3}]}, "insatser[0].text"),
+        ({"insatser": [{"id": "I1", "text": "x", "status": "kanske"}]}, "insatser[0].status"),
+        ({"mal": [{"id": "M1", "text": "x", "senast": "2025-02-30"}]}, "mal[0].senast"),
+        ({"id": None}, "id"),
+    ],
+)
+def test_a_wrong_field_is_named_as_the_sender_calls_it(
+    town: Town, sip: dict[str, Any], change: dict[str, Any], path: str
+) -> None:
+    answer = town.push(sip | change)
+    assert answer.status_code == 422
+    errors = [issue for issue in answer.json()["issues"] if issue["severity"] == "error"]
+    assert path in [issue["path"] for issue in errors]
+    assert town.get("/parties/sodertalje/records").json()["records"] == []
+
+
+def test_a_wrong_check_digit_is_a_warning(town: Town, sip: dict[str, Any]) -> None:
+    sip["person"]["personnummer"] = "198507142382"
+    answer = town.push(sip)
+    assert answer.status_code == 201
+    assert [issue["severity"] for issue in answer.json()["issues"] if issue["path"] == "person.personnummer"] == ["warning"]
+
+
+def test_a_year_is_kept_as_a_year(town: Town, sip: dict[str, Any]) -> None:
+    sip["mal"][1]["senast"] = "2025"
+    town.push(sip)
+    assert town.record()["mal"][1]["senast"] == "2025"
+
+
+def test_what_is_not_a_record_gets_a_clear_answer(town: Town, sip: dict[str, Any]) -> None:
+    assert town.push(b"{not json").status_code == 400
+    assert town.push(b"[]").status_code == 422
+    assert town.push(sip, party="atlantis").status_code == 404
+    assert town.push(b" " * 10_000_000).status_code == 413
+    assert town.push(sip, **{"Content-Type": "text/csv"}).status_code == 415
+    assert requests.put(f"{town.address}/parties/sodertalje/records", json=sip, timeout=30).status_code == 405
+    keyless = requests.post(f"{town.address}/parties/sodertalje/records", json=sip, timeout=30)
+    assert keyless.status_code == 400
+    for answer in (town.push(b"{not json"), town.push(sip, party="atlantis"), keyless):
+        issue = answer.json()["issues"][0]
+        assert issue["severity"] == "error"
+        assert issue["message"]
+
+
+def test_a_refused_record_gets_the_same_refusal_again(town: Town) -> None:
+    first, second = town.push(b"{}", key="k"), town.push(b"{}", key="k")
+    assert first.status_code == second.status_code == 422
+    assert second.content == first.content

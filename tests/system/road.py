@@ -1,0 +1,162 @@
+"""The whole road as one process that kills itself at a chosen commit or remote call; run by test_crashes.py.
+
+    python -m tests.system.road DATA REGION_URL POINT BEFORE_OR_AFTER
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fhir_adapter.app import build
+from fhir_adapter.fhir.resources import Resource, parse_json
+from fhir_adapter.flows import change, sync
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.pull import show_record
+from fhir_adapter.flows.push import Delivery, push
+from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.settings import demo_parties, read_settings
+from fhir_adapter.store import copies, outbox, plans
+from fhir_adapter.store.database import Database
+
+SAMPLE = Path(__file__).parents[2] / "mappings" / "se-sip" / "samples" / "SIP-1.json"
+NAMESPACE = "5b0f3c0e-0a53-4a39-8d6c-6a7a2a8f2a55"
+NOTE = "Elin vill gärna ha samtalen på förmiddagen."
+
+
+class Bomb:
+    """Counts commits and remote calls, notes each in a file, and kills the process at the chosen one."""
+
+    def __init__(self, log: Path, point: int, after: bool) -> None:
+        self.log, self.point, self.after, self.count = log, point, after, 0
+
+    def around(self, what: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def stepping(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            with self.log.open("a") as log:
+                log.write(f"{self.count} {what}\n")
+            mine = self.count == self.point
+            if mine and not self.after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = step(*args, **kwargs)
+            if mine:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return stepping
+
+
+def travel(hub: Hub, region: FhirClient) -> None:
+    """Push, deliver, an edit over there, collect, a second push that edits what the region edited too, deliver."""
+    sodertalje, stockholm = hub.parties["sodertalje"], hub.parties["region-stockholm"]
+    sip = parse_json(SAMPLE.read_bytes())
+    _push(hub, sodertalje, "first", sip)
+    sync.collect(hub, stockholm)
+    sync.deliver(hub, stockholm)
+    _region_edits_once(hub, region)
+    sip["mal"][2]["text"] = "Jag åker buss till Järna två gånger i veckan."
+    _push(hub, sodertalje, "second", sip)
+    for _ in range(3):
+        sync.collect(hub, stockholm)
+        sync.deliver(hub, stockholm)
+
+
+def _push(hub: Hub, party: Any, key: str, record: dict[str, Any]) -> None:
+    answer = push(hub, party, Delivery(key, "application/json", json.dumps(record, ensure_ascii=False).encode()))
+    assert answer.status in (200, 201), answer.receipt
+
+
+def _region_edits_once(hub: Hub, region: FhirClient) -> None:
+    """A goal's status and words, a note and an intervention; left alone where an earlier run did it already."""
+    plan = plans.newest(hub.database.read(), 1)[0].id
+    care_plan = _there(region, "CarePlan", plan)
+    goals = [_there(region, *each["reference"].split("/")) for each in care_plan["goal"]]
+    goal = next(goal for goal in goals if "buss" in goal["description"]["text"] or "sällskap" in str(goal))
+    if goal["meta"]["versionId"] == "1":
+        goal["description"] = {"text": "Jag åker buss med sällskap."}
+        goal["lifecycleStatus"] = "accepted"
+        _put(region, goal)
+    request = {"resourceType": "ServiceRequest", "id": "7d0f5c4e-31a5-4f0a-9f3c-6c1f6f3f6b11", "status": "active",
+               "intent": "plan", "code": {"text": "Samtal om sömn"}, "subject": care_plan["subject"],
+               "basedOn": [{"reference": f"CarePlan/{plan}"}]}
+    if region.read("ServiceRequest", request["id"]) is None:
+        _put(region, request)
+    if NOTE not in str(care_plan.get("note")):
+        care_plan["activity"].append({"reference": {"reference": f"ServiceRequest/{request['id']}"}})
+        care_plan.setdefault("note", []).append(
+            {"authorString": "Psykiatri Södertälje", "time": "2025-03-10T09:30:00+01:00", "text": NOTE})
+        _put(region, care_plan)
+
+
+def _there(region: FhirClient, type_: str, id_: str) -> Resource:
+    found = region.read(type_, id_)
+    assert found, f"the region has no {type_}"
+    assert found.resource, f"the region has no {type_}"
+    return found.resource
+
+
+def _put(region: FhirClient, resource: Resource) -> None:
+    version = resource.get("meta", {}).get("versionId")
+    region.send("PUT", f"{resource['resourceType']}/{resource['id']}", json=resource,
+                headers={"If-Match": f'W/"{version}"'} if version else None)
+
+
+def state(hub: Hub, region: FhirClient) -> dict[str, Any]:
+    """All that must be the same however often the process died: contents, how many of each, nothing left undone."""
+    connection = hub.database.read()
+    plan = plans.newest(connection, 1)[0]
+    found = change.as_refs(plans.members(connection, plan.id))
+    held = {(version.type, version.id): version.resource for version in region.history() if not version.deleted}
+    there = {f"{type_}/{id_}": resource for (type_, id_), resource in held.items() if resource}
+    return {
+        "plans": len(plans.newest(connection, 10)),
+        "plan": _timeless(found),
+        "conflicts": sorted((each.reference, each.path, each.live, each.other)
+                            for each in plans.conflicts_of(connection, plan.id)),
+        "there": _timeless({ref: _without_write_id(resource) for ref, resource in there.items()}),
+        "record": show_record(hub, hub.parties["sodertalje"], "SIP-1").native,
+        "outbox": sorted(outbox.counts(connection).get("region-stockholm", {})),
+        "pending": copies.pending_writes(connection, "region-stockholm", plan.id),
+    }
+
+
+def _timeless(found: dict[str, Resource]) -> dict[str, Any]:
+    """Contents without when they were written: ids are the same in every run, moments are not."""
+    moments = ("authoredOn", "lastModified", "recorded")
+    return {
+        reference: {name: value for name, value in resource.items() if name != "meta" and
+                    not (resource["resourceType"] == "Task" and "conflict" in str(resource.get("code")) and
+                         name in moments)}
+        for reference, resource in sorted(found.items())
+    }
+
+
+def _without_write_id(resource: Resource) -> Resource:
+    return {name: value for name, value in resource.items() if name != "extension" or "write-id" not in str(value)}
+
+
+def main() -> None:
+    """Travel, dying at the chosen point; without one, print the state that was reached."""
+    data, region_url, point, when = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    before = Database(data / "plans.sqlite")  # the same ids in every run, so that runs can be compared
+    before.write(lambda connection: plans.instance_value(connection, "namespace", NAMESPACE))
+    before.close()
+    bomb = Bomb(data.with_suffix(".points"), point, when == "after")
+    region = FhirClient(region_url)
+    region.send = FhirClient(region_url).send  # type: ignore[method-assign] - the outside world is not counted
+    Database.commit = bomb.around("commit", Database.commit)  # type: ignore[method-assign]
+    FhirClient.send = bomb.around("remote call", FhirClient.send)  # type: ignore[method-assign]
+    service = build(read_settings(None, data=data).model_copy(update={"parties": demo_parties(region_url)}))
+    travel(service.hub, region)
+    bomb.point = 0
+    print(json.dumps(state(service.hub, region), default=str, sort_keys=True))
+    service.close()
+
+
+if __name__ == "__main__":
+    main()

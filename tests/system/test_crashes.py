@@ -1,0 +1,89 @@
+"""kill -9 before and after every commit and every remote call of the road: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_adapter.app import build_sandbox
+from fhir_adapter.serving import address_of, answering_in_a_thread, listen
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def a_region(folder: Path) -> Iterator[str]:
+    """A sandbox that survives whatever happens to the adapter."""
+    asgi, database = build_sandbox(folder)
+    listening = listen("127.0.0.1", 0)
+    with answering_in_a_thread(asgi, listening):
+        yield f"{address_of(listening)}/fhir"
+    database.close()
+
+
+def travel(data: Path, region: str, point: int, when: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.system.road", str(data), region, str(point), when],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )
+
+
+def arrive(data: Path, region: str) -> dict[str, Any]:
+    """Run to the end and say what was reached."""
+    run = travel(data, region, 0, "never")
+    assert run.returncode == 0, run.stderr
+    reached: dict[str, Any] = json.loads(run.stdout)
+    return reached
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
+    """What is reached without any crash, and the points that were passed on the way."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with a_region(folder / "region") as region:
+        reached = arrive(folder / "data", region)
+    return reached, (folder / "data.points").read_text().splitlines()
+
+
+def test_the_road_passes_commits_and_remote_calls(undisturbed: tuple[dict[str, Any], list[str]]) -> None:
+    _, points = undisturbed
+    assert sum("commit" in point for point in points) >= 10
+    assert sum("remote call" in point for point in points) >= 10
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_death_at_any_point_loses_and_doubles_nothing(
+    undisturbed: tuple[dict[str, Any], list[str]], tmp_path: Path, when: str
+) -> None:
+    expected, points = undisturbed
+    wrong = []
+    for number, point in enumerate(points, start=1):
+        folder = tmp_path / str(number)
+        with a_region(folder / "region") as region:
+            died = travel(folder / "data", region, number, when)
+            assert died.returncode == -signal.SIGKILL, f"{when} {point}: {died.stderr}"
+            reached = arrive(folder / "data", region)
+        differing = differences(expected, reached)
+        if differing:
+            wrong.append(f"{when} {point}: {differing[:3]}")
+    assert not wrong
+
+
+def differences(expected: Any, reached: Any, path: str = "") -> list[str]:
+    """Where two states differ, as paths."""
+    if isinstance(expected, dict) and isinstance(reached, dict):
+        return [each for name in sorted({*expected, *reached})
+                for each in differences(expected.get(name), reached.get(name), f"{path}/{name}")]
+    if isinstance(expected, list) and isinstance(reached, list) and len(expected) == len(reached):
+        return [each for index, pair in enumerate(zip(expected, reached, strict=True))
+                for each in differences(*pair, f"{path}/{index}")]
+    return [] if expected == reached else [f"{path}: {expected!r} is now {reached!r}"]
+
