@@ -443,7 +443,7 @@ def _merge_item(place: _Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
 
 
 def _as_we_spell_it(place: _Place, ours: Any, theirs: Any) -> Any:
-    """The same note may come back with its time in another zone or its letters decomposed: ours stays as it was sent."""
+    """A note may come back with its time in another zone or its letters decomposed: ours stays as it was sent."""
     if place.rule.removal != "kept":
         return theirs
     return theirs | {name: ours[name] for name in ("text", "time") if name in ours}
