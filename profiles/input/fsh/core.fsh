@@ -1,0 +1,62 @@
+// What every shared plan may carry, whichever system it came from.
+
+// ---------------------------------------------------------------- extensions
+
+Extension: WriteId
+Id: write-id
+Title: "Write id"
+Description: "Which write of the shared plan's adapter made this version. A FHIR server that keeps it lets the adapter know its own writes again in the server's history; whoever changes the resource need not touch it."
+Context: Appointment, AuditEvent, CarePlan, CareTeam, Condition, Consent, Encounter, Goal, Observation, Organization, Patient, Practitioner, PractitionerRole, Provenance, RelatedPerson, ServiceRequest, Task
+* value[x] 1..1
+* value[x] only string
+* valueString ^maxLength = 64
+
+// ---------------------------------------------------------------- code systems
+
+CodeSystem: ConflictCodes
+Id: conflict
+Title: "Conflict"
+Description: "Two parties changed the same thing, neither having seen the other's change. The owner's value is in force; a Task with the code resolve-conflict keeps the other one until somebody decides."
+* ^caseSensitive = true
+* #resolve-conflict "Resolve a conflict" "The task: look at the values kept in Task.input and decide which is to be in force."
+* #base "Value before" "Input of the task: what both parties had started from, as JSON."
+* #live "Value in force" "Input of the task: what is in the plan now, as JSON."
+* #other "Other value" "Input of the task: what the other party wrote, as JSON."
+* #both-changed "Both changed it" "Two parties gave it different values."
+* #edit-against-delete "Changed and removed" "One party changed what another removed; the change is in force."
+* #own-words "The person's own words" "Another party rewrote a goal that the person set; the person's words are kept here."
+* #quarantined "Change of something not shown" "A party wrote to what it had not been shown; neither applied nor dropped."
+
+// ---------------------------------------------------------------- profiles
+
+Profile: SharedCarePlan
+Parent: CarePlan
+Id: shared-care-plan
+Title: "Shared care plan"
+Description: "One plan of one person that several organisations carry out together. Every intervention is a ServiceRequest of its own, so that it has an identity, a version and (by a Task) someone who does it."
+* extension contains WriteId named writeId 0..1
+* intent = #plan
+* subject only Reference(Patient)
+* identifier and title and period and careTeam and goal and activity and note MS
+* activity.detail 0..0
+* activity.reference 1..1 MS
+
+Profile: SharedCareTeam
+Parent: CareTeam
+Id: shared-care-team
+Title: "Team of a shared care plan"
+Description: "The people and organisations that carry out a shared plan. Whoever leaves the team gets an end to the period and is not taken away."
+* extension contains WriteId named writeId 0..1
+* subject 1..1
+* subject only Reference(Patient)
+* status and participant MS
+* participant.member and participant.role and participant.period MS
+
+Profile: SharedGoal
+Parent: Goal
+Id: shared-goal
+Title: "Goal of a shared care plan"
+Description: "A goal in the words of whoever set it; expressedBy says who. The person's own goals are never rewritten silently."
+* extension contains WriteId named writeId 0..1
+* subject only Reference(Patient)
+* description and lifecycleStatus and achievementStatus and expressedBy and target and note MS
