@@ -1,0 +1,406 @@
+"""Reads a mapping's folder and compiles it; a wrong declaration fails here, with file, rule and reason."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.fhir.paths import compile_path, extension_url
+from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.mapping import converters_sweden
+from fhir_adapter.mapping.converters import BUILDERS
+from fhir_adapter.mapping.engine import (
+    Anchor,
+    Field,
+    Frame,
+    Identify,
+    Link,
+    Mapping,
+    Mark,
+    NativePath,
+    Rule,
+    Scope,
+    Target,
+    copied,
+)
+from fhir_adapter.mapping.model import Knowledge, KnownOrganisation, Municipality, Pair, Run, Table, folded
+from fhir_adapter.mapping.schema import RecordSchema
+
+__all__ = ["FOLDER", "find", "load"]
+
+assert converters_sweden.PERSONNUMMER  # importing it registers its converters
+
+FOLDER = Path(__file__).resolve().parents[2] / "mappings"
+"""The mappings of this repository, found in a checkout and in an editable installation."""
+
+_PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
+_RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
+_ANCHOR_WORDS = {
+    "type", "id", "adopt", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
+    "extension", "skip", "same", "of", "by", "needs", "when", "call",
+}  # fmt: skip
+_LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
+
+
+def load(folder: Path) -> Mapping:
+    """The mapping declared in `folder`. Raises BadDeclaration."""
+    return _Loader(folder).mapping()
+
+
+@functools.lru_cache(maxsize=32)
+def find(name: str, folder: Path = FOLDER) -> Mapping:
+    """The mapping called `name` in `folder`, compiled once. Raises BadDeclaration where there is none."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) is None or not (folder / name / "mapping.yaml").is_file():
+        known = sorted(path.parent.name for path in folder.glob("*/mapping.yaml"))
+        raise BadDeclaration(f"there is no mapping {name!r}; there are: {', '.join(known) or 'none'}")
+    return load(folder / name)
+
+
+class _Loader:
+    """Compiles one folder, keeping the place in the declaration for messages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "mapping.yaml"
+        self.place = ""
+        self.known: set[str] = set()
+
+    def fail(self, reason: str) -> NoReturn:
+        where = f", {self.place}" if self.place else ""
+        raise BadDeclaration(f"{self.file.name} in {self.folder.name}{where}: {reason}")
+
+    def read(self, name: str) -> Any:
+        self.file, self.place = self.folder / name, ""
+        try:
+            text = self.file.read_text(encoding="utf-8")
+            return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+        except (OSError, ValueError, yaml.YAMLError) as fault:
+            self.fail(f"cannot be read: {fault}")
+
+    def mapping(self) -> Mapping:
+        declared = self.read("mapping.yaml")
+        if not isinstance(declared, dict):
+            self.fail("is not a set of named parts")
+        for word in ("name", "version", "schema", "lists"):
+            if word not in declared:
+                self.fail(f"{word!r} is missing")
+        schema = self.schema(declared["schema"])
+        self.knowledge = self.read_knowledge(declared)
+        self.file, self.place = self.folder / "mapping.yaml", ""
+        self.fields = {path: field for path, field in schema.fields()}
+        refused = declared.get("refused") or {}
+        self.covered: set[str] = {"id", *refused, *(declared.get("constants") or {})}
+        root = self.scope(declared["lists"][0], {}, "")
+        self.check_coverage()
+        return Mapping(
+            declared["name"], str(declared["version"]), self.folder, root, schema, self.knowledge,
+            declared.get("constants") or {}, refused,
+        )  # fmt: skip
+
+    def schema(self, name: str) -> RecordSchema:
+        declared = self.read(name)
+        try:
+            return RecordSchema(declared)
+        except (ValueError, KeyError, TypeError) as fault:
+            self.fail(f"is not a JSON Schema: {fault}")
+
+    # ---- tables
+
+    def read_knowledge(self, declared: dict[str, Any]) -> Knowledge:
+        codes = self.read(declared["codes"]) if "codes" in declared else {}
+        marks = codes.pop("marks", {})
+        tables = {name: self.table(name, table) for name, table in codes.items()}
+        tables["marks"] = Table("marks", None, {}, {}, marks)
+        if "organisations" not in declared:
+            return Knowledge(tables)
+        known = self.read(declared["organisations"])
+        try:
+            organisations = {
+                number: KnownOrganisation(number, *row) for number, row in known.get("organisations", {}).items()
+            }
+            municipalities = {code: Municipality(*row) for code, row in known.get("municipalities", {}).items()}
+        except TypeError as fault:
+            self.fail(f"a row has too few or too many columns: {fault}")
+        return Knowledge(tables, organisations, municipalities)
+
+    def table(self, name: str, declared: dict[str, Any]) -> Table:
+        self.place = f"table {name!r}"
+        codes: dict[str, str] = {}
+        words: dict[str, str | None] = {}
+        displays: dict[str, str] = {}
+        for row in declared.get("rows") or self.fail("has no rows"):
+            if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
+                self.fail(f"the row {row!r} is not [word, code] or [word, code, display]")
+            word, code = row[0], row[1]
+            if isinstance(word, str):
+                codes.setdefault(word, code)
+                codes.setdefault(folded(word), code)
+            elif word is not None:
+                self.fail(f"the word {word!r} is not text: put it in quotes")
+            words.setdefault(code, word)
+            if len(row) == 3:
+                displays[code] = row[2]
+        self.place = ""
+        return Table(name, declared.get("system"), codes, words, displays)
+
+    # ---- lists
+
+    def scope(self, declared: dict[str, Any], outer: dict[str, str | None], prefix: str) -> Scope:
+        native = declared.get("native", "")
+        self.place = f"list {prefix}{native}"
+        if unknown := set(declared) - _LIST_WORDS:
+            self.fail(f"unknown word {sorted(unknown)[0]!r}")
+        is_root = native == "."
+        if not is_root and (not native.endswith("[]") or f"{prefix}{native}" not in self.fields):
+            self.fail("is not a list of the format's schema")
+        name = "" if is_root else f"{prefix}{native}"
+        self.covered.update({name, f"{name}.id"} if name else ())
+        inside = "" if is_root else f"{name}."
+        types = dict(outer)
+        anchors = []
+        for anchor_name, anchor in declared["anchors"].items():
+            self.place = f"list {name or '.'}, anchor {anchor_name!r}"
+            anchors.append(self.anchor(anchor_name, anchor, types))
+            types[anchor_name] = anchor.get("type") or types.get(anchor.get("same", ""))
+        primary = next((a for a in anchors if a.type is not None or a.element is not None), None)
+        if primary is None:
+            self.fail("no anchor of its own: nothing would tell its items apart")
+        fields = self.fields_of(flat(declared.get("rules") or []), types, inside)
+        lists = tuple(self.scope(inner, types, inside) for inner in declared.get("lists") or [])
+        path = native.removesuffix("[]")
+        if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
+            self.fail(f"the key {key!r} is not a field of the format's schema")
+        return Scope(
+            name, NativePath(path, tuple(path.split("."))), declared.get("key"), tuple(anchors), primary, fields, lists,
+            bool(declared.get("early")),
+        )  # fmt: skip
+
+    # ---- anchors
+
+    def anchor(self, name: str, declared: dict[str, Any], known: dict[str, str | None]) -> Anchor:
+        if unknown := set(declared) - _ANCHOR_WORDS:
+            self.fail(f"unknown word {sorted(unknown)[0]!r}")
+        kinds = [word for word in ("type", "element", "same", "of") if word in declared]
+        if len(kinds) != 1:
+            self.fail("must be exactly one of type, element, same, of")
+        if kinds == ["type"] and "id" not in declared:
+            self.fail("a resource needs an id")
+        self.refers_to_known(declared, name, known)
+        return Anchor(
+            name=name,
+            type=declared.get("type"),
+            identify=self.identify(declared["id"]) if "id" in declared else None,
+            make_constants=constants(declared.get("set") or {}),
+            refers=tuple((target, self.path(path).write) for path, target in (declared.get("refer") or {}).items()),
+            links=tuple(self.link(text) for text in as_list(declared.get("link"))),
+            also=tuple(self.link(text) for text in as_list(declared.get("also"))),
+            reverse=self.reverse(declared["reverse"]) if "reverse" in declared else None,
+            element=self.link(declared["element"]) if "element" in declared else None,
+            match=tuple(self.path(text).read for text in declared.get("match") or ()),
+            mark=self.mark(declared),
+            extension=extension_url(declared["extension"]) if "extension" in declared else None,
+            skip=self.skip(declared["skip"]) if "skip" in declared else None,
+            same=declared.get("same"),
+            of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
+            needs=declared.get("needs"),
+            when=self.condition(declared.get("when")),
+            adopt=bool(declared.get("adopt")),
+            identifier=bool(declared.get("identifier")),
+            call=native_path(declared["call"]) if "call" in declared else None,
+        )
+
+    def refers_to_known(self, declared: dict[str, Any], name: str, known: dict[str, str | None]) -> None:
+        wanted = [*(declared.get("refer") or {}).values(), declared.get("same"), declared.get("needs")]
+        wanted += [text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))]
+        if "reverse" in declared:
+            wanted.append(declared["reverse"].partition("->")[2].strip())
+        for target in wanted:
+            if target is not None and target not in known and target != name:
+                self.fail(f"there is no anchor {target!r} before it")
+
+    def identify(self, declared: Any) -> Identify:
+        templates = [self.template(text) for text in as_list(declared)]
+        if len(templates) == 1:
+            return templates[0]
+        return lambda run, frame: next((made for template in templates if (made := template(run, frame))), None)
+
+    def template(self, text: str) -> Identify:
+        """Compiles `{record}/uppfoljning/{key}`; None where a field of the item has no value."""
+        if text == "{record}":
+            return lambda run, _frame: run.record_id
+        if text == "{record}/{key}":
+            return lambda run, frame: f"{run.record_id}/{frame.key}"
+        pieces = _PLACE.split(text)
+        parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
+        parts[1::2] = [_filled(place) for place in pieces[1::2]]
+
+        def fill(run: Run, frame: Frame) -> str | None:
+            values = [part(run, frame) for part in parts]
+            return None if any(value is None for value in values) else "".join(map(str, values))
+
+        return fill
+
+    def link(self, text: str) -> Link:
+        parent, _, path = text.partition(".")
+        compiled = self.path(path)
+        return Link(parent, path, "[]" in path, compiled.read, compiled.write)
+
+    def reverse(self, text: str) -> tuple[str, str, Callable[[Resource, Any], None]]:
+        path, arrow, parent = (part.strip() for part in text.partition("->"))
+        if not arrow:
+            self.fail(f"reverse {text!r} is not `path -> anchor`")
+        return path, parent, self.path(path).write
+
+    def mark(self, declared: dict[str, Any]) -> Mark | None:
+        text = declared.get("mark") or declared.get("tag")
+        if text is None:
+            return None
+        path, equals, short = (part.strip() for part in text.partition("="))
+        system, hash_, code = short.partition("#")
+        if not equals or not hash_:
+            self.fail(f"{text!r} is not `path = system#code`")
+        display = self.knowledge.tables["marks"].displays.get(short)
+        if display is None:
+            self.fail(f"the code {short!r} has no display among the marks")
+        compiled = self.path(path)
+        concept = {"coding": [{"system": f"{CODES}/{system}", "code": code, "display": display}]}
+        return Mark(
+            compiled.write, lambda: copied(concept), compiled.read, f"{CODES}/{system}", code, "mark" in declared
+        )  # fmt: skip
+
+    def skip(self, text: str) -> tuple[Callable[[Resource], Any], str]:
+        path, _, system = (part.strip() for part in text.partition("="))
+        return self.path(path).read, f"{CODES}/{system}"
+
+    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool]:
+        if text is None:
+            return lambda _item: True
+        for sign, wanted in ((" =~ ", True), (" !~ ", False)):
+            if sign in text:
+                return self.pattern_condition(*text.split(sign, 1), wanted=wanted)
+        read = native_path(text).read
+        return lambda item: read(item) not in (None, "")
+
+    def pattern_condition(self, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:
+        read = native_path(field).read
+        try:
+            search = re.compile(pattern).search
+        except re.error as fault:
+            self.fail(f"cannot read the pattern {pattern!r}: {fault}")
+        return lambda item: (search(folded(str(read(item) or ""))) is not None) is wanted
+
+    def path(self, text: str) -> Any:
+        try:
+            return compile_path(text)
+        except ValueError as fault:
+            self.fail(str(fault))
+
+    # ---- rules
+
+    def fields_of(self, texts: list[str], types: dict[str, str | None], inside: str) -> tuple[Field, ...]:
+        grouped: dict[str, list[Rule]] = {}
+        for text in texts:
+            self.place = f"rule `{text}`"
+            parts = _RULE.fullmatch(text.strip())
+            if parts is None:
+                self.fail("is not `native <-> anchor:path | converter`")
+            native = parts["native"]
+            names = [name.strip().rstrip("[]*") for name in native.split(",")]
+            for name in names:
+                self.check_native(f"{inside}{name}")
+            grouped.setdefault(native, []).append(self.rule(text, names, parts["fhir"], parts["words"], types))
+        return tuple(self.field(native, rules) for native, rules in grouped.items())
+
+    def check_native(self, path: str) -> None:
+        if path not in self.fields:
+            self.fail(f"{path!r} is not a field of the format's schema")
+        self.covered.add(path)
+
+    def field(self, native: str, rules: list[Rule]) -> Field:
+        many = "list" if native.endswith("[]") else "either" if native.endswith("*") else "one"
+        natives = tuple(native_path(name.strip().rstrip("[]*")) for name in native.split(","))
+        if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
+            self.fail("several fields together need a converter, and none of them may be a list")
+        return Field(natives, many, tuple(rules))
+
+    def rule(self, text: str, names: Sequence[str], fhir: str, words: str, types: dict[str, str | None]) -> Rule:
+        targets = tuple(self.target(target.strip(), types) for target in fhir.split(","))
+        parts = [part.strip() for part in words.split("|") if part.strip()]
+        flags = {part for part in parts if part in ("read", "write")}
+        called = [part for part in parts if part not in flags]
+        if len(called) > 1:
+            self.fail("names two converters")
+        pair = self.pair(called[0].split(), names) if called else None
+        if pair is None and len(targets) > 1:
+            self.fail("several targets need a converter")
+        return Rule(text, targets, pair, reads="write" not in flags, writes="read" not in flags)
+
+    def target(self, text: str, types: dict[str, str | None]) -> Target:
+        anchor, colon, path = text.partition(":")
+        if not colon or anchor not in types:
+            self.fail(f"{text!r} does not begin with an anchor of this list and a colon")
+        compiled = self.path(path)
+        return Target(anchor, path, compiled.read, compiled.write)
+
+    def pair(self, words: list[str], names: Sequence[str]) -> Pair:
+        builder = BUILDERS.get(words[0])
+        if builder is None:
+            self.fail(f"there is no converter {words[0]!r}")
+        try:
+            return builder(names, words[1:], self.knowledge)
+        except (ValueError, KeyError) as fault:
+            self.fail(f"the converter {words[0]!r} says: {fault}")
+
+    def check_coverage(self) -> None:
+        """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""
+        self.place = ""
+        for path in self.fields:
+            name = path.removesuffix("[]")
+            is_object = any(other.startswith(f"{path}.") for other in self.fields)
+            if not is_object and name not in self.covered and path not in self.covered:
+                self.fail(f"the format's field {path!r} has no rule, and no reason in `refused`")
+
+
+def _literal(text: str) -> Callable[[Run, Frame], str]:
+    return lambda _run, _frame: text
+
+
+def _filled(place: str) -> Callable[[Run, Frame], Any]:
+    known: dict[str, Callable[[Run, Frame], Any]] = {
+        "record": lambda run, _frame: run.record_id,
+        "key": lambda _run, frame: frame.key,
+        "parent": lambda _run, frame: frame.parent_key,
+    }
+    if place in known:
+        return known[place]
+    read = native_path(place).read
+    return lambda _run, frame: read(frame.native) or None
+
+
+def constants(declared: Resource) -> Callable[[], Resource]:
+    """A maker of fresh copies of `declared`; cheap where there is nothing nested."""
+    if not any(isinstance(value, dict | list) for value in declared.values()):
+        return declared.copy
+    return lambda: copied(declared)
+
+
+def native_path(text: str) -> NativePath:
+    """A dotted path into a native item."""
+    return NativePath(text, tuple(text.split(".")))
+
+
+def as_list(value: Any) -> list[str]:
+    """One word or several."""
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def flat(rules: list[Any]) -> list[str]:
+    """Rules, with those that were taken over from another list as a whole."""
+    return [rule for entry in rules for rule in (flat(entry) if isinstance(entry, list) else [entry])]

@@ -1,0 +1,203 @@
+"""What the mapping engine works with: one run over one record, converter pairs, and what a run hands back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any, Literal
+from unicodedata import is_normalized, normalize
+from uuid import UUID
+
+from fhir_adapter.errors import Issue
+from fhir_adapter.fhir.paths import compile_path
+from fhir_adapter.fhir.resources import Resource, reference_of
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A native field that FHIR does not carry: `unknown` to the format, or `refused` with the reason."""
+
+    path: str
+    reason: str
+    kind: Literal["unknown", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One record in FHIR: the CarePlan first, references inside as `Type/id`."""
+
+    record_id: str
+    resources: list[Resource]
+    issues: list[Issue]
+    unmapped: list[Unmapped]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A code table: the sender's words and the codes they stand for.
+
+    The first row with a word gives its code, the first row with a code gives its word; further rows are synonyms. A row
+    without a word is a code that the native format stays silent about.
+    """
+
+    name: str
+    system: str | None
+    codes: Mapping[str, str]
+    words: Mapping[str, str | None]
+    displays: Mapping[str, str]
+
+    def code_of(self, word: str) -> str | None:
+        """The code of a word (compared without case and Unicode form), or None."""
+        return self.codes.get(word) or self.codes.get(folded(word))
+
+    def allowed(self) -> str:
+        """The words that the table knows, for messages."""
+        return ", ".join(dict.fromkeys(word for word in self.words.values() if word))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrganisation:
+    """An organisation with a public number; `kind` is the principal it is: kommun, region or annan."""
+
+    number: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Municipality:
+    """A municipality code's name, its own organisation number and its region's."""
+
+    name: str
+    organisation: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The tables that a mapping's converters look things up in; read at start-up."""
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    organisations: Mapping[str, KnownOrganisation] = field(default_factory=dict)
+    municipalities: Mapping[str, Municipality] = field(default_factory=dict)
+
+
+class Run:
+    """One pass over one record: its resources by reference, the names in it, and what there is to say about it."""
+
+    __slots__ = (
+        "_pointers",
+        "claimed",
+        "index",
+        "issues",
+        "keys",
+        "knowledge",
+        "names",
+        "namespace",
+        "places",
+        "record",
+        "record_id",
+        "source",
+        "unmapped",
+    )
+
+    def __init__(self, record: Any, record_id: str, source: str, namespace: UUID, knowledge: Knowledge) -> None:
+        self.record = record
+        self.record_id = record_id
+        self.source = source
+        self.namespace = namespace.bytes
+        self.knowledge = knowledge
+        self.index: dict[str, Resource] = {}
+        self.issues: list[Issue] = []
+        self.unmapped: list[Unmapped] = []
+        self.names: dict[str, str] = {}
+        """folded name -> reference"""
+        self.places: dict[tuple[str, str], Resource] = {}
+        """(list, business key) -> the resource of that item"""
+        self.keys: dict[str, str] = {}
+        """reference -> business key"""
+        self.claimed: set[int] = set()
+        self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
+
+    def id_of(self, kind: str, business_id: str) -> str:
+        """The id of a thing that only this source numbers."""
+        return _uuid5(self.namespace, f"{self.source}|{kind}|{business_id}")
+
+    def national_id(self, identity: str) -> str:
+        """The id of a thing with a public number, `system|value`: the same from every source."""
+        return _uuid5(self.namespace, identity)
+
+    def add(self, resource: Resource) -> Resource:
+        """The resource under its reference; the one already there, where there is one."""
+        return self.index.setdefault(reference_of(resource), resource)
+
+    def error(self, path: str, code: str, message: str, expected: str | None = None) -> None:
+        """Refuses the record, saying why; the run goes on so that all errors come at once."""
+        self.issues.append(Issue("error", code, path, message, expected))
+
+    def warn(self, path: str, code: str, message: str, expected: str | None = None) -> None:
+        """Says what was taken but should be looked at."""
+        self.issues.append(Issue("warning", code, path, message, expected))
+
+    def call(self, name: str, reference: str) -> None:
+        """Lets later fields refer to `reference` by name; the first bearer of a name keeps it."""
+        self.names.setdefault(folded(name), reference)
+
+    def pointing(self, kind: str, path: str, reference: str) -> list[Resource]:
+        """The resources of a type whose `path` refers to `reference`."""
+        known = self._pointers.get((kind, path))
+        if known is None:
+            known = self._pointers[kind, path] = _pointers(self.index.values(), kind, path)
+        return known.get(reference, [])
+
+
+def _pointers(resources: Iterable[Resource], kind: str, path: str) -> dict[str, list[Resource]]:
+    read = compile_path(path).read
+    found: dict[str, list[Resource]] = {}
+    for resource in resources:
+        if resource.get("resourceType") == kind:
+            fragment = read(resource)
+            for pointer in fragment if isinstance(fragment, list) else [fragment]:
+                if isinstance(pointer, dict) and isinstance(pointer.get("reference"), str):
+                    found.setdefault(pointer["reference"], []).append(resource)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A converter: `to_fhir(value, run, path)` and `to_native(fragment, run)`.
+
+    A rule over several native fields hands over a tuple and, as path, the place of the item they are in. None means that
+    there is nothing to write; a value that cannot be converted is reported on the run.
+    """
+
+    to_fhir: Callable[[Any, Run, str], Any]
+    to_native: Callable[[Any, Run], Any]
+
+
+def folded(text: str) -> str:
+    """`text` as it is compared: NFC and without case."""
+    return (text if is_normalized("NFC", text) else normalize("NFC", text)).casefold()
+
+
+def composed(text: str) -> str:
+    """`text` in NFC, for keys that must not depend on how a letter was typed."""
+    return normalize("NFC", text)
+
+
+def is_uuid(text: str) -> bool:
+    """Is it a UUID as FHIR writes it: a thing that was born elsewhere and keeps its id?"""
+    return len(text) == 36 and _UUID.fullmatch(text) is not None
+
+
+def _uuid5(namespace: bytes, name: str) -> str:
+    """RFC 4122 version 5, without the detour over a UUID object (this is on the hot path)."""
+    digest = bytearray(sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,156 @@
+"""A native format's JSON Schema: every error at once in clear words, and the properties that the format does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+
+from fhir_adapter.errors import Issue
+from fhir_adapter.mapping.model import Unmapped
+
+_TYPES = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "nothing",
+}
+
+
+class RecordSchema:
+    """A compiled JSON Schema 2020-12. Raises ValueError where it is none."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+        self._validator = jsonschema_rs.Draft202012Validator(schema)
+
+    def errors(self, record: Any) -> list[Issue]:
+        """What in `record` is not as the format says; empty when all is well."""
+        if self._validator.is_valid(record):
+            return []
+        return [self._issue(error) for error in self._validator.iter_errors(record)]
+
+    def _issue(self, error: Any) -> Issue:
+        path = list(error.instance_path)
+        keyword = str(error.schema_path[-1]) if error.schema_path else ""
+        if keyword == "required":
+            missing = written_path([*path, error.kind.property])
+            return Issue("error", "required", missing, f"{missing} is required", self.describe(path, error.kind.property))
+        return Issue("error", *self._judge(keyword, error, written_path(path)))
+
+    def _judge(self, keyword: str, error: Any, path: str) -> tuple[str, str, str, str | None]:
+        got = type_of(error.instance)
+        if keyword in ("type", "anyOf", "oneOf"):
+            wanted = _wanted(error.kind.types if keyword == "type" else ["string", "array"])
+            return "structure", path, f"expected {wanted}, got {got}", wanted
+        if keyword in ("const", "enum"):
+            allowed = [error.kind.expected_value] if keyword == "const" else error.kind.options
+            return "code-invalid", path, "expected another value", ", ".join(map(str, allowed))
+        if keyword in ("minLength", "maxLength"):
+            return "value", path, "is empty" if keyword == "minLength" else "is too long", f"{keyword} {error.kind.limit}"
+        if keyword in ("minItems", "maxItems", "minimum", "maximum"):
+            return "value", path, "has a size outside what is allowed", f"{keyword} {error.kind.limit}"
+        if keyword == "pattern":
+            return "value", path, "has characters or a form that is not allowed here", f"to match {error.kind.pattern}"
+        return "invalid", path, f"breaks the format's rule {keyword!r}", None
+
+    def describe(self, path: list[str | int], name: str) -> str | None:
+        """What the format says about a property, for messages."""
+        node: dict[str, Any] = self.schema
+        for step in [*path, name]:
+            node = self._child(node, step)
+        description = node.get("description")
+        return str(description) if description else None
+
+    def _child(self, node: dict[str, Any], step: str | int) -> dict[str, Any]:
+        node = self.resolved(node)
+        child = node.get("items", {}) if isinstance(step, int) else node.get("properties", {}).get(step, {})
+        return child if isinstance(child, dict) else {}
+
+    def resolved(self, node: dict[str, Any]) -> dict[str, Any]:
+        """A schema node with its `$ref` (always into `$defs`) followed; its own words win."""
+        name = node.get("$ref")
+        if name is None:
+            return node
+        target: dict[str, Any] = self.schema["$defs"][str(name).removeprefix("#/$defs/")]
+        return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+
+    def unknown(self, record: dict[str, Any]) -> list[Unmapped]:
+        """The properties that the format does not name, wherever they are."""
+        return [Unmapped(path, "not a field of this format", "unknown") for path in self._unknown(record, self.schema, "")]
+
+    def _unknown(self, value: Any, node: dict[str, Any], path: str) -> Iterator[str]:
+        if "$ref" in node:
+            node = self.resolved(node)
+        if value.__class__ is dict:
+            properties = node.get("properties")
+            if properties is None:
+                return
+            for name, child in value.items():
+                below = properties.get(name)
+                if below is None:
+                    yield f"{path}.{name}" if path else name
+                elif child.__class__ is dict or child.__class__ is list:
+                    yield from self._unknown(child, below, f"{path}.{name}" if path else name)
+        elif value.__class__ is list and (items := node.get("items")) is not None:
+            for index, child in enumerate(value):
+                if child.__class__ is dict:
+                    yield from self._unknown(child, items, f"{path}[{index}]")
+
+    def fields(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every property by its path (`mal[].anteckningar[].text`), with its title and description."""
+        yield from self._fields(self.schema, "")
+
+    def _fields(self, node: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, child in node.get("properties", {}).items():
+            child = self.resolved(child)
+            path = f"{prefix}{name}"
+            items = self.resolved(child["items"]) if "items" in child else {}
+            if "properties" in items:
+                yield f"{path}[]", child
+                yield from self._fields(items, f"{path}[].")
+            else:
+                yield path, child
+                yield from self._fields(child, f"{path}.")
+
+    def ordered(self, record: dict[str, Any]) -> dict[str, Any]:
+        """`record` with its properties in the format's order, for readers' sake."""
+        ordered = self._ordered(record, self.schema)
+        assert isinstance(ordered, dict)
+        return ordered
+
+    def _ordered(self, value: Any, node: dict[str, Any]) -> Any:
+        node = self.resolved(node)
+        if isinstance(value, list):
+            return [self._ordered(child, node.get("items", {})) for child in value]
+        if not isinstance(value, dict):
+            return value
+        properties = node.get("properties", {})
+        names = [name for name in properties if name in value] + [name for name in value if name not in properties]
+        return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
+
+
+def written_path(path: list[Any]) -> str:
+    """`insatser[2].ansvarig` for ['insatser', 2, 'ansvarig']."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def type_of(value: Any) -> str:
+    """The JSON type of a value in plain words; never the value itself."""
+    if value is None:
+        return "nothing (null)"
+    for kind, word in ((bool, "true/false"), (str, "text"), (list, "a list"), (dict, "an object")):
+        if isinstance(value, kind):
+            return word
+    return "number"
+
+
+def _wanted(types: list[str]) -> str:
+    return " or ".join(_TYPES.get(name, name) for name in sorted(types, reverse=True) if name != "null")
