@@ -1,0 +1,126 @@
+"""May this party see this plan? Denied unless something permits it, and always with reasons.
+
+docs/decisions/0004-who-may-see-a-plan.md says why the rules are as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhir_adapter.access.consent import verdict_of
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.organisations import speaks_for
+from fhir_adapter.access.periods import why_outside
+from fhir_adapter.fhir.resources import CODES, Resource
+
+SWEDEN = ZoneInfo("Europe/Stockholm")
+
+PRINCIPALS = f"{CODES}/huvudman"
+"""Code system of ServiceRequest.performerType: which principal answers for an intervention."""
+
+_ENDED = frozenset({"revoked", "cancelled", "rejected", "inactive", "entered-in-error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the plan may be shown, and why; the reasons hold references and paths, no personal data."""
+
+    permit: bool
+    reasons: tuple[str, ...]
+
+
+def may_see(
+    plan: Mapping[str, Resource],
+    party: Party,
+    *,
+    home: str,
+    now: datetime,
+    bases: Collection[str] = (),
+    zone: tzinfo = SWEDEN,
+) -> Decision:
+    """Whether `party` may see the plan whose resources are given.
+
+    home: name of the party that brought the plan; it always sees it. Anybody else must take part in the plan, and a
+    consent must be in force that does not deny it; who is not a principal of the plan must be named by the consent.
+    bases: legal bases other than consent; none is understood yet, so none permits anything. zone: whose midnight ends
+    a period.
+    """
+    if party.name == home:
+        return Decision(True, ("the party brought the plan",))
+    if not party.identifiers:
+        return Decision(False, ("the party has no organisation identifier",))
+    care_plan = next((one for one in plan.values() if one.get("resourceType") == "CarePlan"), None)
+    if care_plan is None:
+        return Decision(False, ("there is no plan",))
+    parts = tuple(dict.fromkeys(_parts_of(plan, care_plan, party, now, zone)))
+    if not parts:
+        return Decision(False, ("the party's organisation takes no part in the plan",))
+    verdict = verdict_of(plan, care_plan.get("subject", {}).get("reference"), party, now, zone)
+    unknown = tuple(f"the legal basis {basis} is not understood" for basis in bases)
+    if verdict.refused:
+        return Decision(False, (*verdict.reasons, *unknown))
+    if not verdict.named and not _is_principal(plan, care_plan, party):
+        return Decision(False, ("the party is no principal of the plan, and no consent names it by identifier",))
+    why = "a consent names the party" if verdict.named else "the party is a principal of the plan"
+    return Decision(True, (why, *(f"takes part: {part}" for part in parts), *verdict.reasons))
+
+
+def _parts_of(
+    plan: Mapping[str, Resource], care_plan: Resource, party: Party, now: datetime, zone: tzinfo
+) -> Iterator[str]:
+    """The places where the plan names the party's organisation."""
+    for path, reference in (*_of_plan(care_plan), *_of_teams(plan, now, zone), *_of_interventions(plan)):
+        if speaks_for(party, reference, plan):
+            yield path
+
+
+def _is_principal(plan: Mapping[str, Resource], care_plan: Resource, party: Party) -> bool:
+    """Whether the party leads the plan, or answers as municipality or region for an intervention of it."""
+    leading = [care_plan.get("author")]
+    for request in _of_type(plan, "ServiceRequest"):
+        if _kinds_of_principal(request) & {"kommun", "region"}:
+            leading += request.get("performer", [])
+            leading += [task.get("owner") for task in _tasks_of(plan, request)]
+    return any(speaks_for(party, reference, plan) for reference in leading)
+
+
+def _of_plan(care_plan: Resource) -> Iterator[tuple[str, Any]]:
+    yield "CarePlan.author", care_plan.get("author")
+    for contributor in care_plan.get("contributor", []):
+        yield "CarePlan.contributor", contributor
+
+
+def _of_teams(plan: Mapping[str, Resource], now: datetime, zone: tzinfo) -> Iterator[tuple[str, Any]]:
+    """Those who are members now."""
+    for team in _of_type(plan, "CareTeam"):
+        for participant in team.get("participant", []):
+            if why_outside(participant.get("period"), now, zone) is None:
+                yield "CareTeam.participant.member", participant.get("member")
+                yield "CareTeam.participant.onBehalfOf", participant.get("onBehalfOf")
+
+
+def _of_interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[str, Any]]:
+    for request in _of_type(plan, "ServiceRequest"):
+        for performer in request.get("performer", []):
+            yield "ServiceRequest.performer", performer
+        for task in _tasks_of(plan, request):
+            yield "Task.owner", task.get("owner")
+
+
+def _of_type(plan: Mapping[str, Resource], type_: str) -> Iterator[Resource]:
+    """The resources of a type that have not come to nothing."""
+    return (one for one in plan.values() if one.get("resourceType") == type_ and one.get("status") not in _ENDED)
+
+
+def _tasks_of(plan: Mapping[str, Resource], request: Resource) -> Iterator[Resource]:
+    focus = f"ServiceRequest/{request['id']}"
+    return (task for task in _of_type(plan, "Task") if task.get("focus", {}).get("reference") == focus)
+
+
+def _kinds_of_principal(request: Resource) -> set[str]:
+    codings = request.get("performerType", {}).get("coding", [])
+    return {coding.get("code", "") for coding in codings if coding.get("system") == PRINCIPALS}
