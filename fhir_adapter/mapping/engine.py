@@ -180,7 +180,7 @@ class Anchor:
             if "|" in business_id
             else run.id_of(self.type, business_id),
         }
-        if self.identifier and (not adopted or frame.key == run.record_id) and not frame.key.startswith("#"):
+        if self.identifier and frame.native.get("id") is not None and (not adopted or frame.key == run.record_id):
             resource["identifier"] = [{"system": run.source, "value": business_id}]
         resource.update(self.make_constants())
         if self.mark is not None:
@@ -594,8 +594,7 @@ class Scope:
             own = own_identifier(node, run)
             assert self.primary.identify is not None
             if own is not None:
-                before_key = self.primary.identify(run, Frame(item, "", "", outer.key, {}, {})) or ""
-                item["id"] = own.removeprefix(before_key)
+                item["id"] = key_in(own, self.primary, outer.key, run)
                 return str(item["id"])
             place = f"#{sum(1 for other in kept if other.get('id') is None) + 1}"
             as_placed = Frame(item, "", place, outer.key, {}, {})
@@ -608,6 +607,10 @@ class Scope:
         """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
         adopting = next((a for a in self.anchors if a.adopt and a.name in frame.nodes), None)
         if not frame.is_new or self.key is None or adopting is None or adopting.identify is None:
+            return
+        own = own_identifier(frame.nodes[adopting.name], run)
+        if own is not None:
+            frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
             return
         key = composed(str(frame.native.get(self.key, "")))
         as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
@@ -642,6 +645,13 @@ class Keys:
         key = composed(str(named))
         self._seen[key] = times = self._seen.get(key, 0) + 1
         return key if times == 1 else f"{key}#{times}"
+
+
+def key_in(business_id: str, anchor: Anchor, parent_key: str, run: Run) -> str:
+    """The item's key within a business id: what stands after the part that is the same for all its neighbours."""
+    assert anchor.identify is not None
+    prefix = anchor.identify(run, Frame({}, "", "", parent_key, {}, {})) or ""
+    return business_id.removeprefix(prefix)
 
 
 def own_identifier(node: Resource, run: Run) -> str | None:

@@ -203,7 +203,7 @@ class _Loader:
             also=tuple(self.link(text) for text in as_list(declared.get("also"))),
             reverse=self.reverse(declared["reverse"]) if "reverse" in declared else None,
             element=self.link(declared["element"]) if "element" in declared else None,
-            match=tuple(self.path(text).read for text in declared.get("match") or ()),
+            match=tuple(self.first_of(text) for text in declared.get("match") or ()),
             mark=self.mark(declared),
             extension=extension_url(declared["extension"]) if "extension" in declared else None,
             skip=self.skip(declared["skip"]) if "skip" in declared else None,
@@ -295,6 +295,11 @@ class _Loader:
         except re.error as fault:
             self.fail(f"cannot read the pattern {pattern!r}: {fault}")
         return lambda item: (search(folded(str(read(item) or ""))) is not None) is wanted
+
+    def first_of(self, text: str) -> Callable[[Resource], Any]:
+        """Reads `a / b`: the first of several paths that holds something."""
+        readers = [self.path(path.strip()).read for path in text.split("/")]
+        return lambda node: next((found for read in readers if (found := read(node)) is not None), None)
 
     def path(self, text: str) -> Any:
         try:
