@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fhir_adapter.fhir.resources import BASE, CODES, EXTENSIONS
 
@@ -23,6 +24,7 @@ TEXTS = ("*.py", "*.yaml", "*.json", "*.sql", "*.html", "*.toml")
 
 IN_FULL = re.compile(rf"{re.escape(BASE)}/fhir/(?:StructureDefinition|CodeSystem|ValueSet)/[\w-]+")
 BY_CONSTANT = re.compile(r"\{(EXTENSIONS|CODES)\}/([\w-]+)")
+BY_MARK = re.compile(r"= ([a-z][\w-]*)#[\w-]+$|^\s*skip: .* = ([a-z][\w-]*)$|^\s+([a-z][\w-]*)#[\w-]+:", re.MULTILINE)
 BY_WORD = re.compile(r"extension\[([A-Za-z][\w-]*)\]|^\s*extension: ([A-Za-z][\w-]*)\s*$", re.MULTILINE)
 DECLARED_IN_FSH = re.compile(
     r"^(?:Extension|CodeSystem|ValueSet|Profile): \w+(?:\n(?:Parent|Title|Description): .*)*\nId: ([\w-]+)",
@@ -36,7 +38,8 @@ def canonicals_in(text: str, *, mapping: bool = False) -> set[str]:
     found = set(IN_FULL.findall(text))
     found |= {f"{constants[constant]}/{name}" for constant, name in BY_CONSTANT.findall(text)}
     if mapping:
-        found |= {f"{EXTENSIONS}/{one or other}" for one, other in BY_WORD.findall(text)}
+        found |= {f"{EXTENSIONS}/{''.join(either)}" for either in BY_WORD.findall(text)}
+        found |= {f"{CODES}/{''.join(either)}" for either in BY_MARK.findall(text)}
     return found
 
 
@@ -54,16 +57,30 @@ def test_every_canonical_of_ours_is_declared(file: Path) -> None:
     assert canonicals_in(file.read_text(), mapping=mapping) - PACKAGE.keys() == set()
 
 
-def test_the_scan_sees_every_way_of_naming_one() -> None:
-    text = (
-        f'a = "{CODES}/one"; b = f"{{EXTENSIONS}}/two"\n  - x <-> plan:extension[three].valueCode\n  extension: four\n'
-    )
-    assert canonicals_in(text, mapping=True) == {
-        f"{CODES}/one",
-        f"{EXTENSIONS}/two",
-        f"{EXTENSIONS}/three",
-        f"{EXTENSIONS}/four",
+@pytest.mark.parametrize("file", sorted(ROOT.glob("mappings/*/codes.yaml")), ids=name_of)
+def test_every_code_of_ours_in_a_table_is_declared(file: Path) -> None:
+    tables = yaml.safe_load(file.read_text())
+    used = {
+        (f"{CODES}/{system}", code) for system, _, code in (mark.partition("#") for mark in tables.pop("marks", {}))
     }
+    for table in tables.values():
+        if table.get("system", "").startswith(CODES):
+            used |= {(table["system"], row[1]) for row in table["rows"]}
+    declared = {(url, concept["code"]) for url, found in PACKAGE.items() for concept in found.get("concept", [])}
+    assert used - declared == set()
+
+
+def test_the_scan_sees_every_way_of_naming_one() -> None:
+    text = f"""a = "{CODES}/one"; b = f"{{EXTENSIONS}}/two"
+          - x <-> plan:extension[three].valueCode
+            extension: four
+            mark: code = five#a
+            skip: role[] = six
+      seven#b: B
+    """
+    ours = {f"{CODES}/{name}" for name in ("one", "five", "six", "seven")}
+    ours |= {f"{EXTENSIONS}/{name}" for name in ("two", "three", "four")}
+    assert canonicals_in(text, mapping=True) == ours
     assert canonicals_in("plan:extension[http://hl7.org/x], signature:extension[#who]", mapping=True) == set()
 
 

@@ -11,6 +11,26 @@ Context: Appointment, AuditEvent, CarePlan, CareTeam, Condition, Consent, Encoun
 * value[x] only string
 * valueString ^maxLength = 64
 
+Extension: ActivityDetail
+Id: activity-detail
+Title: "Rest of an activity's detail"
+Description: "What CarePlan.activity.detail said and a ServiceRequest has no element for; each part is named after the element that it comes from. Kept so that an intervention can go back in the form in which it came."
+Context: ServiceRequest
+* extension contains
+    kind 0..1 and
+    description 0..1 and
+    productCodeableConcept 0..1 and
+    productReference 0..1 and
+    dailyAmount 0..1 and
+    id 0..1
+* extension[kind].value[x] only code
+* extension[kind].valueCode from http://hl7.org/fhir/ValueSet/care-plan-activity-kind (required)
+* extension[description].value[x] only string
+* extension[productCodeableConcept].value[x] only CodeableConcept
+* extension[productReference].value[x] only Reference(Medication or Substance)
+* extension[dailyAmount].value[x] only SimpleQuantity
+* extension[id].value[x] only string
+
 // ---------------------------------------------------------------- code systems
 
 CodeSystem: ConflictCodes
@@ -19,9 +39,12 @@ Title: "Conflict"
 Description: "Two parties changed the same thing, neither having seen the other's change. The owner's value is in force; a Task with the code resolve-conflict keeps the other one until somebody decides."
 * ^caseSensitive = true
 * #resolve-conflict "Resolve a conflict" "The task: look at the values kept in Task.input and decide which is to be in force."
+* #path "Place" "Input of the task: the FHIR path of the element that the values belong to."
 * #base "Value before" "Input of the task: what both parties had started from, as JSON."
 * #live "Value in force" "Input of the task: what is in the plan now, as JSON."
 * #other "Other value" "Input of the task: what the other party wrote, as JSON."
+* #live-party "Party of the value in force" "Input of the task: the name of the party whose value is in force."
+* #other-party "Other party" "Input of the task: the name of the party whose value waits."
 * #both-changed "Both changed it" "Two parties gave it different values."
 * #edit-against-delete "Changed and removed" "One party changed what another removed; the change is in force."
 * #own-words "The person's own words" "Another party rewrote a goal that the person set; the person's words are kept here."
