@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -86,11 +87,20 @@ def _hub(settings: Settings, database: Database, changed: Callable[[], None]) ->
             if party.fhir
         },
         namespace=UUID(namespace),
-        now=lambda: datetime.now(UTC),
+        now=_now,
+        consents_judged_at=partial(_noon_of, settings.consents_judged_on) if settings.consents_judged_on else _now,
         new_id=uuid4,
         changed=changed,
         delivery_attempts=settings.delivery_attempts,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _noon_of(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=12)
 
 
 def _party_app(hub: Hub, settings: Settings) -> FastAPI:

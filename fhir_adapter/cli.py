@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     """Serve the shared plans until stopped; prints one line with the address when it answers."""
     from fhir_adapter.app import SANDBOX, build
-    from fhir_adapter.settings import demo_parties, read_settings
+    from fhir_adapter.settings import as_demo, read_settings
 
     set_up_logs()
     file = os.environ.get(SETTINGS)
@@ -49,8 +49,7 @@ def serve(
 
         # an empty store each time, unless the caller says where to keep it
         folder = data or Path(tempfile.mkdtemp(prefix="fhir-adapter-demo-"))
-        parties = demo_parties(f"{address}{SANDBOX}")
-        settings = settings.model_copy(update={"data": folder, "parties": parties, "sync_interval": 0.5})
+        settings = as_demo(settings.model_copy(update={"data": folder}), f"{address}{SANDBOX}")
     service = build(settings, sandbox=demo)
     try:
         Server(service.asgi, lambda: _ready(address, service.worker.start)).run([listening])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     sync_interval: float = Field(default=5.0, gt=0)
     remote_timeout: float = Field(default=10.0, gt=0)
     delivery_attempts: int = Field(default=12, gt=0)
+    consents_judged_on: date | None = None
     parties: tuple[PartySettings, ...] = ()
 
     @model_validator(mode="after")
@@ -82,6 +84,16 @@ def read_settings(file: Path | None, **given: Any) -> Settings:
             for error in fault.errors()
         )
         raise BadDeclaration(f"settings{f' {file}' if file else ''}: {what}") from None
+
+
+DEMO_DAY = date(2025, 11, 1)
+"""The day on which the demo judges consents: those of the sample cases were given for 2025 and have ended since."""
+
+
+def as_demo(settings: Settings, region_url: str) -> Settings:
+    """The same settings with the demo's parties, a quick look at the region, and consents judged on the cases' day."""
+    return settings.model_copy(update={
+        "parties": demo_parties(region_url), "sync_interval": 0.5, "consents_judged_on": DEMO_DAY})
 
 
 def demo_parties(region_url: str) -> tuple[PartySettings, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fhir_adapter.fhir.resources import BASE
+from fhir_adapter.fhir.resources import BASE, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,12 @@ class Party:
     identifiers: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     mapping: str | None = None
     fhir: str | None = None
+
+    @property
+    def reference(self) -> Resource:
+        """The organisation as a FHIR Reference: by its identifier and title, whether or not it has a resource."""
+        identifiers = [{"system": system, "value": value} for system, value in sorted(self.identifiers)]
+        return {"display": self.title} | ({"identifier": identifiers[0]} if identifiers else {})
 
     @property
     def source(self) -> str:

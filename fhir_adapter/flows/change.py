@@ -16,7 +16,9 @@ from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.flows.hub import Hub, instant
 from fhir_adapter.plan import changes
-from fhir_adapter.plan.merge import Conflict, Kept, Merged, Owners, Refs, merge
+from fhir_adapter.plan.changes import AuditAction
+from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
+from fhir_adapter.plan.ownership import Owners
 from fhir_adapter.store import outbox, plans, resources
 from fhir_adapter.store.plans import KeptConflict, Member, Plan
 
@@ -98,22 +100,24 @@ def _write(
                 owner_org_ref=care_plan.get("author", {}).get("reference"), now=now,
             )
         )
-    agent = Party.display_reference(arrival.party)
     provenance = changes.provenance(
         [reference_of(resource) for resource in written],
         id=str(uuid5(hub.namespace, f"provenance|{arrival.party.name}|{arrival.journal}|{plan.id}")),
-        agent=agent, recorded=now,
+        agent=arrival.party.reference, recorded=now,
     )
     for resource in (*written, provenance):
         resources.save(connection, resource, now=now, plan=plan.id, owner=arrival.party.name)
     plans.add_members(connection, plan.id, [reference_of(resource) for resource in written])
 
 
-def audit(connection: sqlite3.Connection, hub: Hub, plan: Plan, party: Party, action: str, now: datetime) -> None:
-    """Note who saw (`R`) or changed (`U`) the plan, in the transaction in which it happened."""
+def audit(
+    connection: sqlite3.Connection, hub: Hub, plan: Plan, party: Party, action: AuditAction, now: datetime,
+    reasons: Sequence[str] = (),
+) -> None:
+    """Note who made (`C`), changed (`U`) or was shown (`R`) the plan, in the transaction in which it happened."""
     event = changes.audit_event(
-        id=str(hub.new_id()), action=action, agent=Party.display_reference(party),
-        plan_ref=f"CarePlan/{plan.id}", recorded=now,
+        id=str(hub.new_id()), action=action, agent=party.reference, plan_ref=f"CarePlan/{plan.id}", recorded=now,
+        reasons=reasons,
     )
     resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
 
@@ -135,7 +139,7 @@ def _owners(connection: sqlite3.Connection, plan: Plan) -> Owners:
         type_, id_ = reference.split("/", 1)
         return resources.owner_of(connection, type_, id_)
 
-    return Owners(lead=plan.party, of=brought_by)
+    return Owners(lead=plan.party, of=brought_by, wrote=lambda ref: plans.wrote(connection, plan.id, ref))
 
 
 def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival) -> Arrival:

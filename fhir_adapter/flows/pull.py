@@ -48,7 +48,7 @@ def show_changes(hub: Hub, party: Party, since: int, count: int) -> tuple[list[S
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
     """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
-    return may_see(found, party, home=plan.party, now=hub.now())
+    return may_see(found, party, home=plan.party, now=hub.consents_judged_at())
 
 
 def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
@@ -70,17 +70,17 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         raise NotFound("no such record")
     visible = project(found, party)
     record = plans.record_of(connection, party.name, plan.id)
-    where = {"source": plan.source, "namespace": hub.namespace}
     if record and record.said is not None:
         before = parse_json(journal.by_id(connection, record.said).body)
-        own = {reference_of(resource): resource for resource in mapping.get(before, **where).resources}
-        native = mapping.put(list(_with_own_directory(connection, plan, visible, own).values()), before, **where)
+        own = {reference_of(resource): resource for resource in mapping.get(before, source=plan.source, namespace=hub.namespace).resources}
+        shown = list(_with_own_directory(connection, plan, visible, own).values())
+        native = mapping.put(shown, before, source=plan.source, namespace=hub.namespace)
     else:
-        native = mapping.create(list(visible.values()), **where)
+        native = mapping.create(list(visible.values()), source=plan.source, namespace=hub.namespace)
     name = record.record if record else plan.record
     now = hub.now()
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
-    change.audit(connection, hub, plan, party, "R", now)
+    change.audit(connection, hub, plan, party, "R", now, decision.reasons)
     return Shown(name, plan.id, plan.version, plan.updated, tuple(plans.changed_by(connection, plan.id, since)), native)
 
 

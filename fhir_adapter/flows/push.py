@@ -15,6 +15,7 @@ from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, Preco
 from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
@@ -53,14 +54,10 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
         native = parse_json(delivery.body)
         source = _source_of(hub.database.read(), party, native)
         mapped = mapping.get(native, source=source, namespace=hub.namespace)
-    except (BadRequest, Refused) as refusal:
-        why = refusal
-        return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, why))
-    try:
         answer = hub.database.write(lambda connection: _accept(connection, hub, party, delivery, mapped, source))
-    except (Refused, PreconditionFailed) as refusal:
-        why = refusal
-        return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, why))
+    except (BadRequest, Refused, PreconditionFailed) as fault:
+        refusal = fault
+        return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, refusal))
     hub.changed()
     return answer
 
@@ -115,7 +112,7 @@ def _accept(
     issues = [*mapped.issues, *(_kept_issue(mapped, kept) for kept in applied.kept)]
     receipt = _receipt(
         "accepted" if applied.changed else "unchanged", delivery, mapped.record_id, applied.plan, issues, mapped,
-        applied.conflicts,
+        applied.conflicts, _shared_with(connection, hub, plan),
     )
     status = 201 if is_new else 200
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", status=status, plan=plan.id,
@@ -197,7 +194,7 @@ def _park(
 
 def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
     return Issue(
-        "information", "conflict", mapped.native_path(kept.reference, kept.path),
+        "information", "conflict", _native_path(mapped, kept.reference, kept.path),
         "you sent the value from before somebody else changed it; the newer value was kept",
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
@@ -205,7 +202,7 @@ def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
 
 def _receipt(
     state: str, delivery: Delivery, record: str | None, plan: Plan | None, issues: Sequence[Issue],
-    mapped: Mapped | None, conflicts: Sequence[KeptConflict],
+    mapped: Mapped | None, conflicts: Sequence[KeptConflict], shared: Sequence[dict[str, Any]] = (),
 ) -> bytes:
     """The receipt as JSON; its fields are described in docs/push.md."""
     return dump_json({
@@ -218,13 +215,21 @@ def _receipt(
             {"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped
         ] if mapped else [],
         "conflicts": [_conflict_in_their_words(mapped, conflict) for conflict in conflicts],
+        "shared": shared,
     })
+
+
+def _shared_with(connection: sqlite3.Connection, hub: Hub, plan: Plan) -> list[dict[str, Any]]:
+    """Which FHIR parties get the plan, and why they do or do not."""
+    found = change.as_refs(plans.members(connection, plan.id))
+    decisions = {party.name: decision_for(hub, party, plan, found) for party in hub.fhir_parties}
+    return [{"party": name, "permit": each.permit, "reasons": each.reasons} for name, each in decisions.items()]
 
 
 def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
     return {
         "task": conflict.id,
-        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
+        "path": _native_path(mapped, conflict.reference, conflict.path) if mapped else "",
         "element": f"{conflict.reference}#{conflict.path}",
         "kind": conflict.kind,
         "live": parse_json(conflict.live.encode()) if conflict.live else None,
@@ -232,3 +237,8 @@ def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> d
         "kept": parse_json(conflict.other.encode()) if conflict.other else None,
         "keptFrom": conflict.other_party,
     }
+
+
+def _native_path(mapped: Mapped, reference: str, path: str) -> str:
+    """The record's own field that an element came from; empty where it came from none."""
+    return ""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid5
 
 import structlog
@@ -33,7 +34,8 @@ from fhir_adapter.fhir.resources import (
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub, instant
 from fhir_adapter.flows.pull import decision_for
-from fhir_adapter.plan.changes import normalise
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.plan.steps import normalise
 from fhir_adapter.remotes.client import Entry, RemoteVersion
 from fhir_adapter.remotes.directory import find_by_identifier
 from fhir_adapter.store import copies, journal, outbox, plans, resources
@@ -174,12 +176,16 @@ def _write_there(hub: Hub, party: Party, plan_id: str, outgoing: Sequence[Outgoi
         Entry(_as_sent(out.resource, write_id, theirs), out.copy.version if out.copy else None) for out in outgoing
     ]
     try:
-        answered = hub.clients[party.name].transaction(entries)
+        made = hub.clients[party.name].transaction(entries)
     except RemoteError as fault:
         if fault.answered is not None and fault.answered < 500:  # a clear no: nothing was written
             hub.database.write(lambda connection: copies.abandon_write(connection, write_id))
         raise
-    hub.database.write(lambda connection: _settle(connection, hub, party, plan_id, write_id, items, answered))
+    arrived = [  # a server that returns no content is taken at its word
+        version if version.resource else replace(version, resource=entry.resource)
+        for version, entry in zip(made, entries, strict=True)
+    ]
+    hub.database.write(lambda connection: _settle(connection, hub, party, plan_id, write_id, items, arrived))
 
 
 def _settle(
@@ -202,22 +208,30 @@ def _settle(
 
 
 def _settle_what_is_pending(hub: Hub, party: Party, plan_id: str) -> None:
-    """After a crash or a lost answer: look whether the write arrived before anything is written again."""
-    for write_id in copies.pending_writes(hub.database.read(), party.name, plan_id):
+    """After a crash or a lost answer: look whether the write arrived before anything is written again.
+
+    A transaction is all or nothing: one item that is there says that all are.
+    """
+    for write_id, was_seen in copies.pending_writes(hub.database.read(), party.name, plan_id).items():
         items = copies.items_of(hub.database.read(), write_id)
         arrived = [found for item in items if (found := _arrived(hub, party, item, write_id))]
-        if len(arrived) == len(items):
-            hub.database.write(
-                lambda connection, w=write_id, i=items, a=arrived: _settle(connection, hub, party, plan_id, w, i, a)
-            )
+        if was_seen or arrived:
+            hub.database.write(partial(_settle, hub=hub, party=party, plan_id=plan_id, write_id=write_id,
+                                       items=items, arrived=arrived))
         else:
-            hub.database.write(lambda connection, w=write_id: copies.abandon_write(connection, w))
+            hub.database.write(partial(copies.abandon_write, write_id=write_id))
 
 
 def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVersion | None:
+    """The version that this write made of this item: the first one after the base that carries its id."""
     copy = copies.by_id(hub.database.read(), party.name, item.type, item.id)
-    versions = hub.clients[party.name].history(item.type, copy.remote_id if copy else item.id, None)
-    return next((v for v in _after(versions, copy) if _write_id_of(v.resource) == write_id), None)
+    try:
+        versions = hub.clients[party.name].history(item.type, copy.remote_id if copy else item.id, None)
+    except RemoteError as fault:
+        if fault.answered in (404, 410):
+            return None
+        raise
+    return next((version for version in _after(versions, copy) if _write_id_of(version.resource) == write_id), None)
 
 
 # --- collect ---------------------------------------------------------------------------------------------------------
@@ -351,6 +365,7 @@ def _take_in(
     if write_id in unsettled:
         arrived = Copy(version.type, id_, version.id, version.version, unsettled[write_id], dump_json(theirs))
         copies.save(connection, party.name, arrived)
+        copies.note_arrival(connection, write_id, version.type, id_)
         return False
     key = f"{version.type}/{version.id}/_history/{version.version}"
     if journal.by_key(connection, party.name, key):
@@ -369,34 +384,38 @@ def _take_in(
             copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
-    arrival = _arrival(party, entry, plan, version, id_, theirs, base)
+    before = change.as_refs(plans.members(connection, plan.id))
+    arrival = _arrival(party, entry, plan, version, theirs, base, before)
     applied = change.apply(connection, hub, plan, arrival, now)
-    _note_copy(connection, party, version, id_, theirs, copy)
+    _note_copy(connection, party, version, id_, theirs)
+    outbox.queue(connection, plan.id, party.name, instant(now))
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
     change.audit(connection, hub, applied.plan, party, "U", now)
     return True
 
 
 def _arrival(
-    party: Party, entry: int, plan: Plan, version: RemoteVersion, id_: str, theirs: Resource, base: Resource | None
+    party: Party, entry: int, plan: Plan, version: RemoteVersion, theirs: Resource, base: Resource | None, ours: Refs
 ) -> change.Arrival:
     """The version as something that the party says. A deletion there is a snapshot that lacks this one resource."""
-
-    def as_refs(resource: Resource | None) -> dict[str, Resource]:
-        whole = normalise([resource] if resource else [], plan_ref=f"CarePlan/{plan.id}")
-        return {reference_of(part): part for part in whole}
-
     if version.deleted:
-        reference = f"{version.type}/{id_}"
-        return change.Arrival(party, entry, [{reference: base or {}}], {}, partial=False)
-    return change.Arrival(party, entry, [as_refs(base)], as_refs(theirs), partial=True)
+        return change.Arrival(party, entry, [{reference_of(base): base} if base else {}], {}, partial=False)
+    return change.Arrival(party, entry, [_inner_form(base, plan, ours)], _inner_form(theirs, plan, ours), partial=True)
 
 
-def _note_copy(
-    connection: sqlite3.Connection, party: Party, version: RemoteVersion, id_: str, theirs: Resource, copy: Copy | None
-) -> None:
+def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
+    """The resource as the plan writes interventions; with a plan, its requests, so that each gets its Task."""
+    if resource is None:
+        return {}
+    named = [name for name in _names_in(resource) if name.startswith("ServiceRequest/") and name in ours]
+    requests = [ours[name] for name in named] if resource["resourceType"] == "CarePlan" else []
+    parts = normalise([resource, *requests], plan_ref=f"CarePlan/{plan.id}", known=ours)
+    return {reference_of(part): part for part in parts}
+
+
+def _note_copy(connection: sqlite3.Connection, party: Party, version: RemoteVersion, id_: str, theirs: Resource) -> None:
     current = resources.read(connection, version.type, id_)
-    sent: int | None = copy.sent if copy else 0
+    sent: int | None = 0  # it says something else than the plan: it is to hear the plan's word
     if version.deleted:
         sent = None  # withdrawn there: not written again by itself
     elif current and change.without_storage_meta(parse_json(current.body)) == change.without_storage_meta(theirs):

@@ -94,9 +94,16 @@ def begin_write(
     connection.executemany(_SQL["begin_item"], [(write_id, item.type, item.id, item.seq) for item in items])
 
 
-def pending_writes(connection: sqlite3.Connection, party: str, plan: str) -> list[str]:
-    """Ids of the writes whose outcome is not known yet."""
-    return [row[0] for row in connection.execute(_SQL["pending"], {"party": party, "plan": plan})]
+def pending_writes(connection: sqlite3.Connection, party: str, plan: str) -> dict[str, bool]:
+    """Ids of the writes that are not settled, each with whether a part of it was seen over there."""
+    rows = connection.execute(_SQL["pending"], {"party": party, "plan": plan})
+    return {write_id: bool(arrived) for write_id, arrived in rows}
+
+
+def note_arrival(connection: sqlite3.Connection, write_id: str, type_: str, id_: str) -> None:
+    """A version that this write made was seen; no later version of the same resource is taken for it again."""
+    connection.execute(_SQL["item_arrived"], {"write_id": write_id, "type": type_, "id": id_})
+    connection.execute(_SQL["end"], {"write_id": write_id, "state": "arrived"})
 
 
 def items_of(connection: sqlite3.Connection, write_id: str) -> list[Written]:

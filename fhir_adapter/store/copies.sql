@@ -25,7 +25,12 @@ INSERT INTO remote_write (write_id, party, plan, state, started) VALUES (:write_
 INSERT INTO remote_write_item (write_id, type, id, seq) VALUES (?, ?, ?, ?);
 
 -- name: pending
-SELECT write_id FROM remote_write WHERE party = :party AND plan = :plan AND state = 'pending';
+SELECT write_id, state = 'arrived' FROM remote_write
+WHERE party = :party AND plan = :plan AND state IN ('pending', 'arrived');
+
+-- name: item_arrived
+-- A later version may still carry the mark, put back by somebody who edited ours: that one is not ours any more.
+DELETE FROM remote_write_item WHERE write_id = :write_id AND type = :type AND id = :id;
 
 -- name: items
 SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id;

@@ -133,6 +133,13 @@ def changed_by(connection: sqlite3.Connection, plan: str, cursor: int) -> list[s
     return [row[0] for row in connection.execute(_SQL["changed_by"], {"plan": plan, "cursor": cursor})]
 
 
+def wrote(connection: sqlite3.Connection, plan: str, reference: str) -> str | None:
+    """The party whose change of the plan made the current version of a resource."""
+    type_, id_ = reference.split("/", 1)
+    row = connection.execute(_SQL["wrote"], {"plan": plan, "type": type_, "id": id_}).fetchone()
+    return str(row[0]) if row else None
+
+
 def record_of(connection: sqlite3.Connection, party: str, plan: str) -> Record | None:
     """The party's own copy of the plan, if it said or was shown anything yet."""
     row = connection.execute(_SQL["record_get"], {"party": party, "plan": plan}).fetchone()

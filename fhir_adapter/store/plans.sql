@@ -78,3 +78,8 @@ INSERT OR IGNORE INTO instance (name, value) VALUES (:name, :value);
 
 -- name: all
 SELECT id, party, source, record, version, change, updated FROM plan ORDER BY change DESC LIMIT :count;
+
+-- name: wrote
+-- The party whose change made the current version of a resource.
+SELECT c.party FROM resource r JOIN plan_change c ON c.plan = :plan AND c.upto >= r.seq
+WHERE r.type = :type AND r.id = :id ORDER BY c.seq LIMIT 1;

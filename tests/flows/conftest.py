@@ -15,7 +15,7 @@ import requests
 from fhir_adapter.app import SANDBOX, Service, build
 from fhir_adapter.flows import sync
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
-from fhir_adapter.settings import demo_parties, read_settings
+from fhir_adapter.settings import as_demo, read_settings
 
 SAMPLES = Path(__file__).parents[2] / "mappings" / "se-sip" / "samples"
 
@@ -81,7 +81,7 @@ def a_town(folder: Path, region: str | None) -> Iterator[Town]:
     listening = listen("127.0.0.1", 0)
     address = address_of(listening)
     region = region or f"{address}{SANDBOX}"
-    settings = read_settings(None, data=folder).model_copy(update={"parties": demo_parties(region)})
+    settings = as_demo(read_settings(None, data=folder), region)
     service = build(settings, sandbox=True)
     with answering_in_a_thread(service.asgi, listening):
         yield Town(service, address, region)

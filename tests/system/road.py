@@ -20,7 +20,7 @@ from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import show_record
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.remotes.client import FhirClient
-from fhir_adapter.settings import demo_parties, read_settings
+from fhir_adapter.settings import as_demo, read_settings
 from fhir_adapter.store import copies, outbox, plans
 from fhir_adapter.store.database import Database
 
@@ -151,7 +151,7 @@ def main() -> None:
     region.send = FhirClient(region_url).send  # type: ignore[method-assign] - the outside world is not counted
     Database.commit = bomb.around("commit", Database.commit)  # type: ignore[method-assign]
     FhirClient.send = bomb.around("remote call", FhirClient.send)  # type: ignore[method-assign]
-    service = build(read_settings(None, data=data).model_copy(update={"parties": demo_parties(region_url)}))
+    service = build(as_demo(read_settings(None, data=data), region_url))
     travel(service.hub, region)
     bomb.point = 0
     print(json.dumps(state(service.hub, region), default=str, sort_keys=True))

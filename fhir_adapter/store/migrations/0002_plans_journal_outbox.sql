@@ -107,10 +107,10 @@ CREATE TABLE remote_write (        -- a write that was begun at a FHIR party; ke
     write_id TEXT PRIMARY KEY,
     party    TEXT NOT NULL,
     plan     TEXT NOT NULL,
-    state    TEXT NOT NULL CHECK (state IN ('pending', 'settled', 'abandoned')),
+    state    TEXT NOT NULL CHECK (state IN ('pending', 'arrived', 'settled', 'abandoned')),
     started  TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX remote_write_pending ON remote_write (party, plan) WHERE state = 'pending';
+CREATE INDEX remote_write_pending ON remote_write (party, plan) WHERE state IN ('pending', 'arrived');
 
 CREATE TABLE remote_write_item (
     write_id TEXT NOT NULL REFERENCES remote_write (write_id),
