@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from fhir_adapter.errors import Refused
 from fhir_adapter.fhir.resources import Resource, reference_of
@@ -135,6 +135,8 @@ class Anchor:
     needs: str | None
     when: Callable[[dict[str, Any]], bool]
     adopt: bool
+    born: Identify | None
+    """words for the id within the plan's id, where the item was born elsewhere"""
     identifier: bool
     call: NativePath | None
 
@@ -174,11 +176,7 @@ class Anchor:
         adopted = self.adopt and is_uuid(frame.key)
         resource: Resource = {
             "resourceType": self.type,
-            "id": frame.key
-            if adopted
-            else run.national_id(business_id)
-            if "|" in business_id
-            else run.id_of(self.type, business_id),
+            "id": frame.key if adopted else self._made_id(business_id, frame, run),
         }
         if self.identifier and frame.native.get("id") is not None and (not adopted or frame.key == run.record_id):
             resource["identifier"] = [{"system": run.source, "value": business_id}]
@@ -186,6 +184,15 @@ class Anchor:
         if self.mark is not None:
             self.mark.write(resource, self.mark.concept())
         return run.add(resource)
+
+    def _made_id(self, business_id: str, frame: Frame, run: Run) -> str:
+        if "|" in business_id:
+            return run.national_id(business_id)
+        if self.born is not None and is_uuid(frame.key):
+            plan = next(iter(run.index.values()))
+            return str(uuid5(UUID(plan["id"]), self.born(run, frame) or ""))
+        assert self.type is not None
+        return run.id_of(self.type, business_id)
 
     def _new_element(self, nodes: Nodes) -> Resource | None:
         assert self.element is not None
@@ -784,3 +791,13 @@ def copied(value: Any) -> Any:
     if value.__class__ is list:
         return [copied(child) for child in value]
     return value
+
+
+def own_identifier_of_plan(resources: Iterable[Resource], source: str) -> str | None:
+    """The business id of the CarePlan among `resources` in the system `source`: the record that it is."""
+    for resource in resources:
+        if resource.get("resourceType") == "CarePlan":
+            for identifier in resource.get("identifier") or ():
+                if identifier.get("system") == source and isinstance(identifier.get("value"), str):
+                    return str(identifier["value"])
+    return None

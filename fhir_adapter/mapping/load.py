@@ -43,7 +43,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "mappings"
 _PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 _ANCHOR_WORDS = {
-    "type", "id", "adopt", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
+    "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
     "extension", "skip", "same", "of", "by", "needs", "when", "call",
 }  # fmt: skip
 _LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
@@ -54,9 +54,13 @@ def load(folder: Path) -> Mapping:
     return _Loader(folder).mapping()
 
 
+def find(name: str, folder: Path | None = None) -> Mapping:
+    """The mapping called `name` in `folder` (else FOLDER), compiled once. Raises BadDeclaration where there is none."""
+    return _find(name, folder or FOLDER)
+
+
 @functools.lru_cache(maxsize=32)
-def find(name: str, folder: Path = FOLDER) -> Mapping:
-    """The mapping called `name` in `folder`, compiled once. Raises BadDeclaration where there is none."""
+def _find(name: str, folder: Path) -> Mapping:
     if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) is None or not (folder / name / "mapping.yaml").is_file():
         known = sorted(path.parent.name for path in folder.glob("*/mapping.yaml"))
         raise BadDeclaration(f"there is no mapping {name!r}; there are: {', '.join(known) or 'none'}")
@@ -212,6 +216,7 @@ class _Loader:
             needs=declared.get("needs"),
             when=self.condition(declared.get("when")),
             adopt=bool(declared.get("adopt")),
+            born=self.template(declared["born"]) if "born" in declared else None,
             identifier=bool(declared.get("identifier")),
             call=native_path(declared["call"]) if "call" in declared else None,
         )

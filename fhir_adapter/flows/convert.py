@@ -1,0 +1,197 @@
+"""The functions behind `fhir-adapter map` and `unmap`: bytes in, bytes and issues out, no store and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fhir.resources.R4B import get_fhir_model_class
+from pydantic import ValidationError
+
+from fhir_adapter.errors import AdapterError, BadRequest, Issue
+from fhir_adapter.fhir.resources import BASE, Resource, dump_json, parse_json, reference_of
+from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
+from fhir_adapter.mapping.load import find
+
+NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
+"""Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What goes to standard output and to standard error. `ok` is false where a record was refused.
+
+    `issues` are as JSON: severity, code, path, message, expected, and `record`: its number in the file, from 1.
+    """
+
+    output: bytes
+    issues: list[dict[str, Any]]
+    ok: bool
+
+
+def source_of(name: str) -> str:
+    """The system of business identifiers that are made on the command line."""
+    return f"{BASE}/sources/{name}"
+
+
+def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None) -> Converted:
+    """Native records to FHIR: a JSON object gives one indented transaction Bundle; NDJSON or a JSON array one a line.
+
+    A record that is refused is left out and its issues tell why. Raises BadDeclaration for an unknown mapping.
+    """
+    mapping = find(mapping_name, folder)
+
+    def convert(record: Any, issues: list[Issue]) -> Resource:
+        mapped = mapping.get(record, source=source_of(mapping.name), namespace=NAMESPACE)
+        issues += mapped.issues
+        issues += [
+            Issue("information", "not-supported" if lost.kind == "refused" else "structure", lost.path, lost.reason)
+            for lost in mapped.unmapped
+        ]
+        return transaction(mapped.resources)
+
+    return _convert_each(raw, convert)
+
+
+def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None) -> Converted:
+    """FHIR Bundles to native records, in the same three forms.
+
+    `before`: the records as they were, found by their business id; what the Bundle does not say differently stays.
+    """
+    mapping = find(mapping_name, folder)
+    earlier = {str(record.get("id")): record for record in _records_before(before)}
+
+    def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
+        resources = resources_of(bundle)
+        place = {"source": source_of(mapping.name), "namespace": NAMESPACE}
+        known = _record_before(resources, earlier, mapping)
+        return mapping.put(resources, known, **place) if known else mapping.create(resources, **place)
+
+    return _convert_each(raw, convert)
+
+
+def transaction(resources: Sequence[Resource]) -> Resource:
+    """A transaction Bundle that puts every resource under its own id."""
+    entries = [
+        {
+            "fullUrl": f"{BASE}/fhir/{reference_of(resource)}",
+            "resource": resource,
+            "request": {"method": "PUT", "url": reference_of(resource)},
+        }
+        for resource in resources
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def resources_of(bundle: Any) -> list[Resource]:
+    """The resources of a Bundle, each R4 by its structure. Raises BadRequest with every fault."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise BadRequest("expected a FHIR Bundle")
+    entries = bundle.get("entry")
+    faults: list[Issue] = []
+    resources: list[Resource] = []
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        path = f"Bundle.entry[{index}].resource"
+        faults += structure_faults(resource, path)
+        if isinstance(resource, dict):
+            resources.append(resource)
+    if not faults and not any(resource["resourceType"] == "CarePlan" for resource in resources):
+        faults.append(Issue("error", "required", "Bundle.entry", "the Bundle holds no CarePlan"))
+    if faults:
+        raise BadRequest("the Bundle cannot be read", faults)
+    return resources
+
+
+def structure_faults(resource: Any, path: str) -> list[Issue]:
+    """Where a resource is not R4 by its structure: the element and what is wrong with it, never a value."""
+    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        return [Issue("error", "structure", path, "expected a FHIR resource")]
+    if not isinstance(resource.get("id"), str):
+        return [Issue("error", "required", f"{path}.id", "the resource has no id")]
+    try:
+        model = get_fhir_model_class(resource["resourceType"])
+    except KeyError:
+        return []  # not a type of R4: nothing of the plan refers to it
+    try:
+        model.model_validate_json(dump_json(resource))
+    except ValidationError as fault:
+        return [
+            Issue("error", "structure", ".".join([path, *(str(step) for step in error["loc"])]), error["msg"])
+            for error in fault.errors(include_input=False, include_url=False, include_context=False)
+        ]
+    return []
+
+
+def _record_before(resources: list[Resource], earlier: dict[str, Any], mapping: Mapping) -> dict[str, Any] | None:
+    record_id = own_identifier_of_plan(resources, source_of(mapping.name))
+    if record_id in earlier:
+        return earlier[record_id]  # type: ignore[no-any-return]
+    return next(iter(earlier.values())) if len(earlier) == 1 and record_id is None else None
+
+
+def _records_before(raw: bytes | None) -> list[dict[str, Any]]:
+    if raw is None:
+        return []
+    records, _ = _records_in(raw)
+    found = [record for _, record in records]
+    if not all(isinstance(record, dict) for record in found):
+        raise BadRequest("--before: expected records, each a JSON object")
+    return found
+
+
+def _convert_each(raw: bytes, convert: Any) -> Converted:
+    records, is_single = _records_in(raw)
+    output: list[bytes] = []
+    told: list[dict[str, Any]] = []
+    ok = True
+    for number, record in records:
+        issues: list[Issue] = []
+        try:
+            if isinstance(record, AdapterError):
+                raise record
+            converted = dump_json(convert(record, issues))
+        except AdapterError as fault:
+            ok = False
+            issues = list(fault.issues)
+        else:
+            output.append(msgspec.json.format(converted, indent=2) if is_single else converted)
+        told += [{"record": number, **issue.as_dict()} for issue in issues]
+    return Converted(b"".join(line + b"\n" for line in output), told, ok)
+
+
+def _records_in(raw: bytes) -> tuple[list[tuple[int, Any]], bool]:
+    """(number, record or what is wrong with it), and whether the file is one JSON object."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        whole = parse_json(raw)
+    except BadRequest as fault:
+        if len(raw.split(b"\n", 1)) == 1 or not _is_json(raw.lstrip().split(b"\n", 1)[0]):
+            return [(1, fault)], True
+        return list(_lines(raw)), False
+    if isinstance(whole, list):
+        return list(enumerate(whole, start=1)), False
+    return [(1, whole)], True
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except BadRequest:
+        return False
+    return True
+
+
+def _lines(raw: bytes) -> Iterator[tuple[int, Any]]:
+    number = 0
+    for line in raw.split(b"\n"):
+        if line.strip():
+            number += 1
+            try:
+                yield number, parse_json(line)
+            except BadRequest as fault:
+                yield number, fault
