@@ -15,8 +15,7 @@ from uuid import UUID, uuid4
 import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import RemoteError
@@ -30,6 +29,9 @@ from fhir_adapter.store.database import Database
 from fhir_adapter.web import failures, pages
 from fhir_adapter.web.fhir_routes import fhir_app
 from fhir_adapter.web.party_routes import add_health, party_routes
+
+FHIR = "/fhir"
+"""Where the shared plans are read as FHIR."""
 
 SANDBOX = "/sandbox/fhir"
 """Where the in-process sandbox answers when the server has one."""
@@ -60,17 +62,32 @@ def build(settings: Settings, *, sandbox: bool = False) -> Service:
     worker = Worker(settings.sync_interval)
     hub = _hub(settings, database, worker.wake)
     worker.hub = hub
-    mounts = [Mount("/fhir", fhir_app(database, base_path="/fhir", writable=False))]
+    mounted: dict[str, ASGIApp] = {FHIR: fhir_app(database, base_path=FHIR, writable=False)}
     if sandbox:
         databases.append(Database(settings.data / "sandbox.sqlite"))
-        mounts.append(Mount(SANDBOX, fhir_app(databases[-1], base_path=SANDBOX, writable=True)))
-    return Service(hub, Starlette(routes=[*mounts, Mount("", _party_app(hub, settings))]), worker, databases)
+        mounted[SANDBOX] = fhir_app(databases[-1], base_path=SANDBOX, writable=True)
+    return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases)
 
 
 def build_sandbox(data: Path) -> tuple[ASGIApp, Database]:
     """A FHIR R4 server of its own for trying things out: base path /fhir."""
     database = Database(data / "sandbox.sqlite")
-    return Starlette(routes=[Mount("/fhir", fhir_app(database, base_path="/fhir", writable=True))]), database
+    return _by_prefix({FHIR: fhir_app(database, base_path=FHIR, writable=True)}, Starlette()), database
+
+
+def _by_prefix(mounted: dict[str, ASGIApp], rest: ASGIApp) -> ASGIApp:
+    """Each prefix to its application, everything else to `rest`. A FHIR base is itself a resource: [base] and [base]/."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        for prefix, application in mounted.items():
+            if path == prefix or path.startswith(prefix + "/"):
+                inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
+                await application(inner | ({"path": prefix + "/"} if path == prefix else {}), receive, send)
+                return
+        await rest(scope, receive, send)
+
+    return dispatch
 
 
 def _hub(settings: Settings, database: Database, changed: Callable[[], None]) -> Hub:

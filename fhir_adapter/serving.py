@@ -56,3 +56,4 @@ def answering_in_a_thread(asgi: ASGIApp, listening: socket.socket) -> Iterator[N
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
