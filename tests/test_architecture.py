@@ -49,7 +49,7 @@ LIBRARIES: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli", "demo"},
     "structlog": {"logs", "app", "web", "flows"},
-    "pydantic": {"settings", "web"},
+    "pydantic": {"settings", "web", "checks"},
     "msgspec": {"fhir"},
     "jsonschema_rs": {"mapping"},
     "yaml": {"mapping"},

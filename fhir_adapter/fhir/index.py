@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
     def by_table(self) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
         """Each table's name with its rows."""
-        return zip(self._fields, self, strict=True)  # type: ignore[arg-type]  # a NamedTuple forgets its item types
+        return zip(self._fields, self, strict=True)
 
 
 Take = Callable[[Rows, int, Any], None]
@@ -124,7 +124,7 @@ def _take_identifier(rows: Rows, number: int, value: Any) -> None:
 
 def _take_contact(rows: Rows, number: int, value: Any) -> None:
     if type(value) is dict and type(value.get("value")) is str:
-        rows.token.append((number, value["value"], _text(value, "use")))
+        rows.token.append((number, value["value"], _text(value, "system")))
 
 
 def _contact_of(system: str) -> Take:

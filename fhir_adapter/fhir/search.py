@@ -1,0 +1,487 @@
+"""A FHIR search, parsed once into a frozen SearchRequest; nobody looks at the strings again.
+
+http://hl7.org/fhir/R4/search.html. Pure: the clock comes in as an argument (the prefix `ap` depends on it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from fhir_adapter.errors import BadRequest, Issue, NotFound
+from fhir_adapter.fhir.index import TEXT_LENGTH, normal, split_reference
+from fhir_adapter.fhir.parameters import PARAMETERS, TYPES, Parameter
+from fhir_adapter.fhir.times import instant, range_of
+
+DEFAULT_COUNT = 20
+MOST_COUNT = 200
+
+Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+_PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """system|code: None means any, '' means none."""
+
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a reference points at: a resource here by id (`type` None: of any type), or a whole URL (`type` '')."""
+
+    id: str
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A date as first and last tick, with its comparison."""
+
+    prefix: Prefix
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`norm` for plain comparison, `exact` as it was written."""
+
+    norm: str
+    exact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A number: `low` and `high` are what the digits given leave open (5.4 is 5.35 to 5.45)."""
+
+    prefix: Prefix
+    value: float
+    low: float
+    high: float
+    unit: Token
+
+
+Value = Token | Target | Span | Text | Size
+Modifier = Literal["", "not", "missing", "text", "exact", "contains", "identifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One parameter with its alternatives. With `missing` there are no values and `wanted` says which."""
+
+    parameter: Parameter
+    modifier: Modifier
+    values: tuple[Value, ...]
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """`_id`, or `_id:not`."""
+
+    type: str
+    ids: tuple[str, ...]
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """`_lastUpdated`."""
+
+    type: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The target of a reference fulfils one of `conditions`, each for one target type."""
+
+    parameter: Parameter
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Something that refers to the `type` searched for by `parameter` fulfils `condition` (`_has`)."""
+
+    type: str
+    parameter: Parameter
+    condition: Condition
+
+
+Condition = Match | Ids | Updated | Chain | Has
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`_include`, or with `reverse` `_revinclude`: follow these parameters, to or from `target` (None: any type)."""
+
+    parameters: tuple[Parameter, ...]
+    target: str | None
+    iterate: bool
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One key of the order. `parameter` None: `name` is _id or _lastUpdated."""
+
+    name: str
+    parameter: Parameter | None
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page starts: after the resource `rid`, whose sort keys are `keys`."""
+
+    rid: int
+    keys: tuple[str | int | float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search that was understood. `understood` are its parameters as they came, for the self link."""
+
+    type: str
+    conditions: tuple[Condition, ...] = ()
+    includes: tuple[Include, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    count: int = DEFAULT_COUNT
+    total: bool = False
+    count_only: bool = False
+    understood: tuple[tuple[str, str], ...] = ()
+    cursor: Cursor | None = None
+
+    def after(self, cursor: Cursor) -> SearchRequest:
+        """The same search, continued."""
+        return replace(self, cursor=cursor)
+
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def parse_search(type_: str, pairs: Pairs, *, base: str, now: datetime, lenient: bool = False) -> SearchRequest:
+    """The search that `pairs` (names and values of the query, decoded) ask for.
+
+    `base` is the server's own base URL: references may be given under it. Raises BadRequest naming every parameter
+    that is unknown or has a bad value; with `lenient` unknown ones are passed over. Raises NotFound for a type that
+    is not held here.
+    """
+    if type_ not in PARAMETERS:
+        raise NotFound(f"this server holds no {type_}")
+    parser = _Parser(type_, base, now)
+    issues: list[Issue] = []
+    for name, value in pairs:
+        try:
+            parser.take(name, value)
+        except _UnknownError as fault:
+            if not lenient:
+                issues.append(Issue("error", "not-supported", name, str(fault)))
+        except ValueError as fault:
+            issues.append(Issue("error", "value", name, str(fault)))
+    if issues:
+        raise BadRequest("the search was not understood", issues)
+    return parser.request()
+
+
+class _UnknownError(Exception):
+    """A parameter or modifier that this server does not have."""
+
+
+class _Parser:
+    """Collects what the single parameters of one search ask for."""
+
+    def __init__(self, type_: str, base: str, now: datetime) -> None:
+        self._type, self._base, self._now = type_, base, now
+        self._conditions: list[Condition] = []
+        self._includes: list[Include] = []
+        self._controls: dict[str, str] = {}
+        self._understood: list[tuple[str, str]] = []
+
+    def take(self, name: str, value: str) -> None:
+        plain, _, modifier = name.partition(":")
+        if plain in ("_include", "_revinclude"):
+            self._includes.append(_include(plain == "_revinclude", modifier, value))
+        elif name in _CONTROLS:
+            _CONTROLS[name](self._type, value)
+            self._controls[name] = value
+        else:
+            self._conditions.append(self._condition(self._type, name, value))
+        self._understood.append((name, value))
+
+    def request(self) -> SearchRequest:
+        controls, summary = self._controls, self._controls.get("_summary")
+        count = _count(self._type, controls.get("_count", str(DEFAULT_COUNT)))
+        return SearchRequest(
+            type=self._type,
+            conditions=tuple(self._conditions),
+            includes=tuple(self._includes),
+            sort=_sort(self._type, controls["_sort"]) if "_sort" in controls else (),
+            count=min(count, MOST_COUNT),
+            total=controls.get("_total", "none") != "none",
+            count_only=summary == "count" or count == 0,
+            understood=tuple(self._understood),
+        )
+
+    def _condition(self, type_: str, name: str, value: str) -> Condition:
+        if name.startswith("_has:"):
+            return self._has(type_, name, value)
+        first, dot, rest = name.partition(".")
+        if dot:
+            return self._chain(type_, first, rest, value)
+        code, _, modifier = name.partition(":")
+        if code == "_id":
+            return _ids(type_, modifier, value)
+        if code == "_lastUpdated":
+            _refuse(modifier)
+            return Updated(type_, tuple(self._span(part) for part in _alternatives(value)))
+        return self._match(_parameter(type_, code), modifier, value)
+
+    def _match(self, parameter: Parameter, modifier: str, value: str) -> Match:
+        if modifier == "missing":
+            if value not in ("true", "false"):
+                raise ValueError(f"{value!r} is neither true nor false")
+            return Match(parameter, "missing", (), value == "true")
+        allowed, parts = _MODIFIERS.get(parameter.kind, ()), _alternatives(value)
+        if parameter.kind == "reference" and _TYPE.fullmatch(modifier):
+            return Match(parameter, "", tuple(self._target(part, modifier) for part in parts))
+        if modifier and modifier not in allowed:
+            raise _UnknownError(f"{parameter.kind} parameters do not have the modifier :{modifier} here")
+        read = _READ_MODIFIED.get(modifier) or self._reader(parameter)
+        kept: Modifier = modifier  # type: ignore[assignment]  # one of _MODIFIERS, which are of this type
+        return Match(parameter, kept, tuple(read(part) for part in parts))
+
+    def _reader(self, parameter: Parameter) -> Callable[[str], Value]:
+        """What reads one value of this kind of parameter."""
+        match parameter.kind:
+            case "token":
+                return lambda part: _token(part, parameter.code_system)
+            case "reference":
+                return lambda part: self._target(part, parameter.only_target)
+            case "date":
+                return self._span
+            case "string":
+                return _text
+            case "uri":
+                return lambda part: Text(part, part)
+            case _:
+                return _size
+
+    def _target(self, text: str, type_: str | None) -> Target:
+        """`id`, `Type/id`, or a URL, which under our own base is `Type/id`."""
+        inner = text.removeprefix(f"{self._base}/")
+        target, named = split_reference(inner)
+        if named:
+            if type_ and named != type_:
+                return Target("", "")  # Device:patient and the like: nothing can match
+            return Target(target, named)
+        return Target(target, type_) if _ID.fullmatch(target) else Target(target, "")
+
+    def _span(self, text: str) -> Span:
+        prefix, rest = _prefix(text)
+        low, high = range_of(rest.replace(" ", "+"))  # an unescaped + of a time zone arrives as a space
+        if prefix == "ap":
+            slack = abs(range_of(instant(self._now))[0] - low) // 10
+            low, high = low - slack, high + slack
+        return Span(prefix, low, high)
+
+    def _chain(self, type_: str, first: str, rest: str, value: str) -> Chain:
+        """patient.identifier or subject:Patient.identifier; one step."""
+        code, _, wanted = first.partition(":")
+        parameter = _parameter(type_, code)
+        if parameter.kind != "reference":
+            raise _UnknownError(f"{code} is no reference: it cannot be followed")
+        if "." in rest:
+            raise _UnknownError("chains of more than one step are not supported")
+        targets = [wanted] if wanted else [*parameter.targets]
+        conditions = [self._condition(target, rest, value) for target in targets if _knows(target, rest)]
+        if not conditions:
+            raise _UnknownError(f"no type that {code} points at has the parameter {rest.partition(':')[0]}")
+        return Chain(parameter, tuple(conditions))
+
+    def _has(self, type_: str, name: str, value: str) -> Has:
+        """_has:Task:focus:status."""
+        parts = name.split(":", 3)
+        if len(parts) != 4 or parts[1] not in PARAMETERS:
+            raise _UnknownError("not of the form _has:Type:reference:parameter")
+        _, source, code, rest = parts
+        parameter = _parameter(source, code)
+        if parameter.kind != "reference" or type_ not in parameter.targets:
+            raise _UnknownError(f"{source}.{code} does not point at {type_}")
+        return Has(type_, parameter, self._condition(source, rest, value))
+
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_TYPE = re.compile(r"[A-Z][A-Za-z]+")
+_MODIFIERS = {"token": ("not", "text"), "string": ("exact", "contains"), "reference": ("identifier",)}
+
+
+def _parameter(type_: str, code: str) -> Parameter:
+    try:
+        return PARAMETERS[type_][code]
+    except KeyError:
+        raise _UnknownError(f"{type_} has no search parameter {code!r} here") from None
+
+
+def _knows(type_: str, name: str) -> bool:
+    code = name.partition(":")[0]
+    return type_ in PARAMETERS and (code in PARAMETERS[type_] or code in ("_id", "_lastUpdated"))
+
+
+def _refuse(modifier: str) -> None:
+    if modifier:
+        raise _UnknownError(f"the modifier :{modifier} is not supported here")
+
+
+def _ids(type_: str, modifier: str, value: str) -> Ids:
+    if modifier != "not":
+        _refuse(modifier)
+    return Ids(type_, tuple(_alternatives(value)), wanted=modifier != "not")
+
+
+def _alternatives(value: str) -> list[str]:
+    """The parts between commas; they stay escaped."""
+    parts = _split(value, ",")
+    if not all(parts):
+        raise ValueError("the value is empty, or one of its alternatives")
+    return parts
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """The parts between marks that no backslash escapes."""
+    if "\\" not in text:
+        return text.split(mark)
+    parts, escaped = [""], False
+    for letter in text:
+        if letter == mark and not escaped:
+            parts.append("")
+        else:
+            parts[-1] += letter
+        escaped = letter == "\\" and not escaped
+    return parts
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([,|$\\])", r"\1", text)
+
+
+def _token(text: str, code_system: str | None = None) -> Token:
+    """code, system|code, |code or system|. An element that is a bare code has its system by definition."""
+    parts = _split(text, "|")
+    if len(parts) > 2 or parts == ["", ""]:
+        raise ValueError("not of the form code, system|code, |code or system|")
+    *system, code = map(_unescaped, parts)
+    if not system:
+        return Token(None, code)
+    return Token("" if system[0] == code_system else system[0], code or None)
+
+
+def _text(text: str) -> Text:
+    plain = _unescaped(text)
+    return Text(normal(plain[:TEXT_LENGTH]), plain)
+
+
+_READ_MODIFIED: dict[str, Callable[[str], Value]] = {"identifier": _token, "text": _text}
+
+
+def _prefix(text: str) -> tuple[Prefix, str]:
+    for prefix in _PREFIXES:
+        if text.startswith(prefix):
+            return prefix, text[2:]  # type: ignore[return-value]  # it is one of them
+    return "eq", text
+
+
+def _size(text: str) -> Size:
+    """A number with prefix, and for a quantity number|system|code or number||code."""
+    number, *unit = _split(text, "|")
+    if len(unit) not in (0, 2):
+        raise ValueError("not of the form number, number|system|code or number||code")
+    prefix, digits = _prefix(number)
+    if not _NUMBER.fullmatch(digits):
+        raise ValueError(f"not a number: {digits[:40]!r}")
+    value = float(digits)
+    half = abs(value) / 10 if prefix == "ap" else _half_of_last_digit(digits)
+    system, code = map(_unescaped, unit) if unit else ("", "")
+    return Size(prefix, value, value - half, value + half, Token(system or None, code or None))
+
+
+_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?")
+
+
+def _half_of_last_digit(digits: str) -> float:
+    mantissa, _, exponent = digits.lower().partition("e")
+    return 0.5 * 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+def _count(_: str, value: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", value):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _sort(type_: str, value: str) -> tuple[Sort, ...]:
+    names = value.split(",")
+    if len(names) > 3:
+        raise ValueError("more than three sort keys")
+    return tuple(_sort_key(type_, name) for name in names)
+
+
+def _sort_key(type_: str, name: str) -> Sort:
+    plain = name.removeprefix("-")
+    if plain in ("_id", "_lastUpdated"):
+        return Sort(plain, None, name != plain)
+    parameter = PARAMETERS[type_].get(plain)
+    if parameter is None or parameter.kind not in ("date", "number", "quantity"):
+        raise ValueError(f"cannot sort by {plain!r}")
+    return Sort(plain, parameter, name != plain)
+
+
+def _one_of(*allowed: str) -> Callable[[str, str], None]:
+    def check(_: str, value: str) -> None:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is not supported: use one of {', '.join(allowed)}")
+
+    return check
+
+
+_CONTROLS: dict[str, Callable[[str, str], object]] = {
+    "_count": _count,
+    "_sort": _sort,
+    "_total": _one_of("none", "accurate", "estimate"),
+    "_summary": _one_of("count", "false"),
+    "_format": _one_of("json", "application/json", "application/fhir+json"),
+    "_pretty": _one_of("true", "false"),
+}
+"""Parameters that shape the answer, each with what checks its value. `_pretty` is allowed and changes nothing."""
+
+
+def _include(reverse: bool, modifier: str, value: str) -> Include:
+    """Type:parameter, Type:parameter:Target, Type:* or *."""
+    if modifier not in ("", "iterate", "recurse"):
+        raise _UnknownError(f"the modifier :{modifier} is not supported here")
+    source, _, rest = value.partition(":")
+    code, _, target = rest.partition(":")
+    if value == "*":
+        found = [parameter for type_ in TYPES for parameter in _references_of(type_)]
+    elif source not in PARAMETERS:
+        raise ValueError(f"this server holds no {source!r}")
+    elif code == "*":
+        found = list(_references_of(source))
+    else:
+        found = [parameter for parameter in _references_of(source) if parameter.code == code]
+    if not found:
+        raise ValueError(f"{source} has no reference parameter {code!r}")
+    if target and target not in PARAMETERS:
+        raise ValueError(f"this server holds no {target!r}")
+    return Include(tuple(found), target or found[0].only_target if len(found) == 1 else None, bool(modifier), reverse)
+
+
+def _references_of(type_: str) -> Iterable[Parameter]:
+    return (parameter for parameter in PARAMETERS[type_].values() if parameter.kind == "reference")

@@ -1,0 +1,73 @@
+"""The one place where an error becomes HTTP: an OperationOutcome on the FHIR side, {"issues": [...]} on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from fhir_adapter.errors import AdapterError, Issue, RemoteError
+from fhir_adapter.fhir.outcomes import outcome_body
+from fhir_adapter.fhir.resources import dump_json
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+
+log = structlog.get_logger()
+
+_CODES = {404: "not-found", 405: "not-supported", 406: "not-supported", 413: "too-long", 415: "not-supported"}
+"""FHIR issue types for what the web framework refuses on its own."""
+
+
+def as_outcome(fault: Exception) -> Response:
+    """The answer of the FHIR side."""
+    status, issues, headers = _explained(fault)
+    return Response(outcome_body(issues), status, {"content-type": FHIR_JSON, **headers})
+
+
+def as_issues(fault: Exception) -> Response:
+    """The answer of the party side."""
+    status, issues, headers = _explained(fault)
+    body = dump_json({"issues": [issue.as_dict() for issue in issues]})
+    return Response(body, status, {"content-type": "application/json; charset=utf-8", **headers})
+
+
+def answer_with_issues(app: FastAPI) -> None:
+    """Have the app answer every error as_issues."""
+
+    def answer(_: Request, fault: Exception) -> Response:
+        return as_issues(fault)
+
+    for kind in (AdapterError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+def _explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]]:
+    """HTTP status, issues and headers. What nobody foresaw is logged by kind alone: its text may hold personal data."""
+    match fault:
+        case RemoteError(retry_after=float(seconds)):
+            return fault.status, fault.issues, {"retry-after": str(round(seconds))}
+        case AdapterError():
+            return fault.status, fault.issues, {}
+        case HTTPException():
+            code = _CODES.get(fault.status_code, "processing")
+            return fault.status_code, [Issue("error", code, "", str(fault.detail))], fault.headers or {}
+        case RequestValidationError():
+            return 400, [_issue_of(error["loc"], error["msg"]) for error in fault.errors()], {}
+    log.error("a request failed", error=type(fault).__name__, place=_place_of(fault))
+    return 500, [Issue("error", "exception", "", "something went wrong here; it was noted")], {}
+
+
+def _issue_of(location: Sequence[str | int], message: str) -> Issue:
+    return Issue("error", "value", ".".join(str(part) for part in location[1:]), message)
+
+
+def _place_of(fault: Exception) -> str:
+    """File and line where it was raised."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
