@@ -126,6 +126,9 @@ def _wait_until_it_answers(url: str, container: Any) -> None:
 
 def main(command: list[str]) -> int:
     """Runs `command` beside HAPI and gives back its exit code."""
+    if command[:1] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the container is stopped on the way out
     print("starting HAPI FHIR in a container (about 20 seconds) ...", file=sys.stderr, flush=True)
     try:
