@@ -130,6 +130,7 @@ class Anchor:
     mark: Mark | None
     extension: str | None
     skip: tuple[Callable[[Resource], Any], str] | None
+    gone: Callable[[Resource], Any] | None
     same: str | None
     of: tuple[str, NativePath] | None
     needs: str | None
@@ -292,6 +293,8 @@ class Anchor:
 
     def _is_my_element(self, node: Resource) -> bool:
         if self.extension is not None and node.get("url") != self.extension:
+            return False
+        if self.gone is not None and self.gone(node) is not None:
             return False
         if self.skip is None:
             return True

@@ -44,7 +44,7 @@ _PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 _ANCHOR_WORDS = {
     "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
-    "extension", "skip", "same", "of", "by", "needs", "when", "call",
+    "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call",
 }  # fmt: skip
 _LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
 
@@ -211,6 +211,7 @@ class _Loader:
             mark=self.mark(declared),
             extension=extension_url(declared["extension"]) if "extension" in declared else None,
             skip=self.skip(declared["skip"]) if "skip" in declared else None,
+            gone=self.path(declared["gone"]).read if "gone" in declared else None,
             same=declared.get("same"),
             of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
             needs=declared.get("needs"),

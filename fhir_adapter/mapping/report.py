@@ -28,7 +28,7 @@ def table_of(mapping: Mapping) -> str:
     ]
     refused = {path.text: reason for path, reason in mapping.refused.items()}
     for path, field in mapping.schema.fields():
-        target = "<br>".join(places[path]) or _without_rule(mapping, path, refused)
+        target = "<br>".join(places[path]) or _without_rule(mapping, path, refused, types)
         lines.append(f"| `{path}` | {field.get('title', '')} | {_cell(field.get('description', ''))} | {target} |")
     return "\n".join(lines) + "\n"
 
@@ -64,15 +64,17 @@ def _lists_above(path: str) -> list[str]:
     return [name for name in above if name.endswith("[]")]
 
 
-def _without_rule(mapping: Mapping, path: str, refused: dict[str, str]) -> str:
+def _without_rule(mapping: Mapping, path: str, refused: dict[str, str], types: dict[tuple[str, str], str]) -> str:
     if path in refused:
         return f"not carried: {refused[path]}"
     if path in mapping.constants:
         return f"always `{mapping.constants[path]}`"
     for scope in mapping.scopes():
-        if path == scope.name or path == f"{scope.name}.id" or (path == "id" and scope is mapping.root):
-            kind = scope.primary.type or f"{scope.primary.element.text if scope.primary.element else ''}"
-            return f"`{kind}`" if path == scope.name else f"`{kind}.identifier`, `{kind}.id`"
+        if path == scope.name:
+            return f"`{types[scope.name, scope.primary.name]}`"
+        if path == (f"{scope.name}.id" if scope.name else "id"):
+            kinds = [anchor.type for anchor in scope.anchors if anchor.identifier]
+            return "<br>".join(f"`{kind}.identifier`, or `{kind}.id` where it is a UUID" for kind in kinds)
     return ""
 
 

@@ -1,0 +1,88 @@
+"""Every sample of every mapping, in both directions, against the FHIR that is committed beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+
+from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of, references_in
+from fhir_adapter.flows.convert import NAMESPACE, map_file, resources_of, source_of, unmap_file
+from fhir_adapter.mapping.load import FOLDER, find
+
+SAMPLES = sorted(path for path in FOLDER.glob("*/samples/*.json") if not path.name.endswith(".fhir.json"))
+
+
+def fhir_of(sample: Path) -> Path:
+    return sample.with_name(f"{sample.stem}.fhir.json")
+
+
+def without_nulls(record: dict[str, Any]) -> dict[str, Any]:
+    """null and a missing property say the same in the native format; a new record leaves it out."""
+    return {name: value for name, value in record.items() if value is not None}
+
+
+@pytest.fixture(params=SAMPLES, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
+def sample(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def test_there_are_samples() -> None:
+    assert {"SIP-1", "SIP-3", "full"} <= {path.stem for path in SAMPLES}
+
+
+def test_a_sample_gives_the_fhir_beside_it(sample: Path) -> None:
+    converted = map_file(sample.parent.parent.name, sample.read_bytes())
+    assert converted.ok
+    assert parse_json(converted.output) == parse_json(fhir_of(sample).read_bytes())
+    assert converted.output == fhir_of(sample).read_bytes()
+
+
+def test_the_fhir_alone_gives_the_whole_sample_again(sample: Path) -> None:
+    converted = unmap_file(sample.parent.parent.name, fhir_of(sample).read_bytes())
+    assert converted.ok
+    assert parse_json(converted.output) == without_nulls(parse_json(sample.read_bytes()))
+
+
+def test_unchanged_fhir_leaves_the_sample_exactly_as_it_was(sample: Path) -> None:
+    before = sample.read_bytes()
+    converted = unmap_file(sample.parent.parent.name, fhir_of(sample).read_bytes(), before=before)
+    assert dump_json(parse_json(converted.output)) == dump_json(parse_json(before))
+
+
+def test_every_resource_of_a_sample_is_r4(sample: Path) -> None:
+    for resource in resources_of(parse_json(fhir_of(sample).read_bytes())):
+        get_fhir_model_class(resource["resourceType"]).model_validate_json(dump_json(resource))
+
+
+def test_every_reference_of_a_sample_leads_to_a_resource_beside_it(sample: Path) -> None:
+    resources = resources_of(parse_json(fhir_of(sample).read_bytes()))
+    known = {reference_of(resource) for resource in resources}
+    pointed = {pointer["reference"] for resource in resources for _, pointer in references_in(resource)}
+    assert pointed <= known
+    assert resources[0]["resourceType"] == "CarePlan"
+
+
+def test_the_sample_called_full_uses_every_field_of_its_format() -> None:
+    mapping = find("se-sip")
+    record = parse_json((FOLDER / "se-sip" / "samples" / "full.json").read_bytes())
+    fields = {path for path, _ in mapping.schema.fields()}
+    assert fields - set(paths_in(record)) == set()
+    mapped = mapping.get(record, source=source_of("se-sip"), namespace=NAMESPACE)
+    assert mapped.unmapped == []
+    assert mapped.issues == []
+
+
+def paths_in(value: Any, path: str = "") -> list[str]:
+    found = [path] if path else []
+    if isinstance(value, dict):
+        for name, child in value.items():
+            found += paths_in(child, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for child in value:
+            if isinstance(child, dict):
+                found += paths_in(child, f"{path}[]")
+    return found
