@@ -77,7 +77,7 @@ def _code(_fields: Sequence[str], words: Sequence[str], knowledge: Knowledge) ->
     def to_fhir(value: str, run: Run, path: str) -> str | None:
         code = table.code_of(value)
         if code is None:
-            run.error(path, "code-invalid", "this word is not in the code list", table.allowed())
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
         return code
 
     return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code))
@@ -91,7 +91,7 @@ def _concept(_fields: Sequence[str], words: Sequence[str], knowledge: Knowledge)
     def to_fhir(value: str, run: Run, path: str) -> Resource:
         code = table.code_of(value)
         if code is None:
-            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed())
+            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed)
             return {"text": value}
         return {"coding": [coding(table, code)]}
 
@@ -112,7 +112,7 @@ def _coding(_fields: Sequence[str], words: Sequence[str], knowledge: Knowledge) 
     def to_fhir(value: str, run: Run, path: str) -> Resource | None:
         code = table.code_of(value)
         if code is None:
-            run.error(path, "code-invalid", "this word is not in the code list", table.allowed())
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
             return None
         return coding(table, code)
 
@@ -229,7 +229,7 @@ def _meeting(fields: Sequence[str], words: Sequence[str], knowledge: Knowledge) 
         when, minutes, word = values
         status = _PLANNED
         if word is not None and (status := table.code_of(word) or "") == "":
-            run.error(prefix + fields[2], "code-invalid", "this word is not in the code list", table.allowed())
+            run.error(prefix + fields[2], "code-invalid", "this word is not in the code list", table.allowed)
         instant = instant_of(when) if when is not None else None
         if when is not None and instant is None and (needs_time or not is_date(when)):
             form = INSTANT_FORM if needs_time else TIME_FORM
@@ -317,7 +317,7 @@ def _invited(_fields: Sequence[str], _words: Sequence[str], knowledge: Knowledge
     def to_fhir(value: list[str], run: Run, path: str) -> Resource | None:
         answer = table.code_of(value[1]) if len(value) > 1 else "needs-action"
         if answer is None:
-            run.error(f"{path}[1]", "code-invalid", "this word is not in the code list", table.allowed())
+            run.error(f"{path}[1]", "code-invalid", "this word is not in the code list", table.allowed)
             return None
         return {"actor": named_reference(value[0], run, path, quiet=True, people=True), "status": answer}
 

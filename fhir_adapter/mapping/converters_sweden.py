@@ -44,8 +44,6 @@ def _person_numbers(fields: Sequence[str], _words: Sequence[str], _knowledge: Kn
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> list[Resource] | None:
         person, coordination, reserve, series, earlier, kind = values
         paths = [prefix + field for field in fields]
-        if not (person or coordination or reserve):
-            return _no_number(run, paths[0])
         found = []
         if person and _check_number(person, "personnummer", run, paths[0]):
             found.append({"use": "official", "system": PERSONNUMMER, "value": person})
@@ -63,11 +61,6 @@ def _person_numbers(fields: Sequence[str], _words: Sequence[str], _knowledge: Kn
         return found or None
 
     return Pair(to_fhir, _read_numbers)
-
-
-def _no_number(run: Run, path: str) -> None:
-    kinds = f"a personnummer or samordningsnummer ({TWELVE_DIGITS}), or a reservnummer"
-    run.error(path, "required", "the person has no number: without one the plan cannot be found again", kinds)
 
 
 def _check_number(number: str, kind: str | None, run: Run, path: str) -> bool:
@@ -273,7 +266,7 @@ def _principal(_fields: Sequence[str], _words: Sequence[str], knowledge: Knowled
     def to_fhir(value: str, run: Run, path: str) -> Resource | None:
         kind = table.code_of(value)
         if kind is None:
-            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed())
+            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed)
             return {"display": value}
         number = principal_number(kind, run)
         if number is None:

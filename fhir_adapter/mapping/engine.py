@@ -140,6 +140,8 @@ class Anchor:
     """words for the id within the plan's id, where the item was born elsewhere"""
     identifier: bool
     call: NativePath | None
+    needed: tuple[str, str, str] | None
+    """field, message and expectation of the error where no id can be made"""
 
     # ---- native -> FHIR
 
@@ -173,6 +175,9 @@ class Anchor:
         assert self.identify is not None
         business_id = self.identify(run, frame)
         if business_id is None:
+            if self.needed is not None:
+                field, message, expected = self.needed
+                run.error(frame.path + field, "required", message, expected)
             return None
         adopted = self.adopt and is_uuid(frame.key)
         resource: Resource = {
@@ -375,7 +380,8 @@ class Field:
                 self._write(rule, value, frame, run)
         if not carried:
             reason = f"cannot be carried for this item: no {' or '.join(rule.targets[0].anchor for rule in self.rules)}"
-            run.unmapped.append(Unmapped(frame.path + self.natives[0].text, reason, "refused"))
+            sent = [path.text for path in self.natives if path.read(frame.native) is not None]
+            run.unmapped += [Unmapped(frame.path + path, reason, "refused") for path in sent]
 
     def _value(self, native: dict[str, Any]) -> Any:
         """What the record says; empty words and lists say nothing (FHIR has no empty values)."""
@@ -703,15 +709,16 @@ class Mapping:
             raise Refused("the record does not follow its format", errors)
         run = Run(native, str(native["id"]), source, namespace, self.knowledge)
         self._forward(native, run)
-        if any(issue.severity == "error" for issue in run.issues):
-            raise Refused("the record cannot be taken", run.issues)
+        issues = list(dict.fromkeys(run.issues))
+        if any(issue.severity == "error" for issue in issues):
+            raise Refused("the record cannot be taken", issues)
         unmapped = self.schema.unknown(native) + run.unmapped
         unmapped += [
             Unmapped(path.text, reason, "refused")
             for path, reason in self.refused.items()
             if path.read(native) is not None
         ]
-        return Mapped(run.record_id, list(run.index.values()), run.issues, unmapped)
+        return Mapped(run.record_id, list(run.index.values()), issues, unmapped)
 
     def _forward(self, native: dict[str, Any], run: Run) -> Frame:
         root = Frame(native, "", run.record_id, "", {}, {})

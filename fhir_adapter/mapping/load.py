@@ -44,7 +44,7 @@ _PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 _ANCHOR_WORDS = {
     "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
-    "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call",
+    "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call", "needed",
 }  # fmt: skip
 _LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
 
@@ -121,7 +121,7 @@ class _Loader:
         codes = self.read(declared["codes"]) if "codes" in declared else {}
         marks = codes.pop("marks", {})
         tables = {name: self.table(name, table) for name, table in codes.items()}
-        tables["marks"] = Table("marks", None, {}, {}, marks)
+        tables["marks"] = Table("marks", None, {}, {}, marks, "")
         if "organisations" not in declared:
             return Knowledge(tables)
         known = self.read(declared["organisations"])
@@ -152,7 +152,8 @@ class _Loader:
             if len(row) == 3:
                 displays[code] = row[2]
         self.place = ""
-        return Table(name, declared.get("system"), codes, words, displays)
+        allowed = dict.fromkeys(row[0] for row in declared["rows"] if row[0])
+        return Table(name, declared.get("system"), codes, words, displays, ", ".join(allowed))
 
     # ---- lists
 
@@ -220,6 +221,7 @@ class _Loader:
             born=self.template(declared["born"]) if "born" in declared else None,
             identifier=bool(declared.get("identifier")),
             call=native_path(declared["call"]) if "call" in declared else None,
+            needed=self.needed(declared["needed"]) if "needed" in declared else None,
         )
 
     def refers_to_known(self, declared: dict[str, Any], name: str, known: dict[str, str | None]) -> None:
@@ -230,6 +232,12 @@ class _Loader:
         for target in wanted:
             if target is not None and target not in known and target != name:
                 self.fail(f"there is no anchor {target!r} before it")
+
+    def needed(self, declared: dict[str, str]) -> tuple[str, str, str]:
+        try:
+            return declared["field"], declared["message"], declared["expected"]
+        except (KeyError, TypeError):
+            self.fail("needed is not field, message and expected")
 
     def identify(self, declared: Any) -> Identify:
         templates = [self.template(text) for text in as_list(declared)]

@@ -49,14 +49,12 @@ class Table:
     codes: Mapping[str, str]
     words: Mapping[str, str | None]
     displays: Mapping[str, str]
+    allowed: str
+    """the words that it knows, for messages"""
 
     def code_of(self, word: str) -> str | None:
         """The code of a word (compared without case and Unicode form), or None."""
         return self.codes.get(word) or self.codes.get(folded(word))
-
-    def allowed(self) -> str:
-        """The words that the table knows, for messages."""
-        return ", ".join(dict.fromkeys(word for word in self.words.values() if word))
 
 
 @dataclass(frozen=True, slots=True)
