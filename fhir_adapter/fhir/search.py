@@ -67,7 +67,14 @@ class Size:
     unit: Token
 
 
-Value = Token | Target | Span | Text | Size
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """A URI, compared as it is written."""
+
+    uri: str
+
+
+Value = Token | Target | Span | Text | Uri | Size
 Modifier = Literal["", "not", "missing", "text", "exact", "contains", "identifier"]
 
 
@@ -270,7 +277,7 @@ class _Parser:
             case "string":
                 return _text
             case "uri":
-                return lambda part: Text(part, part)
+                return lambda part: Uri(_unescaped(part))
             case _:
                 return _size
 
@@ -399,16 +406,16 @@ def _prefix(text: str) -> tuple[Prefix, str]:
 
 
 def _size(text: str) -> Size:
-    """A number with prefix, and for a quantity number|system|code or number||code."""
+    """A number with prefix, and for a quantity number|system|code, number|system or number||code."""
     number, *unit = _split(text, "|")
-    if len(unit) not in (0, 2):
+    if len(unit) > 2:
         raise ValueError("not of the form number, number|system|code or number||code")
     prefix, digits = _prefix(number)
     if not _NUMBER.fullmatch(digits):
         raise ValueError(f"not a number: {digits[:40]!r}")
     value = float(digits)
     half = abs(value) / 10 if prefix == "ap" else _half_of_last_digit(digits)
-    system, code = map(_unescaped, unit) if unit else ("", "")
+    system, code = (*map(_unescaped, unit), "", "")[:2]
     return Size(prefix, value, value - half, value + half, Token(system or None, code or None))
 
 
@@ -456,10 +463,11 @@ _CONTROLS: dict[str, Callable[[str, str], object]] = {
     "_sort": _sort,
     "_total": _one_of("none", "accurate", "estimate"),
     "_summary": _one_of("count", "false"),
-    "_format": _one_of("json", "application/json", "application/fhir+json"),
+    "_format": lambda _, value: value,
     "_pretty": _one_of("true", "false"),
 }
-"""Parameters that shape the answer, each with what checks its value. `_pretty` is allowed and changes nothing."""
+"""Parameters that shape the answer, each with what checks its value. The form of the answer is settled before this
+point, so `_format` and `_pretty` change nothing here."""
 
 
 def _include(reverse: bool, modifier: str, value: str) -> Include:

@@ -31,6 +31,7 @@ from fhir_adapter.fhir.search import (
     Text,
     Token,
     Updated,
+    Uri,
     Value,
 )
 from fhir_adapter.fhir.times import DAY, TICKS
@@ -242,6 +243,8 @@ def _clause(value: Value, modifier: str) -> tuple[str, tuple[Any, ...]]:
             return _RANGES[value.prefix], _ends(value.prefix, value.low, value.high)
         case Text():
             return _text(value, modifier)
+        case Uri():
+            return "uri = ?", (value.uri,)
         case Size():
             return _size(value)
 
@@ -271,19 +274,22 @@ _RANGES = {
     "ne": "low < ? OR high > ?",
     "gt": "high > ?",
     "lt": "low < ?",
-    "ge": "high > ? OR (low >= ? AND high <= ?)",
-    "le": "low < ? OR (low >= ? AND high <= ?)",
+    "ge": "high >= ?",
+    "le": "low <= ?",
     "sa": "low > ?",
     "eb": "high < ?",
     "ap": "high >= ? AND low <= ?",
 }
-"""Comparisons of a range in the index with the range searched for (http://hl7.org/fhir/R4/search.html#prefix)."""
+"""Comparisons of a range in the index with the range searched for (http://hl7.org/fhir/R4/search.html#prefix).
+
+R4 lets "above or equal" begin at either end of the searched range. Here, as in other servers, it is the near one: a
+plan that ends in the middle of March is found by ge2025-03."""
 
 
 def _ends(prefix: str, low: Any, high: Any) -> tuple[Any, ...]:
     """The ends of the searched range in the order in which _RANGES wants them."""
     return {
-        "gt": (high,), "sa": (high,), "lt": (low,), "eb": (low,), "ge": (high, low, high), "le": (low, low, high),
+        "gt": (high,), "sa": (high,), "lt": (low,), "eb": (low,), "ge": (low,), "le": (high,),
     }.get(prefix, (low, high))  # fmt: skip
 
 
