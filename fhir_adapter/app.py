@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import IO
 from uuid import UUID, uuid4
 
 import structlog
@@ -18,13 +20,13 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import RemoteError
+from fhir_adapter.errors import BadDeclaration, RemoteError
 from fhir_adapter.flows import sync
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping import load
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.settings import Settings
-from fhir_adapter.store import plans
+from fhir_adapter.store import outbox, plans
 from fhir_adapter.store.database import Database
 from fhir_adapter.web import failures, pages
 from fhir_adapter.web.fhir_routes import fhir_app
@@ -46,18 +48,25 @@ class Service:
     hub: Hub
     asgi: ASGIApp
     worker: Worker
-    databases: list[Database] = field(default_factory=list)
+    databases: list[Database]
+    lock: IO[str]
 
     def close(self) -> None:
-        """Stop the worker and close the stores."""
+        """Stop the worker, close the stores and let go of the data folder."""
         self.worker.stop()
         for database in self.databases:
             database.close()
+        self.lock.close()
 
 
 def build(settings: Settings, *, sandbox: bool = False) -> Service:
-    """The service as the settings say; with `sandbox`, a FHIR server on a second store in the same process."""
+    """The service as the settings say; with `sandbox`, a FHIR server on a second store in the same process.
+
+    Raises BadDeclaration when another process serves the same data folder.
+    """
+    lock = _hold(settings.data)
     database = Database(settings.data / "plans.sqlite")
+    database.write(outbox.release)
     databases = [database]
     worker = Worker(settings.sync_interval)
     hub = _hub(settings, database, worker.wake)
@@ -66,7 +75,19 @@ def build(settings: Settings, *, sandbox: bool = False) -> Service:
     if sandbox:
         databases.append(Database(settings.data / "sandbox.sqlite"))
         mounted[SANDBOX] = fhir_app(databases[-1], base_path=SANDBOX, writable=True)
-    return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases)
+    return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases, lock)
+
+
+def _hold(data: Path) -> IO[str]:
+    """The data folder for this process alone; the system lets go of it however the process ends."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = (data / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise BadDeclaration(f"{data}: another process serves this data folder") from None
+    return lock
 
 
 def build_sandbox(data: Path) -> tuple[ASGIApp, Database]:

@@ -8,9 +8,12 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fhir_adapter.flows.convert import Converted
 
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
@@ -92,7 +95,7 @@ def map_(mapping: str, file: str) -> None:
     """Native records to FHIR: one transaction Bundle per record on standard output."""
     from fhir_adapter.flows.convert import map_file
 
-    _convert(map_file(mapping, _input(file)))
+    _print(map_file(mapping, _input(file)))
 
 
 @app.command()
@@ -104,7 +107,7 @@ def unmap(
     """FHIR Bundles to native records on standard output."""
     from fhir_adapter.flows.convert import unmap_file
 
-    _convert(unmap_file(mapping, _input(file), before=_input(before) if before else None))
+    _print(unmap_file(mapping, _input(file), before=_input(before) if before else None))
 
 
 def main() -> None:
@@ -119,8 +122,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def _convert(result: object) -> None:
-    raise NotImplementedError
+def _print(converted: Converted) -> None:
+    sys.stdout.buffer.write(converted.output)
+    sys.stdout.flush()
+    if converted.issues:
+        _print_issues(converted.issues)
+    if not converted.ok:
+        raise typer.Exit(1)
 
 
 def _print_issues(issues: object) -> None:

@@ -5,10 +5,10 @@ Push and sync differ only in where `theirs` and `bases` come from; everything af
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
@@ -21,6 +21,9 @@ from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
 from fhir_adapter.plan.ownership import Owners
 from fhir_adapter.store import outbox, plans, resources
 from fhir_adapter.store.plans import KeptConflict, Member, Plan
+
+if TYPE_CHECKING:
+    import sqlite3
 
 DIRECTORY = frozenset({"Patient", "Organization", "Practitioner", "PractitionerRole", "RelatedPerson"})
 """Types that several plans may point to. The plan that brought one first is its home, and only there it changes."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
@@ -16,6 +15,9 @@ from fhir_adapter.flows.hub import Hub, instant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

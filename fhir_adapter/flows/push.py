@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
@@ -20,6 +19,9 @@ from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import KeptConflict, Plan
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

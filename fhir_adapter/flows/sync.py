@@ -9,11 +9,11 @@ Each arrow ends in a commit or is a remote call; a process that dies between any
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 import structlog
@@ -42,6 +42,9 @@ from fhir_adapter.store import copies, journal, outbox, plans, resources
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member, Plan
+
+if TYPE_CHECKING:
+    import sqlite3
 
 LEASE = 120.0
 """Seconds that a worker may take over one delivery before another may take it over."""

@@ -55,6 +55,11 @@ def postpone(connection: sqlite3.Connection, claim: Claim, *, seconds: float, pr
     ).rowcount == 1
 
 
+def release(connection: sqlite3.Connection) -> None:
+    """Free what a process that is gone had claimed. Only for who knows that no other worker is running."""
+    connection.execute(_SQL["release"])
+
+
 def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """How many rows each party has in each state."""
     found: dict[str, dict[str, int]] = {}

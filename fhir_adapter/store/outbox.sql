@@ -31,3 +31,7 @@ WHERE id = :id AND fence = :fence AND state = 'waiting';
 
 -- name: counts
 SELECT party, state, count(*) FROM outbox GROUP BY party, state ORDER BY party, state;
+
+-- name: release
+-- After a restart nobody else works on this store: what a dead process had claimed is free at once.
+UPDATE outbox SET lease = 0 WHERE state = 'waiting' AND lease > 0;

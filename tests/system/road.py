@@ -1,6 +1,8 @@
-"""The whole road as one process that kills itself at a chosen commit or remote call; run by test_crashes.py.
+"""The whole road as a process that kills itself at a chosen commit or remote call; run by test_crashes.py.
 
-    python -m tests.system.road DATA REGION_URL POINT BEFORE_OR_AFTER
+    python -m tests.system.road     one line `DATA REGION_URL POINT BEFORE_OR_AFTER` in, one exit status out
+
+Each line is a process of its own, forked from this one, which has only imported things: that saves a second a run.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,22 +143,40 @@ def _without_write_id(resource: Resource) -> Resource:
     return {name: value for name, value in resource.items() if name != "extension" or "write-id" not in str(value)}
 
 
-def main() -> None:
-    """Travel, dying at the chosen point; without one, print the state that was reached."""
-    data, region_url, point, when = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+def run(data: Path, region_url: str, point: int, when: str) -> None:
+    """Travel, dying at the chosen point; without one (0), leave the state that was reached in DATA.state."""
     before = Database(data / "plans.sqlite")  # the same ids in every run, so that runs can be compared
     before.write(lambda connection: plans.instance_value(connection, "namespace", NAMESPACE))
     before.close()
     bomb = Bomb(data.with_suffix(".points"), point, when == "after")
     region = FhirClient(region_url)
     region.send = FhirClient(region_url).send  # type: ignore[method-assign] - the outside world is not counted
-    Database.commit = bomb.around("commit", Database.commit)  # type: ignore[method-assign]
-    FhirClient.send = bomb.around("remote call", FhirClient.send)  # type: ignore[method-assign]
+    commit, send = Database.commit, FhirClient.send
+    Database.commit = bomb.around("commit", commit)  # type: ignore[method-assign]
+    FhirClient.send = bomb.around("remote call", send)  # type: ignore[method-assign]
     service = build(as_demo(read_settings(None, data=data), region_url))
     travel(service.hub, region)
-    bomb.point = 0
-    print(json.dumps(state(service.hub, region), default=str, sort_keys=True))
+    Database.commit, FhirClient.send = commit, send  # type: ignore[method-assign]
+    reached = json.dumps(state(service.hub, region), default=str, sort_keys=True)
+    data.with_suffix(".state").write_text(reached)
     service.close()
+
+
+def main() -> None:
+    """Fork a traveller for every line."""
+    for line in sys.stdin:
+        data, region_url, point, when = line.split()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                run(Path(data), region_url, int(point), when)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -29,27 +29,46 @@ def a_region(folder: Path) -> Iterator[str]:
     database.close()
 
 
-def travel(data: Path, region: str, point: int, when: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.system.road", str(data), region, str(point), when],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )
+class Travellers:
+    """A process that forks one traveller after the other."""
 
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.system.road"], cwd=ROOT, text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-def arrive(data: Path, region: str) -> dict[str, Any]:
-    """Run to the end and say what was reached."""
-    run = travel(data, region, 0, "never")
-    assert run.returncode == 0, run.stderr
-    reached: dict[str, Any] = json.loads(run.stdout)
-    return reached
+    def travel(self, data: Path, region: str, point: int, when: str) -> int:
+        """Exit status of one run; negative: the signal that ended it."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{data} {region} {point} {when}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def arrive(self, data: Path, region: str) -> dict[str, Any]:
+        """Run to the end and say what was reached."""
+        assert self.travel(data, region, 0, "never") == 0
+        reached: dict[str, Any] = json.loads(data.with_suffix(".state").read_text())
+        return reached
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
+def travellers() -> Iterator[Travellers]:
+    travellers = Travellers()
+    yield travellers
+    travellers.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    travellers: Travellers, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], list[str]]:
     """What is reached without any crash, and the points that were passed on the way."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with a_region(folder / "region") as region:
-        reached = arrive(folder / "data", region)
+        reached = travellers.arrive(folder / "data", region)
     return reached, (folder / "data.points").read_text().splitlines()
 
 
@@ -61,18 +80,17 @@ def test_the_road_passes_commits_and_remote_calls(undisturbed: tuple[dict[str, A
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_death_at_any_point_loses_and_doubles_nothing(
-    undisturbed: tuple[dict[str, Any], list[str]], tmp_path: Path, when: str
+    travellers: Travellers, undisturbed: tuple[dict[str, Any], list[str]], tmp_path: Path, when: str
 ) -> None:
     expected, points = undisturbed
     wrong = []
     for number, point in enumerate(points, start=1):
         folder = tmp_path / str(number)
         with a_region(folder / "region") as region:
-            died = travel(folder / "data", region, number, when)
-            assert died.returncode == -signal.SIGKILL, f"{when} {point}: {died.stderr}"
-            reached = arrive(folder / "data", region)
-        differing = differences(expected, reached)
-        if differing:
+            died = travellers.travel(folder / "data", region, number, when)
+            assert died == -signal.SIGKILL, f"{when} {point}"
+            reached = travellers.arrive(folder / "data", region)
+        if differing := differences(expected, reached):
             wrong.append(f"{when} {point}: {differing[:3]}")
     assert not wrong
 
