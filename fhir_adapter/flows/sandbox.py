@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -255,7 +256,8 @@ _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
 def _transaction(server: Server, base: str, entries: Sequence[Entry], prefer: str) -> Answers:
     """All entries or none; the first fault is the answer."""
     for entry in entries:
-        _check_entry(entry)
+        with _issues_at(entry.place):
+            _check_entry(entry)
 
     def work(connection: sqlite3.Connection) -> Answers:
         known = [_identified(server, base, connection, entry) for entry in entries]
@@ -263,7 +265,8 @@ def _transaction(server: Server, base: str, entries: Sequence[Entry], prefer: st
         answers: dict[int, Resource] = {}
         for index in sorted(range(len(known)), key=lambda index: _ORDER[known[index][0].method]):
             entry, found = known[index]
-            answers[index] = _done_in_transaction(server, base, connection, entry, found, names, prefer)
+            with _issues_at(entry.place):
+                answers[index] = _done_in_transaction(server, base, connection, entry, found, names, prefer)
         return [answers[index] for index in range(len(known))]
 
     return server.database.write(work)
@@ -282,6 +285,17 @@ def _batch(server: Server, base: str, entries: Sequence[Entry], prefer: str) -> 
     return [answers[index] for index in range(len(entries))]
 
 
+@contextmanager
+def _issues_at(place: str) -> Iterator[None]:
+    """Whatever is refused inside names the entry, unless it does already."""
+    try:
+        yield
+    except AdapterError as fault:
+        if all(issue.path.startswith(place) for issue in fault.issues):
+            raise
+        raise type(fault)(str(fault), [_issue(issue.code, place, issue.message) for issue in fault.issues]) from fault
+
+
 def _check_entry(entry: Entry) -> None:
     check_type(entry.type)
     if entry.resource is None or entry.method not in ("POST", "PUT"):
@@ -295,11 +309,10 @@ def _identified(server: Server, base: str, connection: sqlite3.Connection, entry
     """The entry with its id; for a conditional create, what exists already."""
     if entry.method != "POST":
         return entry, None
-    found = _found_by(server, base, connection, entry.type, entry.conditions.none_exist)
+    with _issues_at(entry.place):
+        found = _found_by(server, base, connection, entry.type, entry.conditions.none_exist)
     id_ = found.id if found else str(server.new_id())
-    return Entry(
-        entry.place, "POST", entry.type, id_, entry.query, entry.resource, entry.full_url, entry.conditions
-    ), found
+    return replace(entry, id=id_), found
 
 
 def _names_of(known: Sequence[tuple[Entry, Stored | None]]) -> Mapping[str, str]:
@@ -336,23 +349,15 @@ def _done_in_transaction(
     prefer: str,
 ) -> Resource:
     """Carry out one entry and say what became of it."""
-    try:
-        if entry.method == "GET":
-            return _read_in_transaction(server, base, connection, entry)
-        if entry.method == "DELETE":
-            return _told(_remove(server, connection, entry.type, entry.id or "", entry.conditions), prefer)
-        if found:
-            return _told(Done(HTTPStatus.OK, found), prefer)
-        if entry.method == "PUT":
-            _check_conditions(resources.read(connection, entry.type, entry.id or ""), entry.conditions)
-        linked = _linked(entry, names)
-        return _told(_store(server, connection, linked, entry.id or ""), prefer)
-    except AdapterError as fault:
-        if all(issue.path.startswith("Bundle.") for issue in fault.issues):
-            raise
-        raise type(fault)(
-            str(fault), [_issue(issue.code, entry.place, issue.message) for issue in fault.issues]
-        ) from fault
+    if entry.method == "GET":
+        return _read_in_transaction(server, base, connection, entry)
+    if entry.method == "DELETE":
+        return _told(_remove(server, connection, entry.type, entry.id or "", entry.conditions), prefer)
+    if found:
+        return _told(Done(HTTPStatus.OK, found), prefer)
+    if entry.method == "PUT":
+        _check_conditions(resources.read(connection, entry.type, entry.id or ""), entry.conditions)
+    return _told(_store(server, connection, _linked(entry, names), entry.id or ""), prefer)
 
 
 def _linked(entry: Entry, names: Mapping[str, str]) -> Resource:
