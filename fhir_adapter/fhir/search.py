@@ -419,7 +419,7 @@ def _size(text: str) -> Size:
     return Size(prefix, value, value - half, value + half, Token(system or None, code or None))
 
 
-_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?")
+_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def _half_of_last_digit(digits: str) -> float:
@@ -484,7 +484,7 @@ def _include(reverse: bool, modifier: str, value: str) -> Include:
         found = list(_references_of(source))
     else:
         found = [parameter for parameter in _references_of(source) if parameter.code == code]
-    if not found:
+    if not found and code != "*":
         raise ValueError(f"{source} has no reference parameter {code!r}")
     if target and target not in PARAMETERS:
         raise ValueError(f"this server holds no {target!r}")

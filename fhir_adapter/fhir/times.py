@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from calendar import monthrange
+from datetime import date, datetime
 
 TICKS = 10_000_000
 """Ticks a second: 100 ns, the finest step that still holds the years 1-9999 in 64 bits."""
@@ -14,7 +15,8 @@ FIRST = -(2**62)
 LAST = 2**62
 
 _FORM = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
 )
 
 
@@ -30,9 +32,8 @@ def range_of(text: str) -> tuple[int, int]:
     if month is None:
         return _first_tick(int(year), 1, 1), _first_tick(int(year), 12, 31) + DAY - 1
     if day is None:
-        first = date(int(year), int(month), 1)
-        following = first.replace(day=28) + timedelta(days=4)
-        return first.toordinal() * DAY, (following.toordinal() - following.day + 1) * DAY - 1
+        low = _first_tick(int(year), int(month), 1)
+        return low, low + monthrange(int(year), int(month))[1] * DAY - 1
     low = _first_tick(int(year), int(month), int(day))
     if hour is None:
         return low, low + DAY - 1
