@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from fhir_adapter.checks.terminology import check_codes
@@ -39,13 +40,9 @@ def check_resource(resource: Any) -> list[Issue]:
     shape = list(_check_shape(resource, type_, 0))
     if any(issue.code == "too-long" for issue in shape):
         return shape
-    return [
-        *shape,
-        *check_codes(resource),
-        *_check_narrative(resource, type_),
-        *_check_contained(resource, type_),
-        *_check_structure(resource, type_),
-    ]
+    parts = (check_codes(resource), _check_narrative(resource, type_), _check_contained(resource, type_),
+             _check_structure(resource, type_))  # fmt: skip
+    return list(dict.fromkeys([*shape, *chain.from_iterable(parts)]))  # the shape of contained ones is seen twice
 
 
 def _check_shape(value: Any, path: str, depth: int) -> Iterator[Issue]:
@@ -116,8 +113,7 @@ def _check_contained(resource: Resource, type_: str) -> Iterator[Issue]:
     for index, inner in enumerate(contained if isinstance(contained, list) else ()):
         path = f"{type_}.contained[{index}]"
         for issue in check_resource(inner):
-            if issue.code not in ("extension", "value") or issue.path == "resourceType":
-                yield Issue(issue.severity, issue.code, _below(path, issue.path), issue.message, issue.expected)
+            yield Issue(issue.severity, issue.code, _below(path, issue.path), issue.message, issue.expected)
 
 
 def _below(path: str, inner: str) -> str:
