@@ -31,12 +31,17 @@ def bare_app(file: str) -> Starlette:
         key = (request.path_params["type"], request.query_params["status"])
         rows = connection.execute(
             "SELECT r.id, r.body FROM token t JOIN resource r ON r.rid = t.rid "
-            "WHERE t.type = ? AND t.param = 'status' AND t.code = ? ORDER BY t.rid LIMIT 20", key)
+            "WHERE t.type = ? AND t.param = 'status' AND t.code = ? ORDER BY t.rid LIMIT 20",
+            key,
+        )
         entries = b",".join(
             b'{"fullUrl":"http://bare/fhir/%s/%s","resource":%s,"search":{"mode":"match"}}'
-            % (key[0].encode(), id_.encode(), body) for id_, body in rows)
-        return Response(b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % entries,
-                        media_type="application/fhir+json")
+            % (key[0].encode(), id_.encode(), body)
+            for id_, body in rows
+        )
+        return Response(
+            b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % entries, media_type="application/fhir+json"
+        )
 
     return Starlette(routes=[Route("/fhir/{type}", search), Route("/fhir/{type}/{id}", read)])
 

@@ -59,7 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         rows = [*pushes(data / "ours"), *reads(data, console), *visibility(data / "seen")]
-    table = Table("what", "ours", "beside", "ratio", title=f"The road, on {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    table = Table(
+        "what", "ours", "beside", "ratio", title=f"The road, on {os.cpu_count()} cores, Python {sys.version.split()[0]}"
+    )
     for row in rows:
         table.add_row(row.what, row.figure, row.beside, row.ratio)
     console.print(table)
@@ -121,8 +123,10 @@ def bare_writes(file: Path, rows: int) -> float:
     start = time.perf_counter()
     for number in range(PLANS):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO resource (type, id, body) VALUES ('Goal', ?, ?)",
-                               [(f"{number}-{row}", body) for row in range(max(rows, 1))])
+        connection.executemany(
+            "INSERT INTO resource (type, id, body) VALUES ('Goal', ?, ?)",
+            [(f"{number}-{row}", body) for row in range(max(rows, 1))],
+        )
         connection.execute("COMMIT")
     seconds = time.perf_counter() - start
     connection.close()
@@ -153,11 +157,15 @@ def compared(what: str, paths: list[str], ours: Running, bare: Running, console:
     requests = [paths[number % len(paths)] for number in range(REQUESTS)]
     for server in (ours, bare):
         server.cpu_for(requests[:300])
-    pairs = [(ours.cpu_for(requests), bare.cpu_for(requests))
-             for _ in track(range(ROUNDS), description=what, console=console, transient=True)]
+    pairs = [
+        (ours.cpu_for(requests), bare.cpu_for(requests))
+        for _ in track(range(ROUNDS), description=what, console=console, transient=True)
+    ]
     mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(b / o for o, b in pairs)
-    return Row(what, f"{REQUESTS / mine:,.0f} a CPU second", f"{REQUESTS / theirs:,.0f} a CPU second, bare", f"{ratio:.2f}")
+    return Row(
+        what, f"{REQUESTS / mine:,.0f} a CPU second", f"{REQUESTS / theirs:,.0f} a CPU second, bare", f"{ratio:.2f}"
+    )
 
 
 def copy_for_bare(source: Path, target: Path) -> None:
@@ -165,10 +173,14 @@ def copy_for_bare(source: Path, target: Path) -> None:
     connection = sqlite3.connect(target)
     connection.executescript("DROP TABLE IF EXISTS resource; DROP TABLE IF EXISTS token;" + SCHEMA)
     connection.execute("ATTACH ? AS ours", (str(source),))
-    connection.execute("INSERT INTO resource SELECT r.rid, r.type, r.id, v.body FROM ours.resource r "
-                       "JOIN ours.version v ON v.seq = r.seq")
-    connection.execute("INSERT INTO token SELECT type, 'status', json_extract(body, '$.status'), rid FROM resource "
-                       "WHERE json_extract(body, '$.status') IS NOT NULL")
+    connection.execute(
+        "INSERT INTO resource SELECT r.rid, r.type, r.id, v.body FROM ours.resource r "
+        "JOIN ours.version v ON v.seq = r.seq"
+    )
+    connection.execute(
+        "INSERT INTO token SELECT type, 'status', json_extract(body, '$.status'), rid FROM resource "
+        "WHERE json_extract(body, '$.status') IS NOT NULL"
+    )
     connection.commit()
     connection.close()
 
@@ -234,14 +246,21 @@ def visibility(data: Path, count: int = 30) -> list[Row]:
         alone = [write_alone(FhirClient(region)) for _ in range(count)]
     service.close()
     mine, theirs = statistics.median(seen[5:]), statistics.median(alone[5:])
-    return [Row("push to visible in the sandbox", f"{mine * 1000:.0f} ms", f"{theirs * 1000:.0f} ms, that write alone",
-                f"{mine / theirs:.2f}")]
+    return [
+        Row(
+            "push to visible in the sandbox",
+            f"{mine * 1000:.0f} ms",
+            f"{theirs * 1000:.0f} ms, that write alone",
+            f"{mine / theirs:.2f}",
+        )
+    ]
 
 
 def until_visible(service: Service, region: FhirClient, number: int) -> float:
     start = time.perf_counter()
-    answer = push(service.hub, service.hub.parties["sodertalje"],
-                  Delivery(f"seen-{number}", "application/json", record(number)))
+    answer = push(
+        service.hub, service.hub.parties["sodertalje"], Delivery(f"seen-{number}", "application/json", record(number))
+    )
     plan = json.loads(answer.receipt)["plan"]["id"]
     while region.read("CarePlan", plan) is None:
         time.sleep(0.002)
@@ -253,8 +272,16 @@ def write_alone(region: FhirClient) -> float:
     from uuid import uuid4
 
     person = {"resourceType": "Patient", "id": str(uuid4())}
-    goals = [{"resourceType": "Goal", "id": str(uuid4()), "lifecycleStatus": "active", "description": {"text": "x" * 400},
-              "subject": {"reference": f"Patient/{person['id']}"}} for _ in range(30)]
+    goals = [
+        {
+            "resourceType": "Goal",
+            "id": str(uuid4()),
+            "lifecycleStatus": "active",
+            "description": {"text": "x" * 400},
+            "subject": {"reference": f"Patient/{person['id']}"},
+        }
+        for _ in range(30)
+    ]
     start = time.perf_counter()
     region.transaction([Entry(person), *(Entry(goal) for goal in goals)])
     return time.perf_counter() - start

@@ -65,6 +65,14 @@ def build(settings: Settings, *, sandbox: bool = False) -> Service:
     Raises BadDeclaration when another process serves the same data folder.
     """
     lock = _hold(settings.data)
+    try:
+        return _build(settings, lock, sandbox=sandbox)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _build(settings: Settings, lock: IO[str], *, sandbox: bool) -> Service:
     database = Database(settings.data / "plans.sqlite")
     database.write(outbox.release)
     databases = [database]
@@ -97,7 +105,7 @@ def build_sandbox(data: Path) -> tuple[ASGIApp, Database]:
 
 
 def _by_prefix(mounted: dict[str, ASGIApp], rest: ASGIApp) -> ASGIApp:
-    """Each prefix to its application, everything else to `rest`. A FHIR base is itself a resource: [base] and [base]/."""
+    """Each prefix to its application, everything else to `rest`. A FHIR base answers as [base] and as [base]/."""
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -142,8 +150,11 @@ def _noon_of(day: date) -> datetime:
 
 
 def _party_app(hub: Hub, settings: Settings) -> FastAPI:
-    app = FastAPI(title="FHIR care-coordination adapter", version="0.1.0",
-                  description="Municipal systems deliver records in their own format and fetch what others changed.")
+    app = FastAPI(
+        title="FHIR care-coordination adapter",
+        version="0.1.0",
+        description="Municipal systems deliver records in their own format and fetch what others changed.",
+    )
     failures.answer_with_issues(app)
     app.include_router(party_routes(hub, body_limit=settings.body_limit))
     add_health(app, hub)

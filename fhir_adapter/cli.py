@@ -19,8 +19,12 @@ from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
 from fhir_adapter.serving import Server, address_of, listen
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="One shared care plan: FHIR R4 for health records, their own format for social services.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="One shared care plan: FHIR R4 for health records, their own format for social services.",
+)
 
 SETTINGS = "FHIR_ADAPTER_SETTINGS"
 """Environment variable that names the settings file (examples/settings.toml shows one)."""
@@ -35,8 +39,9 @@ def serve(
     host: Host = None,
     port: Port = None,
     data: Data = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Empty store, three municipalities, a sandbox as the region.")]
-    = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Empty store, three municipalities, a sandbox as the region.")
+    ] = False,
 ) -> None:
     """Serve the shared plans until stopped; prints one line with the address when it answers."""
     from fhir_adapter.app import SANDBOX, build

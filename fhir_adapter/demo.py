@@ -62,18 +62,32 @@ def run_demo(region: str | None, data: Path) -> None:
     service = build(settings, sandbox=region is None)
     try:
         with answering_in_a_thread(service.asgi, listening):
-            _tell(Stage(service, address, FhirClient(address), FhirClient(f"{address}/fhir"), FhirClient(region_url),
-                        region_url, Console(highlight=False, width=None if sys.stdout.isatty() else 110)))
+            _tell(
+                Stage(
+                    service,
+                    address,
+                    FhirClient(address),
+                    FhirClient(f"{address}/fhir"),
+                    FhirClient(region_url),
+                    region_url,
+                    Console(highlight=False, width=None if sys.stdout.isatty() else 110),
+                )
+            )
     finally:
         service.close()
 
 
 def _tell(stage: Stage) -> None:
     sip = _sample(stage)
-    stage.console.print(Panel(
-        "One person, one plan. Elin lives in Södertälje; her municipality and her region's psychiatry share a SIP.\n"
-        f"Region: {'a FHIR server at ' + stage.region_url if SANDBOX not in stage.region_url else 'the built-in sandbox FHIR server'}. "
-        "Elin is invented.", title="fhir-adapter demo"))
+    sandbox = SANDBOX in stage.region_url
+    stage.console.print(
+        Panel(
+            "One person, one plan. Elin (who is invented) lives in Södertälje; her municipality and her region's\n"
+            "psychiatry share a SIP. The region is "
+            + ("the built-in sandbox FHIR server." if sandbox else f"the FHIR server at {stage.region_url}."),
+            title="fhir-adapter demo",
+        )
+    )
     plan = _push(stage, sip)
     _pull(stage, sip)
     _region_works(stage, plan)
@@ -85,7 +99,9 @@ def _tell(stage: Stage) -> None:
 def _push(stage: Stage, sip: dict[str, Any]) -> str:
     stage.say("1. Södertälje's social system sends Elin's SIP, in its own format.")
     receipt = _deliver(stage, sip)
-    stage.console.print(f"   Receipt: {receipt['state']}, plan {receipt['plan']['id']}, version {receipt['plan']['version']}.")
+    stage.console.print(
+        f"   Receipt: {receipt['state']}, plan {receipt['plan']['id']}, version {receipt['plan']['version']}."
+    )
     for issue in receipt["issues"]:
         stage.console.print(f"   {issue['severity']}: {issue['path']}: {issue['message']}")
     for field in receipt["unmapped"]:
@@ -120,18 +136,29 @@ def _region_works(stage: Stage, plan: str) -> None:
     _sync(stage)
     care_plan = _at_region(stage, "CarePlan", plan)
     goal = _goal_called(stage, care_plan, "ringer")
-    goal["achievementStatus"] = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/goal-achievement",
-                                             "code": "achieved"}]}
+    goal["achievementStatus"] = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/goal-achievement", "code": "achieved"}]
+    }
     _put(stage, goal)
     stage.console.print(f"   - marks the goal “{goal['description']['text']}” as achieved")
-    request = {"resourceType": "ServiceRequest", "id": str(uuid4()), "status": "active", "intent": "plan",
-               "code": {"text": "Samtal om sömn, fyra gånger"}, "subject": care_plan["subject"],
-               "basedOn": [{"reference": f"CarePlan/{plan}"}]}
+    request = {
+        "resourceType": "ServiceRequest",
+        "id": str(uuid4()),
+        "status": "active",
+        "intent": "plan",
+        "code": {"text": "Samtal om sömn, fyra gånger"},
+        "subject": care_plan["subject"],
+        "basedOn": [{"reference": f"CarePlan/{plan}"}],
+    }
     _put(stage, request)
     care_plan["activity"].append({"reference": {"reference": f"ServiceRequest/{request['id']}"}})
-    care_plan.setdefault("note", []).append({
-        "authorString": "Psykiatri Södertälje", "time": "2025-03-10T09:30:00+01:00",
-        "text": "Elin vill gärna ha samtalen på förmiddagen."})
+    care_plan.setdefault("note", []).append(
+        {
+            "authorString": "Psykiatri Södertälje",
+            "time": "2025-03-10T09:30:00+01:00",
+            "text": "Elin vill gärna ha samtalen på förmiddagen.",
+        }
+    )
     _put(stage, care_plan)
     stage.console.print("   - adds an intervention “Samtal om sömn, fyra gånger”\n   - writes a note")
     _sync(stage)
@@ -146,8 +173,10 @@ def _municipality_sees(stage: Stage, sip: dict[str, Any]) -> None:
     stage.console.print(table)
     answer = stage.municipality.send("GET", "parties/sodertalje/records", params={"since": "0"})
     changed = parse_json(answer.body)
-    stage.console.print(f"   The list of changes names it as well (next cursor {changed['cursor']}), "
-                        f"changed by {', '.join(changed['records'][0]['changedBy'])}.")
+    stage.console.print(
+        f"   The list of changes names it as well (next cursor {changed['cursor']}), "
+        f"changed by {', '.join(changed['records'][0]['changedBy'])}."
+    )
 
 
 def _both_edit(stage: Stage, sip: dict[str, Any], plan: str) -> None:
@@ -164,7 +193,9 @@ def _both_edit(stage: Stage, sip: dict[str, Any], plan: str) -> None:
     _sync(stage)
     kept = parse_json(stage.ehr.send("GET", f"Goal/{goal['id']}").body)
     stage.console.print(f"   In the plan: “{kept['description']['text']}” - whose goal it is decides.")
-    tasks = [task for task in stage.ehr.search("Task", {"focus": f"Goal/{goal['id']}"}) if task["status"] == "requested"]
+    tasks = [
+        task for task in stage.ehr.search("Task", {"focus": f"Goal/{goal['id']}"}) if task["status"] == "requested"
+    ]
     for task in tasks:
         stage.console.print(f"   Nothing is lost: Task/{task['id']} asks the coordinator to decide and holds both:")
         for part in task["input"]:
@@ -172,14 +203,14 @@ def _both_edit(stage: Stage, sip: dict[str, Any], plan: str) -> None:
 
 
 def _where_to_look(stage: Stage, plan: str) -> None:
-    data = stage.service.databases[0]
-    del data
     stage.say("Where to look in the browser")
     if sys.stdin.isatty() and sys.stdout.isatty():
-        stage.console.print(f"   {stage.address}/plans/{plan}   the plan, with the open question\n"
-                            f"   {stage.address}/docs          the municipal interface\n"
-                            f"   {stage.address}/fhir/metadata the FHIR interface\n"
-                            "   Press Enter to stop.")
+        stage.console.print(
+            f"   {stage.address}/plans/{plan}   the plan, with the open question\n"
+            f"   {stage.address}/docs          the municipal interface\n"
+            f"   {stage.address}/fhir/metadata the FHIR interface\n"
+            "   Press Enter to stop."
+        )
         input()
         return
     stage.console.print("   fhir-adapter serve --data .demo   then http://127.0.0.1:8080/plans/" + plan)
@@ -193,8 +224,11 @@ def _sample(stage: Stage) -> dict[str, Any]:
 
 def _deliver(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
     answer = stage.municipality.send(
-        "POST", "parties/sodertalje/records", json=record,
-        headers={"Content-Type": "application/json", "Idempotency-Key": str(uuid4())})
+        "POST",
+        "parties/sodertalje/records",
+        json=record,
+        headers={"Content-Type": "application/json", "Idempotency-Key": str(uuid4())},
+    )
     receipt: dict[str, Any] = parse_json(answer.body)
     return receipt
 
@@ -225,8 +259,12 @@ def _goal_called(stage: Stage, care_plan: Resource, word: str) -> Resource:
 
 def _put(stage: Stage, resource: Resource) -> None:
     version = resource.get("meta", {}).get("versionId")
-    stage.region.send("PUT", f"{resource['resourceType']}/{resource['id']}", json=resource,
-                      headers={"If-Match": f'W/"{version}"'} if version else None)
+    stage.region.send(
+        "PUT",
+        f"{resource['resourceType']}/{resource['id']}",
+        json=resource,
+        headers={"If-Match": f'W/"{version}"'} if version else None,
+    )
 
 
 def _targets(references: list[Resource], by_reference: dict[str, Resource]) -> list[Resource]:
@@ -237,11 +275,16 @@ def _differences(before: Any, after: Any, path: str = "") -> list[tuple[str, str
     """Field paths where the record now says something else."""
     if isinstance(before, dict) and isinstance(after, dict):
         names = [*before, *(name for name in after if name not in before)]
-        return [found for name in names
-                for found in _differences(before.get(name), after.get(name), f"{path}.{name}" if path else name)]
+        return [
+            found
+            for name in names
+            for found in _differences(before.get(name), after.get(name), f"{path}.{name}" if path else name)
+        ]
     if isinstance(before, list) and isinstance(after, list):
-        pairs = [(before[i] if i < len(before) else None, after[i] if i < len(after) else None)
-                 for i in range(max(len(before), len(after)))]
+        pairs = [
+            (before[i] if i < len(before) else None, after[i] if i < len(after) else None)
+            for i in range(max(len(before), len(after)))
+        ]
         return [found for i, pair in enumerate(pairs) for found in _differences(*pair, f"{path}[{i}]")]
     return [] if before == after else [(path, _in_words(after))]
 

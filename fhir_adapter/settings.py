@@ -37,8 +37,13 @@ class PartySettings(BaseModel):
 
     def as_party(self) -> Party:
         """The party as the rest of the service knows it."""
-        return Party(self.name, self.title, frozenset(self.identifiers), self.mapping,
-                     self.fhir.rstrip("/") if self.fhir else None)
+        return Party(
+            self.name,
+            self.title,
+            frozenset(self.identifiers),
+            self.mapping,
+            self.fhir.rstrip("/") if self.fhir else None,
+        )
 
 
 class Settings(BaseModel):
@@ -92,19 +97,24 @@ DEMO_DAY = date(2025, 11, 1)
 
 def as_demo(settings: Settings, region_url: str) -> Settings:
     """The same settings with the demo's parties, a quick look at the region, and consents judged on the cases' day."""
-    return settings.model_copy(update={
-        "parties": demo_parties(region_url), "sync_interval": 0.5, "consents_judged_on": DEMO_DAY})
+    return settings.model_copy(
+        update={"parties": demo_parties(region_url), "sync_interval": 0.5, "consents_judged_on": DEMO_DAY}
+    )
 
 
 def demo_parties(region_url: str) -> tuple[PartySettings, ...]:
     """The three municipalities of the local SIP routine and their region's FHIR server."""
-    municipality = {"sodertalje": ("Södertälje kommun", "2120000159"), "nykvarn": ("Nykvarns kommun", "2120002999"),
-                    "salem": ("Salems kommun", "2120002874")}
+    municipality = {
+        "sodertalje": ("Södertälje kommun", "2120000159"),
+        "nykvarn": ("Nykvarns kommun", "2120002999"),
+        "salem": ("Salems kommun", "2120002874"),
+    }
     return (
         *(
             PartySettings(name=name, title=title, identifiers=((ORGNR, number),), mapping="se-sip")
             for name, (title, number) in municipality.items()
         ),
-        PartySettings(name="region-stockholm", title="Region Stockholm", identifiers=((ORGNR, "2321000016"),),
-                      fhir=region_url),
+        PartySettings(
+            name="region-stockholm", title="Region Stockholm", identifiers=((ORGNR, "2321000016"),), fhir=region_url
+        ),
     )

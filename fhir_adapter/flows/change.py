@@ -61,8 +61,11 @@ def as_refs(found: Sequence[Member]) -> Refs:
 
 def without_storage_meta(resource: Resource) -> Resource:
     """The resource without what only says where and when it was stored."""
-    meta = {name: value for name, value in resource.get("meta", {}).items()
-            if name not in ("versionId", "lastUpdated", "source")}
+    meta = {
+        name: value
+        for name, value in resource.get("meta", {}).items()
+        if name not in ("versionId", "lastUpdated", "source")
+    }
     content = {name: value for name, value in resource.items() if name != "meta"}
     return content | ({"meta": meta} if meta else {})
 
@@ -72,8 +75,13 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival
     arrival = _without_guests(connection, plan, arrival)
     ours = as_refs(plans.members(connection, plan.id))
     merged = merge(
-        arrival.bases, ours, arrival.theirs, party=arrival.party.name, owners=_owners(connection, plan),
-        partial=arrival.partial, now=now,
+        arrival.bases,
+        ours,
+        arrival.theirs,
+        party=arrival.party.name,
+        owners=_owners(connection, plan),
+        partial=arrival.partial,
+        now=now,
     )
     kept = tuple(merged.kept)
     conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in merged.conflicts)
@@ -89,8 +97,14 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival
 
 
 def _write(
-    connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival, merged: Merged, ours: Refs,
-    new: Sequence[tuple[KeptConflict, Conflict]], now: datetime,
+    connection: sqlite3.Connection,
+    hub: Hub,
+    plan: Plan,
+    arrival: Arrival,
+    merged: Merged,
+    ours: Refs,
+    new: Sequence[tuple[KeptConflict, Conflict]],
+    now: datetime,
 ) -> None:
     written: list[Resource] = list(merged.changed.values())
     care_plan = merged.changed.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
@@ -98,15 +112,19 @@ def _write(
         plans.add_conflict(connection, plan.id, kept, journal=arrival.journal)
         written.append(
             changes.conflict_task(
-                conflict, id=kept.id, plan_ref=f"CarePlan/{plan.id}",
+                conflict,
+                id=kept.id,
+                plan_ref=f"CarePlan/{plan.id}",
                 patient_ref=care_plan.get("subject", {}).get("reference"),
-                owner_org_ref=care_plan.get("author", {}).get("reference"), now=now,
+                owner_org_ref=care_plan.get("author", {}).get("reference"),
+                now=now,
             )
         )
     provenance = changes.provenance(
         [reference_of(resource) for resource in written],
         id=str(uuid5(hub.namespace, f"provenance|{arrival.party.name}|{arrival.journal}|{plan.id}")),
-        agent=arrival.party.reference, recorded=now,
+        agent=arrival.party.reference,
+        recorded=now,
     )
     for resource in (*written, provenance):
         resources.save(connection, resource, now=now, plan=plan.id, owner=arrival.party.name)
@@ -114,12 +132,21 @@ def _write(
 
 
 def audit(
-    connection: sqlite3.Connection, hub: Hub, plan: Plan, party: Party, action: AuditAction, now: datetime,
+    connection: sqlite3.Connection,
+    hub: Hub,
+    plan: Plan,
+    party: Party,
+    action: AuditAction,
+    now: datetime,
     reasons: Sequence[str] = (),
 ) -> None:
     """Note who made (`C`), changed (`U`) or was shown (`R`) the plan, in the transaction in which it happened."""
     event = changes.audit_event(
-        id=str(hub.new_id()), action=action, agent=party.reference, plan_ref=f"CarePlan/{plan.id}", recorded=now,
+        id=str(hub.new_id()),
+        action=action,
+        agent=party.reference,
+        plan_ref=f"CarePlan/{plan.id}",
+        recorded=now,
         reasons=reasons,
     )
     resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
@@ -132,8 +159,16 @@ def _kept_conflict(hub: Hub, plan: Plan, conflict: Conflict, now: datetime) -> K
     )
     name = f"conflict|{plan.id}|{conflict.reference}|{conflict.path}|{conflict.other_party}|{live}|{other}"
     return KeptConflict(
-        str(uuid5(hub.namespace, name)), conflict.reference, conflict.path, conflict.kind, base, live, other,
-        conflict.live_party, conflict.other_party, instant(now),
+        str(uuid5(hub.namespace, name)),
+        conflict.reference,
+        conflict.path,
+        conflict.kind,
+        base,
+        live,
+        other,
+        conflict.live_party,
+        conflict.other_party,
+        instant(now),
     )
 
 
@@ -156,8 +191,18 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
         home = resources.home_plan_of(connection, type_, id_)
         if home not in (None, plan.id):
             if type_ not in DIRECTORY:
-                raise Refused("a part of another plan", [Issue("error", "business-rule", reference,
-                              "this belongs to another plan and cannot be changed from here", "an id of its own")])
+                raise Refused(
+                    "a part of another plan",
+                    [
+                        Issue(
+                            "error",
+                            "business-rule",
+                            reference,
+                            "this belongs to another plan and cannot be changed from here",
+                            "an id of its own",
+                        )
+                    ],
+                )
             guests.add(reference)
     plans.add_members(connection, plan.id, guests)
     if not guests:

@@ -19,7 +19,8 @@ class Hub:
     """The shared plans and everybody who takes part in them.
 
     `namespace` is this installation's own secret UUID: ids are derived under it, so that nobody can compute a
-    person's id from a person number. `consents_judged_at` is now, but in a demo with cases of the past. `changed` is called after a change was committed (it wakes the worker).
+    person's id from a person number. `consents_judged_at` is now, except in a demo with cases of the past.
+    `changed` is called after a change was committed (it wakes the worker).
     """
 
     database: Database

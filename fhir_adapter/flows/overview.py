@@ -66,8 +66,12 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
     care_plan = found[f"CarePlan/{plan.id}"]
     titles = {party.name: party.title for party in hub.parties.values()}
     return PlanPage(
-        plan.id, care_plan.get("title", plan.record), _name(found, care_plan.get("subject")), plan.version,
-        plan.updated, care_plan["status"],
+        plan.id,
+        care_plan.get("title", plan.record),
+        _name(found, care_plan.get("subject")),
+        plan.version,
+        plan.updated,
+        care_plan["status"],
         tuple(_goal(found, goal) for goal in _pointed_to(found, care_plan.get("goal", []))),
         tuple(_activity(found, activity) for activity in _activities(found, care_plan)),
         tuple(_member(found, participant) for participant in _participants(found, care_plan)),
@@ -75,8 +79,10 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
         tuple(
             Question(
                 _about(found, conflict.reference, conflict.path),
-                _said(conflict.live), titles.get(conflict.live_party or "", conflict.live_party or ""),
-                _said(conflict.other), titles.get(conflict.other_party, conflict.other_party),
+                _said(conflict.live),
+                titles.get(conflict.live_party or "", conflict.live_party or ""),
+                _said(conflict.other),
+                titles.get(conflict.other_party, conflict.other_party),
             )
             for conflict in plans.conflicts_of(connection, plan.id)
         ),
@@ -93,8 +99,12 @@ def _activities(found: Refs, care_plan: Resource) -> list[Resource]:
 
 
 def _activity(found: Refs, request: Resource) -> Line:
-    tasks = [task for task in found.values() if task["resourceType"] == "Task"
-             and task.get("focus", {}).get("reference") == f"ServiceRequest/{request['id']}"]
+    tasks = [
+        task
+        for task in found.values()
+        if task["resourceType"] == "Task"
+        and task.get("focus", {}).get("reference") == f"ServiceRequest/{request['id']}"
+    ]
     who = ", ".join(filter(None, (_name(found, performer) for performer in request.get("performer", []))))
     return Line(concept_text(request.get("code")), who, tasks[0]["status"] if tasks else request["status"])
 
@@ -110,8 +120,9 @@ def _member(found: Refs, participant: Resource) -> Line:
 
 
 def _notes(found: Refs) -> list[Resource]:
-    return [note for resource in found.values() if resource["resourceType"] != "Task"
-            for note in resource.get("note", [])]
+    return [
+        note for resource in found.values() if resource["resourceType"] != "Task" for note in resource.get("note", [])
+    ]
 
 
 def _author(found: Refs, note: Resource) -> str:

@@ -1,4 +1,4 @@
-"""The pull story of a municipal system: its record with everybody's changes in its own format, and what changed since."""
+"""The pull story of a municipal system: its record with everybody's changes, in its own format, and what is new."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Shown:
 
 
 def show_record(hub: Hub, party: Party, name: str) -> Shown:
-    """The record that the party calls `name` (its own id or the plan's). Raises NotFound, also where it may not look."""
+    """The record that the party calls `name` (its id or the plan's). Raises NotFound, also where it may not look."""
     return hub.database.write(lambda connection: _show(connection, hub, party, _find(connection, party, name), 0))
 
 
@@ -74,7 +74,10 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     record = plans.record_of(connection, party.name, plan.id)
     if record and record.said is not None:
         before = parse_json(journal.by_id(connection, record.said).body)
-        own = {reference_of(resource): resource for resource in mapping.get(before, source=plan.source, namespace=hub.namespace).resources}
+        own = {
+            reference_of(resource): resource
+            for resource in mapping.get(before, source=plan.source, namespace=hub.namespace).resources
+        }
         shown = list(_with_own_directory(connection, plan, visible, own).values())
         native = mapping.put(shown, before, source=plan.source, namespace=hub.namespace)
     else:

@@ -1,6 +1,6 @@
 """The push story: a municipal system delivers a record in its own format and gets a receipt in its own words.
 
-    raw body -> answered before? -> map -> one transaction: journal, merge, versions, conflicts, outbox, audit, receipt
+raw body -> answered before? -> map -> one transaction: journal, merge, versions, conflicts, outbox, audit, receipt
 """
 
 from __future__ import annotations
@@ -97,7 +97,11 @@ def _accept(
         return earlier
     now = hub.now()
     entry = journal.enter(
-        connection, party=party.name, key=delivery.key, media_type=delivery.media_type, body=delivery.body,
+        connection,
+        party=party.name,
+        key=delivery.key,
+        media_type=delivery.media_type,
+        body=delivery.body,
         received=instant(now),
     )
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
@@ -106,33 +110,50 @@ def _accept(
     _check_same_person(connection, plan, theirs)
     if looks_emptied(bases, theirs):
         return _park(connection, party, delivery, mapped, plan, entry)
-    applied = change.apply(
-        connection, hub, plan, change.Arrival(party, entry, bases, theirs, partial=False), now
-    )
+    applied = change.apply(connection, hub, plan, change.Arrival(party, entry, bases, theirs, partial=False), now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
     issues = [*mapped.issues, *(_kept_issue(mapped, kept) for kept in applied.kept)]
     receipt = _receipt(
-        "accepted" if applied.changed else "unchanged", delivery, mapped.record_id, applied.plan, issues, mapped,
-        applied.conflicts, _shared_with(connection, hub, plan),
+        "accepted" if applied.changed else "unchanged",
+        delivery,
+        mapped.record_id,
+        applied.plan,
+        issues,
+        mapped,
+        applied.conflicts,
+        _shared_with(connection, hub, plan),
     )
     status = 201 if is_new else 200
-    journal.close(connection, entry, "applied" if applied.changed else "unchanged", status=status, plan=plan.id,
-                  receipt=receipt.decode())
+    journal.close(
+        connection,
+        entry,
+        "applied" if applied.changed else "unchanged",
+        status=status,
+        plan=plan.id,
+        receipt=receipt.decode(),
+    )
     return Answer(status, receipt)
 
 
-def _plan_for(
-    connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str
-) -> tuple[Plan, bool]:
+def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str) -> tuple[Plan, bool]:
     care_plan = mapped.resources[0]["id"]
     plan = plans.of_record(connection, party.name, mapped.record_id)
     if plan:
         return plan, False
     if plans.get(connection, care_plan):
-        raise Refused("not a record of this party", [Issue(
-            "error", "business-rule", "id", "this id names a plan that this party has not been shown",
-            "the id of one of the party's own records")])
+        raise Refused(
+            "not a record of this party",
+            [
+                Issue(
+                    "error",
+                    "business-rule",
+                    "id",
+                    "this id names a plan that this party has not been shown",
+                    "the id of one of the party's own records",
+                )
+            ],
+        )
     return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now), True
 
 
@@ -141,8 +162,10 @@ def _bases(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, d
     if delivery.seen is not None:
         changed = plans.change_of_version(connection, plan.id, delivery.seen)
         if changed is None:
-            raise PreconditionFailed("If-Match names a version that this plan never had", [Issue(
-                "error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')])
+            raise PreconditionFailed(
+                "If-Match names a version that this plan never had",
+                [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
+            )
         return [change.as_refs(plans.members_as_of_change(connection, plan.id, changed))]
     record = plans.record_of(connection, party.name, plan.id)
     bases = []
@@ -161,9 +184,18 @@ def _check_same_person(connection: sqlite3.Connection, plan: Plan, theirs: Refs)
         return
     ours = change.as_refs(plans.members(connection, plan.id)).get(f"CarePlan/{plan.id}", {})
     if ours.get("subject") != theirs.get(f"CarePlan/{plan.id}", {}).get("subject"):
-        raise Refused("another person", [Issue(
-            "error", "business-rule", "person", "this record was about a person with another number until now",
-            "the same person, or a new record id")])
+        raise Refused(
+            "another person",
+            [
+                Issue(
+                    "error",
+                    "business-rule",
+                    "person",
+                    "this record was about a person with another number until now",
+                    "the same person, or a new record id",
+                )
+            ],
+        )
 
 
 def _refuse(
@@ -174,7 +206,11 @@ def _refuse(
     if earlier:
         return earlier
     entry = journal.enter(
-        connection, party=party.name, key=delivery.key, media_type=delivery.media_type, body=delivery.body,
+        connection,
+        party=party.name,
+        key=delivery.key,
+        media_type=delivery.media_type,
+        body=delivery.body,
         received=instant(hub.now()),
     )
     receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
@@ -187,8 +223,13 @@ def _park(
 ) -> Answer:
     """A snapshot that drops nearly everything looks like a broken export: kept, not applied, said so."""
     issue = Issue(
-        "error", "business-rule", "", "this record has lost all its goals or all its interventions, which looks like a "
-        "broken export: it was kept but not applied", "the whole record; or If-Match with the version you have seen")
+        "error",
+        "business-rule",
+        "",
+        "this record has lost all its goals or all its interventions, which looks like a "
+        "broken export: it was kept but not applied",
+        "the whole record; or If-Match with the version you have seen",
+    )
     receipt = _receipt("parked", delivery, mapped.record_id, plan, [issue, *mapped.issues], mapped, ())
     journal.close(connection, entry, "parked", status=422, plan=plan.id, receipt=receipt.decode())
     return Answer(422, receipt)
@@ -196,29 +237,39 @@ def _park(
 
 def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
     return Issue(
-        "information", "conflict", _native_path(mapped, kept.reference, kept.path),
+        "information",
+        "conflict",
+        _native_path(mapped, kept.reference, kept.path),
         "you sent the value from before somebody else changed it; the newer value was kept",
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
 
 
 def _receipt(
-    state: str, delivery: Delivery, record: str | None, plan: Plan | None, issues: Sequence[Issue],
-    mapped: Mapped | None, conflicts: Sequence[KeptConflict], shared: Sequence[dict[str, Any]] = (),
+    state: str,
+    delivery: Delivery,
+    record: str | None,
+    plan: Plan | None,
+    issues: Sequence[Issue],
+    mapped: Mapped | None,
+    conflicts: Sequence[KeptConflict],
+    shared: Sequence[dict[str, Any]] = (),
 ) -> bytes:
     """The receipt as JSON; its fields are described in docs/push.md."""
-    return dump_json({
-        "state": state,
-        "key": delivery.key,
-        "record": record,
-        "plan": {"id": plan.id, "version": plan.version} if plan else None,
-        "issues": [issue.as_dict() for issue in issues],
-        "unmapped": [
-            {"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped
-        ] if mapped else [],
-        "conflicts": [_conflict_in_their_words(mapped, conflict) for conflict in conflicts],
-        "shared": shared,
-    })
+    return dump_json(
+        {
+            "state": state,
+            "key": delivery.key,
+            "record": record,
+            "plan": {"id": plan.id, "version": plan.version} if plan else None,
+            "issues": [issue.as_dict() for issue in issues],
+            "unmapped": [{"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped]
+            if mapped
+            else [],
+            "conflicts": [_conflict_in_their_words(mapped, conflict) for conflict in conflicts],
+            "shared": shared,
+        }
+    )
 
 
 def _shared_with(connection: sqlite3.Connection, hub: Hub, plan: Plan) -> list[dict[str, Any]]:

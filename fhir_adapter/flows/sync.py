@@ -56,8 +56,21 @@ MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""
 
 SHARED = frozenset(
-    {"CarePlan", "CareTeam", "Goal", "ServiceRequest", "Task", "Appointment", "Consent", "Condition", "Observation",
-     "Encounter", "Communication", "DocumentReference"} | change.DIRECTORY
+    {
+        "CarePlan",
+        "CareTeam",
+        "Goal",
+        "ServiceRequest",
+        "Task",
+        "Appointment",
+        "Consent",
+        "Condition",
+        "Observation",
+        "Encounter",
+        "Communication",
+        "DocumentReference",
+    }
+    | change.DIRECTORY
 )
 """What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
 
@@ -162,7 +175,7 @@ def _link_by_identifier(hub: Hub, party: Party, member: Member) -> None:
         known = find_by_identifier(hub.clients[party.name], member.type, identifier["system"], identifier["value"])
         if known and known != member.id:
             copy = Copy(member.type, member.id, known, copies.THEIRS, None, b"{}")
-            hub.database.write(lambda connection: copies.save(connection, party.name, copy))
+            hub.database.write(partial(copies.save, party=party.name, copy=copy))
             return
 
 
@@ -192,7 +205,12 @@ def _write_there(hub: Hub, party: Party, plan_id: str, outgoing: Sequence[Outgoi
 
 
 def _settle(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, write_id: str, items: Iterable[Written],
+    connection: sqlite3.Connection,
+    hub: Hub,
+    party: Party,
+    plan_id: str,
+    write_id: str,
+    items: Iterable[Written],
     arrived: Sequence[RemoteVersion],
 ) -> None:
     """The write is there: remember each version, and from when on the server's history concerns us."""
@@ -204,7 +222,9 @@ def _settle(
         copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
     copies.settle_write(connection, write_id)
     if copies.watermark(connection, party.name) is None and arrived:
-        copies.move_watermark(connection, party.name, min(_utc(version.updated) for version in arrived if version.updated))
+        copies.move_watermark(
+            connection, party.name, min(_utc(version.updated) for version in arrived if version.updated)
+        )
     plan = plans.get(connection, plan_id)
     if plan:
         change.audit(connection, hub, plan, party, "R", hub.now())
@@ -219,8 +239,9 @@ def _settle_what_is_pending(hub: Hub, party: Party, plan_id: str) -> None:
         items = copies.items_of(hub.database.read(), write_id)
         arrived = [found for item in items if (found := _arrived(hub, party, item, write_id))]
         if was_seen or arrived:
-            hub.database.write(partial(_settle, hub=hub, party=party, plan_id=plan_id, write_id=write_id,
-                                       items=items, arrived=arrived))
+            hub.database.write(
+                partial(_settle, hub=hub, party=party, plan_id=plan_id, write_id=write_id, items=items, arrived=arrived)
+            )
         else:
             hub.database.write(partial(copies.abandon_write, write_id=write_id))
 
@@ -270,7 +291,7 @@ def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = ()) ->
 def _news(
     hub: Hub, party: Party, feed: Sequence[RemoteVersion], suspects: Sequence[tuple[str, str]]
 ) -> list[RemoteVersion]:
-    """Every version after the base of what we share, and every new resource that hangs on a shared plan, oldest first."""
+    """Every version after the base of what we share, and every new resource that hangs on a plan, oldest first."""
     connection = hub.database.read()
     found: list[RemoteVersion] = []
     strangers: list[RemoteVersion] = []
@@ -289,7 +310,7 @@ def _news(
 def _those_that_hang_on(
     connection: sqlite3.Connection, party: Party, news: Sequence[RemoteVersion], strangers: Sequence[RemoteVersion]
 ) -> list[RemoteVersion]:
-    """Unknown resources that a shared one points to, or that point to a shared one; everything else is not ours to read.
+    """Unknown resources that a shared one points to, or that point to a shared one; the rest is not ours to read.
 
     A pointer to the person alone is not enough: the rest of a health record stays where it is.
     """
@@ -310,9 +331,7 @@ def _those_that_hang_on(
     return joined
 
 
-def _points_into_a_plan(
-    connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]
-) -> bool:
+def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]) -> bool:
     def is_shared(name: str) -> bool:
         type_, _, id_ = name.partition("/")
         copy = copies.by_remote(connection, party.name, type_, id_)
@@ -375,7 +394,11 @@ def _take_in(
         return False
     now = hub.now()
     entry = journal.enter(
-        connection, party=party.name, key=key, media_type="application/fhir+json", body=dump_json(theirs),
+        connection,
+        party=party.name,
+        key=key,
+        media_type="application/fhir+json",
+        body=dump_json(theirs),
         received=instant(now),
     )
     plan = _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
@@ -416,7 +439,9 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     return {reference_of(part): part for part in parts}
 
 
-def _note_copy(connection: sqlite3.Connection, party: Party, version: RemoteVersion, id_: str, theirs: Resource) -> None:
+def _note_copy(
+    connection: sqlite3.Connection, party: Party, version: RemoteVersion, id_: str, theirs: Resource
+) -> None:
     current = resources.read(connection, version.type, id_)
     sent: int | None = 0  # it says something else than the plan: it is to hear the plan's word
     if version.deleted:
@@ -469,7 +494,7 @@ def _plan_of_whoever_names(
     return None
 
 
-# --- what a resource looks like on the way -----------------------------------------------------------------------------
+# --- what a resource looks like on the way ---------------------------------------------------------------------------
 
 
 def _names_to_theirs(connection: sqlite3.Connection, party: Party) -> Renaming:

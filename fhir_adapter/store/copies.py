@@ -81,8 +81,15 @@ def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
     """Remember what the party holds now."""
     connection.execute(
         _SQL["save"],
-        {"party": party, "type": copy.type, "id": copy.id, "remote_id": copy.remote_id, "version": copy.version,
-         "sent": copy.sent, "body": copy.body},
+        {
+            "party": party,
+            "type": copy.type,
+            "id": copy.id,
+            "remote_id": copy.remote_id,
+            "version": copy.version,
+            "sent": copy.sent,
+            "body": copy.body,
+        },
     )
 
 
@@ -124,7 +131,7 @@ def abandon_write(connection: sqlite3.Connection, write_id: str) -> None:
 def unsettled_writes_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> dict[str, int]:
     """Write id → version.seq for every unsettled write of this resource at this party."""
     rows = connection.execute(_SQL["writes_of"], {"party": party, "type": type_, "id": id_})
-    return {write_id: seq for write_id, seq in rows}
+    return dict(rows.fetchall())
 
 
 def watermark(connection: sqlite3.Connection, party: str) -> str | None:

@@ -36,20 +36,31 @@ def enter(connection: sqlite3.Connection, *, party: str, key: str, media_type: s
     """Keep `body` as it came and return the row's id. The row counts as refused until it is closed."""
     cursor = connection.execute(
         _SQL["enter"],
-        {"party": party, "key": key, "digest": digest_of(body), "media_type": media_type, "body": body,
-         "received": received, "state": "refused", "status": 500},
+        {
+            "party": party,
+            "key": key,
+            "digest": digest_of(body),
+            "media_type": media_type,
+            "body": body,
+            "received": received,
+            "state": "refused",
+            "status": 500,
+        },
     )
     return int(cursor.lastrowid or 0)
 
 
 def close(
-    connection: sqlite3.Connection, entry: int, state: State, *, status: int = 200, plan: str | None = None,
+    connection: sqlite3.Connection,
+    entry: int,
+    state: State,
+    *,
+    status: int = 200,
+    plan: str | None = None,
     receipt: str | None = None,
 ) -> None:
     """Write down what became of the entry."""
-    connection.execute(
-        _SQL["close"], {"id": entry, "state": state, "status": status, "plan": plan, "receipt": receipt}
-    )
+    connection.execute(_SQL["close"], {"id": entry, "state": state, "status": status, "plan": plan, "receipt": receipt})
 
 
 def by_key(connection: sqlite3.Connection, party: str, key: str) -> Entry | None:

@@ -43,16 +43,22 @@ def park(connection: sqlite3.Connection, claim: Claim, problem: str) -> bool:
 
 
 def _end(connection: sqlite3.Connection, claim: Claim, state: str, problem: str | None) -> bool:
-    return connection.execute(
-        _SQL["finish"], {"id": claim.id, "fence": claim.fence, "state": state, "problem": problem}
-    ).rowcount == 1
+    return (
+        connection.execute(
+            _SQL["finish"], {"id": claim.id, "fence": claim.fence, "state": state, "problem": problem}
+        ).rowcount
+        == 1
+    )
 
 
 def postpone(connection: sqlite3.Connection, claim: Claim, *, seconds: float, problem: str) -> bool:
     """Try again after `seconds`."""
-    return connection.execute(
-        _SQL["postpone"], {"id": claim.id, "fence": claim.fence, "seconds": seconds, "problem": problem}
-    ).rowcount == 1
+    return (
+        connection.execute(
+            _SQL["postpone"], {"id": claim.id, "fence": claim.fence, "seconds": seconds, "problem": problem}
+        ).rowcount
+        == 1
+    )
 
 
 def release(connection: sqlite3.Connection) -> None:

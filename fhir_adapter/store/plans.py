@@ -156,16 +156,24 @@ def note_shown(connection: sqlite3.Connection, party: str, plan: str, record: st
     connection.execute(_SQL["record_shown"], {"party": party, "plan": plan, "record": record, "shown": change})
 
 
-def add_conflict(
-    connection: sqlite3.Connection, plan: str, conflict: KeptConflict, *, journal: int
-) -> None:
+def add_conflict(connection: sqlite3.Connection, plan: str, conflict: KeptConflict, *, journal: int) -> None:
     """Keep a conflict; the same one (same id) is kept once."""
     connection.execute(
         _SQL["conflict_add"],
-        {"id": conflict.id, "plan": plan, "reference": conflict.reference, "path": conflict.path,
-         "kind": conflict.kind, "base": conflict.base, "live": conflict.live, "other": conflict.other,
-         "live_party": conflict.live_party, "other_party": conflict.other_party, "journal": journal,
-         "at": conflict.at},
+        {
+            "id": conflict.id,
+            "plan": plan,
+            "reference": conflict.reference,
+            "path": conflict.path,
+            "kind": conflict.kind,
+            "base": conflict.base,
+            "live": conflict.live,
+            "other": conflict.other,
+            "live_party": conflict.live_party,
+            "other_party": conflict.other_party,
+            "journal": journal,
+            "at": conflict.at,
+        },
     )
 
 

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.overview import list_plans, show_plan
 
-_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-                         trim_blocks=True, lstrip_blocks=True)
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
 
 
 def add_pages(app: FastAPI, hub: Hub) -> None:
@@ -30,5 +31,7 @@ def add_pages(app: FastAPI, hub: Hub) -> None:
 
 def _page(template: str, **values: Any) -> HTMLResponse:
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    return HTMLResponse(_TEMPLATES.get_template(template).render(**values),
-                        headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+    return HTMLResponse(
+        _TEMPLATES.get_template(template).render(**values),
+        headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"},
+    )

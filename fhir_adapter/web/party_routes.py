@@ -34,13 +34,22 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
     @routes.get("", summary="Who takes part, and how each is reached")
     def list_parties() -> list[dict[str, Any]]:
         return [
-            {"name": party.name, "title": party.title, "kind": "fhir" if party.fhir else "native",
-             "mapping": party.mapping, "fhir": party.fhir}
+            {
+                "name": party.name,
+                "title": party.title,
+                "kind": "fhir" if party.fhir else "native",
+                "mapping": party.mapping,
+                "fhir": party.fhir,
+            }
             for party in hub.parties.values()
         ]
 
-    @routes.post("/{party}/records", summary="Deliver a record in the party's own format", responses=RECEIPT_DOC,
-                 openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}})
+    @routes.post(
+        "/{party}/records",
+        summary="Deliver a record in the party's own format",
+        responses=RECEIPT_DOC,
+        openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}},
+    )
     async def deliver(
         party: str,
         request: Request,
@@ -77,9 +86,7 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         )
 
     @routes.get("/{party}/records/{record}", summary="One record with everybody's changes, in the party's own format")
-    def fetch_record(
-        party: str, record: str, if_none_match: Annotated[str | None, Header()] = None
-    ) -> Response:
+    def fetch_record(party: str, record: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
         shown = show_record(hub, hub.party(party), record)
         etag = f'W/"{shown.version}"'
         if if_none_match and etag in [tag.strip() for tag in if_none_match.split(",")]:
@@ -100,8 +107,10 @@ def add_health(app: FastAPI, hub: Hub) -> None:
 
 async def body_within(request: Request, limit: int) -> bytes:
     """The whole body. Raises TooLarge as soon as it grows past `limit` bytes, whatever Content-Length says."""
-    too_large = TooLarge("the body is too large", [
-        Issue("error", "too-long", "", f"the body is larger than {limit} bytes", f"at most {limit} bytes a record")])
+    too_large = TooLarge(
+        "the body is too large",
+        [Issue("error", "too-long", "", f"the body is larger than {limit} bytes", f"at most {limit} bytes a record")],
+    )
     if int(request.headers.get("content-length") or 0) > limit:
         raise too_large
     body = bytearray()
@@ -116,15 +125,26 @@ def _check_is_json(request: Request) -> None:
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = re.search(r'charset="?([\w-]+)', parameters, re.IGNORECASE)
     if kind.strip().lower() != JSON or (charset and charset[1].lower() not in ("utf-8", "utf8")):
-        raise UnsupportedMedia("not JSON", [
-            Issue("error", "not-supported", "Content-Type", "a record is delivered as JSON in UTF-8", JSON)])
+        raise UnsupportedMedia(
+            "not JSON",
+            [Issue("error", "not-supported", "Content-Type", "a record is delivered as JSON in UTF-8", JSON)],
+        )
 
 
 def _checked_key(key: str | None) -> str:
     if not key or len(key) > LONGEST_KEY or not key.isprintable():
-        raise BadRequest("no Idempotency-Key", [
-            Issue("error", "required", "Idempotency-Key", "the header is missing or cannot be used",
-                  f"1 to {LONGEST_KEY} printable characters, new for each record that is delivered")])
+        raise BadRequest(
+            "no Idempotency-Key",
+            [
+                Issue(
+                    "error",
+                    "required",
+                    "Idempotency-Key",
+                    "the header is missing or cannot be used",
+                    f"1 to {LONGEST_KEY} printable characters, new for each record that is delivered",
+                )
+            ],
+        )
     return key
 
 
@@ -133,23 +153,35 @@ def _version_in(if_match: str | None) -> int | None:
         return None
     found = re.fullmatch(r'(?:W/)?"(\d{1,18})"', if_match.strip())
     if not found:
-        raise BadRequest("If-Match", [
-            Issue("error", "value", "If-Match", "not a version of a record", 'the ETag of the record, like W/"3"')])
+        raise BadRequest(
+            "If-Match",
+            [Issue("error", "value", "If-Match", "not a version of a record", 'the ETag of the record, like W/"3"')],
+        )
     return int(found[1])
 
 
 def _cursor(since: str) -> int:
     if not re.fullmatch(r"\d{1,18}", since):
-        raise BadRequest("since", [
-            Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer")])
+        raise BadRequest(
+            "since", [Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer")]
+        )
     return int(since)
 
 
 def _receipt(answer: Answer) -> Response:
-    return Response(answer.receipt, answer.status, media_type=JSON,
-                    headers={"Idempotent-Replayed": "true"} if answer.replayed else None)
+    return Response(
+        answer.receipt,
+        answer.status,
+        media_type=JSON,
+        headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+    )
 
 
 def _listed(shown: Shown) -> dict[str, Any]:
-    return {"record": shown.record, "plan": {"id": shown.plan, "version": shown.version}, "changed": shown.updated,
-            "changedBy": shown.changed_by, "content": shown.native}
+    return {
+        "record": shown.record,
+        "plan": {"id": shown.plan, "version": shown.version},
+        "changed": shown.updated,
+        "changedBy": shown.changed_by,
+        "content": shown.native,
+    }

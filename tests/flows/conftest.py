@@ -28,10 +28,14 @@ class Town:
     address: str
     region: str
 
-    def push(self, record: Any, *, party: str = "sodertalje", key: str | None = None, **headers: str) -> requests.Response:
+    def push(
+        self, record: Any, *, party: str = "sodertalje", key: str | None = None, **headers: str
+    ) -> requests.Response:
         body = record if isinstance(record, bytes) else json.dumps(record, ensure_ascii=False).encode()
         return requests.post(
-            f"{self.address}/parties/{party}/records", data=body, timeout=30,
+            f"{self.address}/parties/{party}/records",
+            data=body,
+            timeout=30,
             headers={"Content-Type": "application/json", "Idempotency-Key": key or str(uuid4())} | headers,
         )
 
@@ -53,7 +57,9 @@ class Town:
     def put_at_region(self, resource: dict[str, Any]) -> None:
         version = resource.get("meta", {}).get("versionId")
         answer = requests.put(
-            f"{self.region}/{resource['resourceType']}/{resource['id']}", json=resource, timeout=30,
+            f"{self.region}/{resource['resourceType']}/{resource['id']}",
+            json=resource,
+            timeout=30,
             headers={"Content-Type": "application/fhir+json"} | ({"If-Match": f'W/"{version}"'} if version else {}),
         )
         assert answer.status_code in (200, 201), answer.text
@@ -66,8 +72,10 @@ class Town:
 
     def goal_at_region(self, plan: str, word: str) -> dict[str, Any]:
         care_plan = self.at_region(f"CarePlan/{plan}")
-        goals = [self.at_region(each["reference"]["reference"] if isinstance(each["reference"], dict)
-                                else each["reference"]) for each in care_plan["goal"]]
+        goals = [
+            self.at_region(each["reference"]["reference"] if isinstance(each["reference"], dict) else each["reference"])
+            for each in care_plan["goal"]
+        ]
         return next(goal for goal in goals if word in goal["description"]["text"])
 
 

@@ -117,7 +117,9 @@ def test_a_wrong_check_digit_is_a_warning(town: Town, sip: dict[str, Any]) -> No
     sip["person"]["personnummer"] = "198507142382"
     answer = town.push(sip)
     assert answer.status_code == 201
-    assert [issue["severity"] for issue in answer.json()["issues"] if issue["path"] == "person.personnummer"] == ["warning"]
+    assert [issue["severity"] for issue in answer.json()["issues"] if issue["path"] == "person.personnummer"] == [
+        "warning"
+    ]
 
 
 def test_a_year_is_kept_as_a_year(town: Town, sip: dict[str, Any]) -> None:

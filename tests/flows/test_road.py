@@ -143,8 +143,13 @@ def test_the_rest_of_the_regions_records_stays_where_it_is(town: Town, sip: dict
 
 def test_a_person_the_region_knows_already_is_not_made_twice(town: Town, sip: dict[str, Any]) -> None:
     name = f"known-{uuid4()}"
-    known = {"resourceType": "Patient", "id": name, "identifier": [
-        {"system": "http://electronichealth.se/identifier/personnummer", "value": sip["person"]["personnummer"]}]}
+    known = {
+        "resourceType": "Patient",
+        "id": name,
+        "identifier": [
+            {"system": "http://electronichealth.se/identifier/personnummer", "value": sip["person"]["personnummer"]}
+        ],
+    }
     town.put_at_region(known)
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
@@ -178,11 +183,21 @@ def _region_works(town: Town, plan: str) -> None:
     """A goal achieved, a new intervention, a note."""
     town.put_at_region(town.goal_at_region(plan, "ringer") | {"achievementStatus": ACHIEVED})
     care_plan = town.at_region(f"CarePlan/{plan}")
-    request = {"resourceType": "ServiceRequest", "id": str(uuid4()), "status": "active", "intent": "plan",
-               "code": {"text": "Samtal om sömn"}, "subject": care_plan["subject"]}
+    request = {
+        "resourceType": "ServiceRequest",
+        "id": str(uuid4()),
+        "status": "active",
+        "intent": "plan",
+        "code": {"text": "Samtal om sömn"},
+        "subject": care_plan["subject"],
+    }
     town.put_at_region(request)
     care_plan["activity"].append({"reference": {"reference": f"ServiceRequest/{request['id']}"}})
     care_plan.setdefault("note", []).append(
-        {"authorString": "Psykiatri Södertälje", "time": "2025-03-10T09:30:00+01:00",
-         "text": "Elin vill ha samtalen på förmiddagen."})
+        {
+            "authorString": "Psykiatri Södertälje",
+            "time": "2025-03-10T09:30:00+01:00",
+            "text": "Elin vill ha samtalen på förmiddagen.",
+        }
+    )
     town.put_at_region(care_plan)

@@ -84,15 +84,22 @@ def _region_edits_once(hub: Hub, region: FhirClient) -> None:
         goal["description"] = {"text": "Jag åker buss med sällskap."}
         goal["lifecycleStatus"] = "accepted"
         _put(region, goal)
-    request = {"resourceType": "ServiceRequest", "id": "7d0f5c4e-31a5-4f0a-9f3c-6c1f6f3f6b11", "status": "active",
-               "intent": "plan", "code": {"text": "Samtal om sömn"}, "subject": care_plan["subject"],
-               "basedOn": [{"reference": f"CarePlan/{plan}"}]}
+    request = {
+        "resourceType": "ServiceRequest",
+        "id": "7d0f5c4e-31a5-4f0a-9f3c-6c1f6f3f6b11",
+        "status": "active",
+        "intent": "plan",
+        "code": {"text": "Samtal om sömn"},
+        "subject": care_plan["subject"],
+        "basedOn": [{"reference": f"CarePlan/{plan}"}],
+    }
     if region.read("ServiceRequest", request["id"]) is None:
         _put(region, request)
     if NOTE not in str(care_plan.get("note")):
         care_plan["activity"].append({"reference": {"reference": f"ServiceRequest/{request['id']}"}})
         care_plan.setdefault("note", []).append(
-            {"authorString": "Psykiatri Södertälje", "time": "2025-03-10T09:30:00+01:00", "text": NOTE})
+            {"authorString": "Psykiatri Södertälje", "time": "2025-03-10T09:30:00+01:00", "text": NOTE}
+        )
         _put(region, care_plan)
 
 
@@ -105,8 +112,12 @@ def _there(region: FhirClient, type_: str, id_: str) -> Resource:
 
 def _put(region: FhirClient, resource: Resource) -> None:
     version = resource.get("meta", {}).get("versionId")
-    region.send("PUT", f"{resource['resourceType']}/{resource['id']}", json=resource,
-                headers={"If-Match": f'W/"{version}"'} if version else None)
+    region.send(
+        "PUT",
+        f"{resource['resourceType']}/{resource['id']}",
+        json=resource,
+        headers={"If-Match": f'W/"{version}"'} if version else None,
+    )
 
 
 def state(hub: Hub, region: FhirClient) -> dict[str, Any]:
@@ -119,8 +130,9 @@ def state(hub: Hub, region: FhirClient) -> dict[str, Any]:
     return {
         "plans": len(plans.newest(connection, 10)),
         "plan": _timeless(found),
-        "conflicts": sorted((each.reference, each.path, each.live, each.other)
-                            for each in plans.conflicts_of(connection, plan.id)),
+        "conflicts": sorted(
+            (each.reference, each.path, each.live, each.other) for each in plans.conflicts_of(connection, plan.id)
+        ),
         "there": _timeless({ref: _without_write_id(resource) for ref, resource in there.items()}),
         "record": show_record(hub, hub.parties["sodertalje"], "SIP-1").native,
         "outbox": sorted(outbox.counts(connection).get("region-stockholm", {})),
@@ -132,9 +144,12 @@ def _timeless(found: dict[str, Resource]) -> dict[str, Any]:
     """Contents without when they were written: ids are the same in every run, moments are not."""
     moments = ("authoredOn", "lastModified", "recorded")
     return {
-        reference: {name: value for name, value in resource.items() if name != "meta" and
-                    not (resource["resourceType"] == "Task" and "conflict" in str(resource.get("code")) and
-                         name in moments)}
+        reference: {
+            name: value
+            for name, value in resource.items()
+            if name != "meta"
+            and not (resource["resourceType"] == "Task" and "conflict" in str(resource.get("code")) and name in moments)
+        }
         for reference, resource in sorted(found.items())
     }
 
@@ -172,7 +187,7 @@ def main() -> None:
             try:
                 run(Path(data), region_url, int(point), when)
                 status = 0
-            except BaseException:
+            except Exception:  # noqa: BLE001 - printed, and the status says it
                 traceback.print_exc()
             finally:
                 os._exit(status)

@@ -33,8 +33,13 @@ class Travellers:
     """A process that forks one traveller after the other."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.system.road"], cwd=ROOT, text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.system.road"],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def travel(self, data: Path, region: str, point: int, when: str) -> int:
         """Exit status of one run; negative: the signal that ended it."""
@@ -62,9 +67,7 @@ def travellers() -> Iterator[Travellers]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    travellers: Travellers, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Any], list[str]]:
+def undisturbed(travellers: Travellers, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
     """What is reached without any crash, and the points that were passed on the way."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with a_region(folder / "region") as region:
@@ -98,10 +101,15 @@ def test_death_at_any_point_loses_and_doubles_nothing(
 def differences(expected: Any, reached: Any, path: str = "") -> list[str]:
     """Where two states differ, as paths."""
     if isinstance(expected, dict) and isinstance(reached, dict):
-        return [each for name in sorted({*expected, *reached})
-                for each in differences(expected.get(name), reached.get(name), f"{path}/{name}")]
+        return [
+            each
+            for name in sorted({*expected, *reached})
+            for each in differences(expected.get(name), reached.get(name), f"{path}/{name}")
+        ]
     if isinstance(expected, list) and isinstance(reached, list) and len(expected) == len(reached):
-        return [each for index, pair in enumerate(zip(expected, reached, strict=True))
-                for each in differences(*pair, f"{path}/{index}")]
+        return [
+            each
+            for index, pair in enumerate(zip(expected, reached, strict=True))
+            for each in differences(*pair, f"{path}/{index}")
+        ]
     return [] if expected == reached else [f"{path}: {expected!r} is now {reached!r}"]
-
