@@ -1,0 +1,140 @@
+"""Edges of the merge that no story under tests/scenarios/merge tells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from fhir_adapter.fhir.resources import WRITE_ID
+from fhir_adapter.plan.merge import UNKNOWN_PARTY, content_of, looks_emptied, merge
+from fhir_adapter.plan.ownership import Owners
+
+NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
+
+
+def goal(id_="g1", **more):
+    return {"resourceType": "Goal", "id": id_, "lifecycleStatus": "active", "description": {"text": "bor kvar"}} | more
+
+
+def refs(*resources):
+    return {f"{one['resourceType']}/{one['id']}": one for one in resources}
+
+
+def run(bases, ours, theirs, party="region", owners=None, partial=True, **more):
+    owners = owners or Owners("kommun", lambda _reference: "kommun")
+    return merge(bases, ours, theirs, party=party, owners=owners, partial=partial, now=NOW, **more)
+
+
+def test_the_first_snapshot_of_a_plan_is_taken_whole():
+    result = run([], {}, refs(goal(meta={"versionId": "7", "profile": ["p"]})), partial=False)
+    assert result.changed == refs(goal(meta={"profile": ["p"]}))
+    assert not result.conflicts
+
+
+def test_a_resource_that_is_equal_but_for_stored_marks_is_no_change():
+    marked = goal(meta={"versionId": "2"}, extension=[{"url": WRITE_ID, "valueString": "w"}])
+    assert run([refs(goal())], refs(goal()), refs(marked)).changed == {}
+
+
+def test_what_takes_part_is_everything_but_version_time_source_and_write_id():
+    resource = goal(
+        meta={"versionId": "2", "lastUpdated": "x", "source": "y", "tag": [{"code": "t"}]},
+        extension=[{"url": WRITE_ID, "valueString": "w"}, {"url": "u", "valueString": "v"}],
+    )
+    assert content_of(resource) == goal(meta={"tag": [{"code": "t"}]}, extension=[{"url": "u", "valueString": "v"}])
+    plain = goal()
+    assert content_of(plain) is plain
+
+
+def test_a_number_with_other_digits_for_the_same_value_is_no_edit():
+    ours = goal(target=[{"detailQuantity": {"value": Decimal("1.00")}}])
+    theirs = goal(target=[{"detailQuantity": {"value": Decimal("1.0")}}])
+    assert run([refs(ours)], refs(ours), refs(theirs)).changed == {}
+
+
+def test_who_wrote_last_is_named_where_it_is_known():
+    owners = Owners("kommun", lambda _reference: "kommun", lambda _reference: "salem")
+    theirs = goal(description={"text": "tar bussen"})
+    result = run([refs(goal())], refs(goal(description={"text": "ringer"})), refs(theirs), owners=owners)
+    assert [(one.live_party, one.other_party) for one in result.conflicts] == [("salem", "region")]
+
+
+def test_nobodys_element_stays_as_it_is_live_and_its_author_is_unknown():
+    owners = Owners(None, lambda _reference: None)
+    ours, theirs = goal(description={"text": "ringer"}), goal(description={"text": "tar bussen"})
+    result = run([refs(goal())], refs(ours), refs(theirs), owners=owners)
+    assert result.changed == {}
+    assert result.conflicts[0].live_party is None
+    mine = run([refs(goal())], refs(ours), refs(theirs), owners=Owners(None, lambda _reference: "region"))
+    assert mine.conflicts[0].other_party == UNKNOWN_PARTY
+
+
+def test_something_known_that_the_plan_lost_comes_back_only_by_an_edit():
+    assert run([refs(goal())], {}, refs(goal())).changed == {}
+    edited = goal(description={"text": "ringer"})
+    result = run([refs(goal())], {}, refs(edited))
+    assert result.changed == refs(edited)
+    assert [one.kind for one in result.conflicts] == ["edit-against-delete"]
+
+
+def test_without_being_told_what_is_hidden_everything_unknown_to_the_party_is():
+    result = run([], refs(goal()), refs(goal(description={"text": "ringer"})))
+    assert [one.kind for one in result.conflicts] == ["quarantined"]
+
+
+def test_a_deletion_of_what_nobody_knows_the_party_had_is_a_question():
+    result = run([{"Goal/g1": {}}], refs(goal()), {}, party="kommun", partial=False)
+    assert result.changed == {}
+    assert [one.kind for one in result.conflicts] == ["edit-against-delete"]
+
+
+def test_a_partial_statement_removes_nothing_that_it_does_not_mention():
+    result = run([refs(goal(), goal("g2"))], refs(goal(), goal("g2")), {}, party="kommun")
+    assert (result.changed, result.removed, result.conflicts) == ({}, [], [])
+
+
+def test_a_party_clears_an_element_that_it_has_seen():
+    ours = goal(startDate="2025-02-01")
+    assert run([refs(ours)], refs(ours), refs(goal())).changed == refs(goal())
+
+
+def test_a_cleared_element_that_somebody_changed_meanwhile_stays_and_is_shown():
+    base, ours = goal(startDate="2025-02-01"), goal(startDate="2025-03-01")
+    result = run([refs(base)], refs(ours), refs(goal()))
+    assert result.changed == {}
+    assert [(one.path, one.kind, one.live, one.other) for one in result.conflicts] == [
+        ("startDate", "edit-against-delete", "2025-03-01", None)
+    ]
+
+
+def test_conflict_tasks_are_not_taken_away_by_a_snapshot_that_cannot_hold_them():
+    coding = {"system": "https://fhir-adapter.example/fhir/CodeSystem/conflict", "code": "resolve-conflict"}
+    task = {"resourceType": "Task", "id": "q", "status": "requested", "intent": "order", "code": {"coding": [coding]}}
+    result = run([refs(goal(), task)], refs(goal(), task), refs(goal()), party="kommun", partial=False)
+    assert (result.changed, result.removed, result.conflicts) == ({}, [], [])
+
+
+def test_own_words_taken_down_by_another_stay_the_persons_whoever_sends_them_again():
+    spoken = goal(expressedBy={"reference": "Patient/elin"})
+    new = spoken | {"description": {"text": "förbättrad mobilitet"}, "expressedBy": {"reference": "PractitionerRole/1"}}
+    result = run([refs(spoken)], refs(spoken), refs(new))
+    assert [one.kind for one in result.conflicts] == ["own-words"]
+
+
+def test_a_goal_that_loses_all_of_few_looks_emptied_only_from_two_on():
+    one, two = refs(goal()), refs(goal(), goal("g2"))
+    assert looks_emptied([one], {}) == ()
+    assert looks_emptied([two], {}) == ("Goal",)
+    assert looks_emptied([two], one) == ()
+    assert looks_emptied([], {}) == ()
+
+
+def test_goals_that_ended_or_that_the_sender_never_said_do_not_count_as_lost():
+    ended = refs(goal(), goal("g2", lifecycleStatus="cancelled"))
+    assert looks_emptied([ended], {}) == ()
+    assert looks_emptied([refs(goal()), refs(goal(), goal("g2"))], {}) == ()
+
+
+def test_a_snapshot_without_its_plan_looks_emptied():
+    plan = {"resourceType": "CarePlan", "id": "p", "status": "active"}
+    assert looks_emptied([refs(plan)], refs(goal())) == ("CarePlan",)
