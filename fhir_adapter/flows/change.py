@@ -46,9 +46,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of an arrival."""
+    """What became of an arrival: `found` are the plan's resources after it."""
 
     plan: Plan
+    found: Refs
     changed: bool
     conflicts: tuple[KeptConflict, ...]
     kept: tuple[Kept, ...]
@@ -70,10 +71,14 @@ def without_storage_meta(resource: Resource) -> Resource:
     return content | ({"meta": meta} if meta else {})
 
 
-def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival, now: datetime) -> Applied:
-    """Merge the arrival into the plan: resources, conflicts with their Tasks, Provenance, audit and outbox rows."""
-    arrival = _without_guests(connection, plan, arrival)
-    ours = as_refs(plans.members(connection, plan.id))
+def load(connection: sqlite3.Connection, plan: Plan) -> Refs:
+    """The plan's resources as they are now."""
+    return as_refs(plans.members(connection, plan.id)) if plan.version else {}
+
+
+def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arrival: Arrival, now: datetime) -> Applied:
+    """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance and outbox rows."""
+    arrival = _without_guests(connection, plan, arrival, ours)
     merged = merge(
         arrival.bases,
         ours,
@@ -88,12 +93,12 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, arrival: Arrival
     known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
     new = [(kept, conflict) for kept, conflict in zip(conflicts, merged.conflicts, strict=True) if kept.id not in known]
     if not merged.changed and not new:
-        return Applied(plan, False, conflicts, kept)
-    _write(connection, hub, plan, arrival, merged, ours, new, now)
+        return Applied(plan, ours, False, conflicts, kept)
+    written = _write(connection, hub, plan, arrival, merged, ours, new, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for party in hub.fhir_parties:
         outbox.queue(connection, plan.id, party.name, instant(now))
-    return Applied(advanced, True, conflicts, kept)
+    return Applied(advanced, ours | written, True, conflicts, kept)
 
 
 def _write(
@@ -105,7 +110,7 @@ def _write(
     ours: Refs,
     new: Sequence[tuple[KeptConflict, Conflict]],
     now: datetime,
-) -> None:
+) -> Refs:
     written: list[Resource] = list(merged.changed.values())
     care_plan = merged.changed.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
     for kept, conflict in new:
@@ -128,7 +133,9 @@ def _write(
     )
     for resource in (*written, provenance):
         resources.save(connection, resource, now=now, plan=plan.id, owner=arrival.party.name)
-    plans.add_members(connection, plan.id, [reference_of(resource) for resource in written])
+    found = {reference_of(resource): resource for resource in written}
+    plans.add_members(connection, plan.id, [reference for reference in found if reference not in ours])
+    return found
 
 
 def audit(
@@ -180,7 +187,7 @@ def _owners(connection: sqlite3.Connection, plan: Plan) -> Owners:
     return Owners(lead=plan.party, of=brought_by, wrote=lambda ref: plans.wrote(connection, plan.id, ref))
 
 
-def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival) -> Arrival:
+def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:
     """Leave out persons and organisations at home in another plan: they change there, not here.
 
     Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
@@ -188,6 +195,8 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
     guests = set()
     for reference in arrival.theirs:
         type_, id_ = reference.split("/", 1)
+        if reference in ours and type_ not in DIRECTORY:
+            continue
         home = resources.home_plan_of(connection, type_, id_)
         if home not in (None, plan.id):
             if type_ not in DIRECTORY:
@@ -204,7 +213,7 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
                     ],
                 )
             guests.add(reference)
-    plans.add_members(connection, plan.id, guests)
+    plans.add_members(connection, plan.id, [guest for guest in guests if guest not in ours])
     if not guests:
         return arrival
     bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
@@ -105,12 +106,14 @@ def _accept(
         received=instant(now),
     )
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
-    theirs = {reference_of(resource): resource for resource in mapped.resources}
+    ours = change.load(connection, plan)
+    theirs = _by_reference(mapped)
     bases = [] if is_new else _bases(connection, hub, party, plan, delivery)
-    _check_same_person(connection, plan, theirs)
-    if looks_emptied(bases, theirs):
+    _check_same_person(plan, ours, theirs)
+    if delivery.seen is None and looks_emptied(bases, theirs):
         return _park(connection, party, delivery, mapped, plan, entry)
-    applied = change.apply(connection, hub, plan, change.Arrival(party, entry, bases, theirs, partial=False), now)
+    arrival = change.Arrival(party, entry, bases, theirs, partial=False)
+    applied = change.apply(connection, hub, plan, ours, arrival, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
     issues = [*mapped.issues, *(_kept_issue(mapped, kept) for kept in applied.kept)]
@@ -122,7 +125,7 @@ def _accept(
         issues,
         mapped,
         applied.conflicts,
-        _shared_with(connection, hub, plan),
+        _shared_with(hub, plan, applied.found),
     )
     status = 201 if is_new else 200
     journal.close(
@@ -158,32 +161,50 @@ def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, sour
 
 
 def _bases(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, delivery: Delivery) -> list[Refs]:
-    """What the party last said and what it was last shown; or exactly the version that it says it has seen."""
+    """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
+
+    What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
+    """
+    record = plans.record_of(connection, party.name, plan.id)
+    said = parse_json(journal.by_id(connection, record.said).body) if record and record.said is not None else {}
     if delivery.seen is not None:
-        changed = plans.change_of_version(connection, plan.id, delivery.seen)
-        if changed is None:
+        seen = plans.change_of_version(connection, plan.id, delivery.seen)
+        if seen is None:
             raise PreconditionFailed(
                 "If-Match names a version that this plan never had",
                 [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
             )
-        return [change.as_refs(plans.members_as_of_change(connection, plan.id, changed))]
-    record = plans.record_of(connection, party.name, plan.id)
-    bases = []
-    if record and record.said is not None:
-        said = parse_json(journal.by_id(connection, record.said).body)
-        mapped = hub.mapping_of(party).get(said, source=plan.source, namespace=hub.namespace)
-        bases.append({reference_of(resource): resource for resource in mapped.resources})
+        return _shown(connection, hub, party, plan, said, seen)
+    bases = [_said(hub, party, plan, said)] if said else []
     if record and record.shown is not None:
-        bases.append(change.as_refs(plans.members_as_of_change(connection, plan.id, record.shown)))
+        bases += _shown(connection, hub, party, plan, said, record.shown)
     return bases
 
 
-def _check_same_person(connection: sqlite3.Connection, plan: Plan, theirs: Refs) -> None:
+def _said(hub: Hub, party: Party, plan: Plan, native: dict[str, Any]) -> Refs:
+    return _by_reference(hub.mapping_of(party).get(native, source=plan.source, namespace=hub.namespace))
+
+
+def _shown(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, said: dict[str, Any], seen: int
+) -> list[Refs]:
+    shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
+    mapping = hub.mapping_of(party)
+    native = mapping.put(list(shown.values()), said, source=plan.source, namespace=hub.namespace)
+    try:
+        return [shown, _said(hub, party, plan, native)]
+    except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
+        return [shown]
+
+
+def _by_reference(mapped: Mapped) -> Refs:
+    return {reference_of(resource): resource for resource in mapped.resources}
+
+
+def _check_same_person(plan: Plan, ours: Refs, theirs: Refs) -> None:
     """A plan stays with its person: another number under the same record id is a mistake or another person."""
-    if plan.version == 0:
-        return
-    ours = change.as_refs(plans.members(connection, plan.id)).get(f"CarePlan/{plan.id}", {})
-    if ours.get("subject") != theirs.get(f"CarePlan/{plan.id}", {}).get("subject"):
+    care_plan = f"CarePlan/{plan.id}"
+    if ours and ours[care_plan].get("subject") != theirs.get(care_plan, {}).get("subject"):
         raise Refused(
             "another person",
             [
@@ -236,11 +257,16 @@ def _park(
 
 
 def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
+    what = (
+        "this was added by somebody else and shown to you, and your record lacks it; it was kept"
+        if kept.sent is None
+        else "you sent the value from before somebody else changed it; the newer value was kept"
+    )
     return Issue(
         "information",
         "conflict",
         _native_path(mapped, kept.reference, kept.path),
-        "you sent the value from before somebody else changed it; the newer value was kept",
+        what,
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
 
@@ -272,9 +298,8 @@ def _receipt(
     )
 
 
-def _shared_with(connection: sqlite3.Connection, hub: Hub, plan: Plan) -> list[dict[str, Any]]:
+def _shared_with(hub: Hub, plan: Plan, found: Refs) -> list[dict[str, Any]]:
     """Which FHIR parties get the plan, and why they do or do not."""
-    found = change.as_refs(plans.members(connection, plan.id))
     decisions = {party.name: decision_for(hub, party, plan, found) for party in hub.fhir_parties}
     return [{"party": name, "permit": each.permit, "reasons": each.reasons} for name, each in decisions.items()]
 

@@ -410,9 +410,9 @@ def _take_in(
             copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
-    before = change.as_refs(plans.members(connection, plan.id))
+    before = change.load(connection, plan)
     arrival = _arrival(party, entry, plan, version, theirs, base, before)
-    applied = change.apply(connection, hub, plan, arrival, now)
+    applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
