@@ -67,9 +67,11 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
 
     def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
         resources = resources_of(bundle)
-        place = {"source": source_of(mapping.name), "namespace": NAMESPACE}
+        source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
-        return mapping.put(resources, known, **place) if known else mapping.create(resources, **place)
+        if known is None:
+            return mapping.create(resources, source=source, namespace=NAMESPACE)
+        return mapping.put(resources, known, source=source, namespace=NAMESPACE)
 
     return _convert_each(raw, convert)
 

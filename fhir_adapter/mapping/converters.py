@@ -97,8 +97,9 @@ def _concept(_fields: Sequence[str], words: Sequence[str], knowledge: Knowledge)
 
     def to_native(concept: Resource, _run: Run) -> str | None:
         for entry in concept.get("coding") or ():
-            if entry.get("system") == table.system and entry.get("code") in table.words:
-                return table.words[entry["code"]]
+            code = entry.get("code")
+            if code is not None and entry.get("system") == table.system and code in table.words:
+                return table.words[code]
         return words_of(concept)
 
     return Pair(to_fhir, to_native)
@@ -117,7 +118,7 @@ def _coding(_fields: Sequence[str], words: Sequence[str], knowledge: Knowledge) 
         return coding(table, code)
 
     def to_native(entries: list[Resource], _run: Run) -> str | None:
-        mine = (entry.get("code") for entry in entries if entry.get("system") == table.system)
+        mine = (str(entry.get("code")) for entry in entries if entry.get("system") == table.system)
         return next((table.words[code] for code in mine if code in table.words), None)
 
     return Pair(to_fhir, to_native)
@@ -371,10 +372,14 @@ def named_reference(value: str, run: Run, path: str, *, quiet: bool, people: boo
     """
     reference = bearer_of(value, run)
     if reference is not None:
-        return {"display": value} if people and reference.startswith("Organization/") else {
-            "reference": reference,
-            "display": value,
-        }
+        return (
+            {"display": value}
+            if people and reference.startswith("Organization/")
+            else {
+                "reference": reference,
+                "display": value,
+            }
+        )
     if not quiet:
         run.warn(path, "not-found", "nobody of this name takes part in the plan: the name is kept as text")
     return {"display": value}
@@ -403,7 +408,11 @@ def human_name(name: Any) -> str | None:
     """A HumanName in one string."""
     if not isinstance(name, dict):
         return None
-    return name.get("text") or " ".join([*(name.get("given") or ()), *([name["family"]] if "family" in name else ())]) or None
+    return (
+        name.get("text")
+        or " ".join([*(name.get("given") or ()), *([name["family"]] if "family" in name else ())])
+        or None
+    )
 
 
 @converter("human_name")

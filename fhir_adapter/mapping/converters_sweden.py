@@ -238,7 +238,12 @@ def _organisation(_fields: Sequence[str], _words: Sequence[str], _knowledge: Kno
     def to_native(pointer: Resource, run: Run) -> tuple[Any, ...]:
         organisation = run.index.get(str(pointer.get("reference")))
         number = number_of(organisation, run)
-        if pointer.get("display") is None and organisation is not None and number is not None and "partOf" not in organisation:
+        if (
+            pointer.get("display") is None
+            and organisation is not None
+            and number is not None
+            and "partOf" not in organisation
+        ):
             known = run.knowledge.organisations.get(number)
             return (organisation.get("name") if known is None else known.name), number
         return name_of(pointer, run), number

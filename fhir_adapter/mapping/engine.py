@@ -108,7 +108,8 @@ class Mark:
     def is_on(self, node: Resource) -> bool:
         """Does `node` carry this code?"""
         return any(
-            coding.get("code") == self.code and coding.get("system") == self.system for coding in codings(self.read(node))
+            coding.get("code") == self.code and coding.get("system") == self.system
+            for coding in codings(self.read(node))
         )
 
 
@@ -294,7 +295,9 @@ class Anchor:
         if self.element.parent not in nodes:
             return None
         elements = self.element.read(nodes[self.element.parent]) or ()
-        return [(self.identity(node), node) for node in elements if isinstance(node, dict) and self._is_my_element(node)]
+        return [
+            (self.identity(node), node) for node in elements if isinstance(node, dict) and self._is_my_element(node)
+        ]
 
     def _is_my_element(self, node: Resource) -> bool:
         if self.extension is not None and node.get("url") != self.extension:
@@ -733,7 +736,9 @@ class Mapping:
                         field.get(frame, run)
         return root
 
-    def put(self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID) -> dict[str, Any]:
+    def put(
+        self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID
+    ) -> dict[str, Any]:
         """`before`, with what `resources` say differently; fields and items that they say nothing about stay."""
         return self._back(resources, before, source, namespace)
 
@@ -741,7 +746,9 @@ class Mapping:
         """A record for a plan that its system has not seen yet, in the format's first words."""
         return self._back(resources, {}, source, namespace)
 
-    def _back(self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID) -> dict[str, Any]:
+    def _back(
+        self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
+    ) -> dict[str, Any]:
         native = copied(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
@@ -774,7 +781,7 @@ class Mapping:
             return plans[0] if plans else None
         adopted = run.record_id if is_uuid(run.record_id) else run.id_of(self.root.primary.type or "", run.record_id)
         known = [plan for plan in plans if plan["id"] == adopted or own_identifier(plan, run) == run.record_id]
-        return (known or plans or [None])[0]
+        return next(iter(known or plans), None)
 
     def scopes(self) -> Iterator[Scope]:
         """Every list of the declaration, the record itself first."""

@@ -229,7 +229,9 @@ class _Loader:
 
     def refers_to_known(self, declared: dict[str, Any], name: str, known: dict[str, str | None]) -> None:
         wanted = [*(declared.get("refer") or {}).values(), declared.get("same"), declared.get("needs")]
-        wanted += [text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))]
+        wanted += [
+            text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))
+        ]
         if "reverse" in declared:
             wanted.append(declared["reverse"].partition("->")[2].strip())
         for target in wanted:
@@ -303,7 +305,7 @@ class _Loader:
             if sign in text:
                 return self.pattern_condition(*text.split(sign, 1), wanted=wanted)
         read = native_path(text).read
-        return lambda item: read(item) not in (None, "")
+        return lambda item: bool(read(item))
 
     def pattern_condition(self, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:
         read = native_path(field).read

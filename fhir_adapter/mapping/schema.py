@@ -39,7 +39,9 @@ class RecordSchema:
         keyword = str(error.schema_path[-1]) if error.schema_path else ""
         if keyword == "required":
             missing = written_path([*path, error.kind.property])
-            return Issue("error", "required", missing, f"{missing} is required", self.describe(path, error.kind.property))
+            return Issue(
+                "error", "required", missing, f"{missing} is required", self.describe(path, error.kind.property)
+            )
         return Issue("error", *self._judge(keyword, error, written_path(path)))
 
     def _judge(self, keyword: str, error: Any, path: str) -> tuple[str, str, str, str | None]:
@@ -51,7 +53,12 @@ class RecordSchema:
             allowed = [error.kind.expected_value] if keyword == "const" else error.kind.options
             return "code-invalid", path, "expected another value", ", ".join(map(str, allowed))
         if keyword in ("minLength", "maxLength"):
-            return "value", path, "is empty" if keyword == "minLength" else "is too long", f"{keyword} {error.kind.limit}"
+            return (
+                "value",
+                path,
+                "is empty" if keyword == "minLength" else "is too long",
+                f"{keyword} {error.kind.limit}",
+            )
         if keyword in ("minItems", "maxItems", "minimum", "maximum"):
             return "value", path, "has a size outside what is allowed", f"{keyword} {error.kind.limit}"
         if keyword == "pattern":
@@ -81,7 +88,9 @@ class RecordSchema:
 
     def unknown(self, record: dict[str, Any]) -> list[Unmapped]:
         """The properties that the format does not name, wherever they are."""
-        return [Unmapped(path, "not a field of this format", "unknown") for path in self._unknown(record, self.schema, "")]
+        return [
+            Unmapped(path, "not a field of this format", "unknown") for path in self._unknown(record, self.schema, "")
+        ]
 
     def _unknown(self, value: Any, node: dict[str, Any], path: str) -> Iterator[str]:
         if "$ref" in node:

@@ -273,7 +273,8 @@ def test_the_same_id_twice_is_refused(se_sip: Mapping, place: dict[str, Any]) ->
 
 
 def test_what_a_participant_cannot_carry_is_refused_by_name(se_sip: Mapping, place: dict[str, Any]) -> None:
-    record = minimal() | {"deltagare": [{"namn": "Åsa", "roll": "den enskilde", "telefon": "070", "orgnr": "2120000159"}]}
+    person = {"namn": "Åsa", "roll": "den enskilde", "telefon": "070", "orgnr": "2120000159"}
+    record = minimal() | {"deltagare": [person]}
     mapped = se_sip.get(record, **place)
     assert {(lost.path, lost.kind) for lost in mapped.unmapped} == {
         ("deltagare[0].telefon", "refused"), ("deltagare[0].orgnr", "refused"),
