@@ -6,7 +6,7 @@ Push and sync differ only in where `theirs` and `bases` come from; everything af
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid5
@@ -34,7 +34,8 @@ class Arrival:
     """What a party now says, and what it is compared with.
 
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
-    was removed. `journal` is the entry in which it came.
+    was removed. `journal` is the entry in which it came. `said_last`: what the party said (the first base) is newer
+    than what it was shown.
     """
 
     party: Party
@@ -42,6 +43,7 @@ class Arrival:
     bases: Sequence[Refs]
     theirs: Refs
     partial: bool
+    said_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         owners=_owners(connection, plan),
         partial=arrival.partial,
         now=now,
+        said_last=arrival.said_last,
     )
     kept = tuple(merged.kept)
     conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in merged.conflicts)
@@ -218,4 +221,4 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
         return arrival
     bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]
     theirs = {ref: value for ref, value in arrival.theirs.items() if ref not in guests}
-    return Arrival(arrival.party, arrival.journal, bases, theirs, arrival.partial)
+    return replace(arrival, bases=bases, theirs=theirs)

@@ -19,7 +19,7 @@ from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
-from fhir_adapter.store.plans import KeptConflict, Plan
+from fhir_adapter.store.plans import KeptConflict, Plan, Record
 
 if TYPE_CHECKING:
     import sqlite3
@@ -108,11 +108,13 @@ def _accept(
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
     ours = change.load(connection, plan)
     theirs = _by_reference(mapped)
-    bases = [] if is_new else _bases(connection, hub, party, plan, delivery)
+    record = None if is_new else plans.record_of(connection, party.name, plan.id)
+    bases = _bases(connection, hub, party, plan, record, delivery) if record else []
     _check_same_person(plan, ours, theirs)
     if delivery.seen is None and looks_emptied(bases, theirs):
         return _park(connection, party, delivery, mapped, plan, entry)
-    arrival = change.Arrival(party, entry, bases, theirs, partial=False)
+    said_last = delivery.seen is None and record is not None and record.said_last
+    arrival = change.Arrival(party, entry, bases, theirs, partial=False, said_last=said_last)
     applied = change.apply(connection, hub, plan, ours, arrival, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
@@ -160,13 +162,14 @@ def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, sour
     return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now), True
 
 
-def _bases(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, delivery: Delivery) -> list[Refs]:
+def _bases(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, record: Record, delivery: Delivery
+) -> list[Refs]:
     """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
 
     What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
     """
-    record = plans.record_of(connection, party.name, plan.id)
-    said = parse_json(journal.by_id(connection, record.said).body) if record and record.said is not None else {}
+    said = parse_json(journal.by_id(connection, record.said).body) if record.said is not None else {}
     if delivery.seen is not None:
         seen = plans.change_of_version(connection, plan.id, delivery.seen)
         if seen is None:
@@ -176,7 +179,7 @@ def _bases(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, d
             )
         return _shown(connection, hub, party, plan, said, seen)
     bases = [_said(hub, party, plan, said)] if said else []
-    if record and record.shown is not None:
+    if record.shown is not None:
         bases += _shown(connection, hub, party, plan, said, record.shown)
     return bases
 

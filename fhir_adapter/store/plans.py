@@ -36,11 +36,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A party's own copy: `said` is the journal id of its last snapshot, `shown` the change it was last shown."""
+    """A party's own copy: `said` is the journal id of its last snapshot, `shown` the change it was last shown.
+
+    `said_last`: it spoke after it was shown anything.
+    """
 
     record: str
     said: int | None
     shown: int | None
+    said_last: bool
 
 
 @dataclass(frozen=True, slots=True)

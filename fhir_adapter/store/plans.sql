@@ -53,15 +53,15 @@ SELECT id, party, source, record, version, change, updated FROM plan WHERE chang
 SELECT DISTINCT party FROM plan_change WHERE plan = :plan AND seq > :cursor ORDER BY party;
 
 -- name: record_get
-SELECT record, said, shown FROM record WHERE party = :party AND plan = :plan;
+SELECT record, said, shown, said_last FROM record WHERE party = :party AND plan = :plan;
 
 -- name: record_said
-INSERT INTO record (party, plan, record, said) VALUES (:party, :plan, :record, :said)
-ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record;
+INSERT INTO record (party, plan, record, said, said_last) VALUES (:party, :plan, :record, :said, 1)
+ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_last = 1;
 
 -- name: record_shown
-INSERT INTO record (party, plan, record, shown) VALUES (:party, :plan, :record, :shown)
-ON CONFLICT (party, plan) DO UPDATE SET shown = max(coalesce(shown, 0), :shown);
+INSERT INTO record (party, plan, record, shown, said_last) VALUES (:party, :plan, :record, :shown, 0)
+ON CONFLICT (party, plan) DO UPDATE SET shown = max(coalesce(shown, 0), :shown), said_last = 0;
 
 -- name: conflict_add
 INSERT OR IGNORE INTO conflict (id, plan, reference, path, kind, base, live, other, live_party, other_party, journal, at)

@@ -147,3 +147,20 @@ def test_a_refused_record_gets_the_same_refusal_again(town: Town) -> None:
     first, second = town.push(b"{}", key="k"), town.push(b"{}", key="k")
     assert first.status_code == second.status_code == 422
     assert second.content == first.content
+
+
+def test_going_back_to_an_earlier_state_is_an_edit(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    town.record()
+    earlier = sip["title_local"]
+    town.push(sip | {"title_local": "en ny rubrik"})
+    assert town.push(sip).json()["state"] == "accepted"
+    assert town.record()["title_local"] == earlier
+
+
+def test_a_note_that_is_sent_back_and_forth_stays_one_note(town: Town, sip: dict[str, Any]) -> None:
+    sip["anteckningar"] = [{"text": "Elin ringde.", "av": "Karin Ödman", "tid": "2025-03-01T10:00:00+01:00"}]
+    town.push(sip)
+    for _ in range(3):
+        assert town.push(town.record()).json()["state"] == "unchanged"
+    assert town.record()["anteckningar"] == sip["anteckningar"]

@@ -56,6 +56,7 @@ CREATE TABLE record (              -- a party's own copy of a plan: the bases of
     record TEXT NOT NULL,          -- the id under which the party knows it
     said   INTEGER,                -- journal.id of its newest accepted snapshot
     shown  INTEGER,                -- plan_change.seq it was shown last
+    said_last INTEGER NOT NULL,    -- 1: it spoke after it was shown anything
     PRIMARY KEY (party, plan)
 ) WITHOUT ROWID;
 CREATE INDEX record_by_name ON record (party, record);
