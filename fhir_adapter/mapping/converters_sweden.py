@@ -174,16 +174,20 @@ def kind_of_principal(number: str | None, run: Run) -> str | None:
 
 def organisation_by_number(number: str, name: str | None, run: Run) -> Resource:
     """The Organization with a public number: the same from every source, named by the table where it knows it."""
+    identity = f"{ORGNR}|{number}"
+    if identity in run.organisations:
+        return run.organisations[identity]
     known = run.knowledge.organisations.get(number)
     kind = kind_of_principal(number, run)
     made: Resource = {
         "resourceType": "Organization",
-        "id": run.national_id(f"{ORGNR}|{number}"),
+        "id": run.national_id(identity),
         "identifier": [{"system": ORGNR, "value": number}],
         "type": [{"coding": [{"system": HUVUDMAN, "code": kind, "display": str(kind).capitalize()}]}],
         "name": known.name if known else name or number,
     }
-    return _called(made, run)
+    run.organisations[identity] = _called(made, run)
+    return run.organisations[identity]
 
 
 def organisation_by_name(name: str, run: Run, above: Resource | None = None) -> Resource:
@@ -202,14 +206,10 @@ def _called(organisation: Resource, run: Run) -> Resource:
 
 def known_organisation(name: str, run: Run) -> tuple[str, str] | None:
     """(number, unit) where `name` begins with the name of an organisation that the table knows; unit may be empty."""
-    wanted = folded(name)
-    for number, known in run.knowledge.organisations.items():
-        whole = folded(known.name)
-        if wanted == whole:
-            return number, ""
-        if wanted.startswith(whole) and wanted[len(whole)] in " ,":
-            return number, composed(name)[len(known.name) :].lstrip(" ,")
-    return None
+    found = run.knowledge.organisation_names.match(folded(name))
+    if found is None or found.lastgroup is None:
+        return None
+    return found.lastgroup.removeprefix("n"), composed(name)[found.end() :].lstrip(" ,")
 
 
 def organisation_for(name: str | None, number: str | None, run: Run) -> Resource:

@@ -15,23 +15,23 @@ from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.fhir.paths import compile_path, extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping import converters_sweden
+from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark
 from fhir_adapter.mapping.converters import BUILDERS
-from fhir_adapter.mapping.engine import (
-    Anchor,
-    Field,
-    Frame,
-    Identify,
-    Link,
-    Mapping,
-    Mark,
-    NativePath,
-    Rule,
-    Scope,
-    Target,
-    copied,
+from fhir_adapter.mapping.engine import Mapping
+from fhir_adapter.mapping.frames import Frame, copied, native_path
+from fhir_adapter.mapping.model import (
+    Knowledge,
+    KnownOrganisation,
+    Municipality,
+    Pair,
+    Run,
+    Table,
+    folded,
+    pattern_of_names,
 )
-from fhir_adapter.mapping.model import Knowledge, KnownOrganisation, Municipality, Pair, Run, Table, folded
+from fhir_adapter.mapping.rules import Field, Rule, Target
 from fhir_adapter.mapping.schema import RecordSchema
+from fhir_adapter.mapping.scopes import Scope
 
 __all__ = ["FOLDER", "find", "load"]
 
@@ -101,7 +101,7 @@ class _Loader:
         schema = self.schema(declared["schema"])
         self.knowledge = self.read_knowledge(declared)
         self.file, self.place = self.folder / "mapping.yaml", ""
-        self.fields = {path: field for path, field in schema.fields()}
+        self.fields = dict(schema.fields())
         refused = declared.get("refused") or {}
         self.covered: set[str] = {"id", *refused, *(declared.get("constants") or {})}
         root = self.scope(declared["lists"][0], {}, "")
@@ -135,7 +135,7 @@ class _Loader:
             municipalities = {code: Municipality(*row) for code, row in known.get("municipalities", {}).items()}
         except TypeError as fault:
             self.fail(f"a row has too few or too many columns: {fault}")
-        return Knowledge(tables, organisations, municipalities)
+        return Knowledge(tables, organisations, municipalities, pattern_of_names(organisations.values()))
 
     def table(self, name: str, declared: dict[str, Any]) -> Table:
         self.place = f"table {name!r}"
@@ -186,7 +186,7 @@ class _Loader:
         if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
             self.fail(f"the key {key!r} is not a field of the format's schema")
         return Scope(
-            name, NativePath(path, tuple(path.split("."))), declared.get("key"), tuple(anchors), primary, fields, lists,
+            name, native_path(path), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")),
         )  # fmt: skip
 
@@ -364,7 +364,7 @@ class _Loader:
         pair = self.pair(called[0].split(), names) if called else None
         if pair is None and len(targets) > 1:
             self.fail("several targets need a converter")
-        return Rule(text, targets, pair, reads="write" not in flags, writes="read" not in flags)
+        return Rule(text, targets, targets[0].anchor, pair, reads="write" not in flags, writes="read" not in flags)
 
     def target(self, text: str, types: dict[str, str | None]) -> Target:
         anchor, colon, path = text.partition(":")
@@ -413,11 +413,6 @@ def constants(declared: Resource) -> Callable[[], Resource]:
     if not any(isinstance(value, dict | list) for value in declared.values()):
         return declared.copy
     return lambda: copied(declared)
-
-
-def native_path(text: str) -> NativePath:
-    """A dotted path into a native item."""
-    return NativePath(text, tuple(text.split(".")))
 
 
 def as_list(value: Any) -> list[str]:

@@ -82,6 +82,15 @@ class Knowledge:
     tables: Mapping[str, Table] = field(default_factory=dict)
     organisations: Mapping[str, KnownOrganisation] = field(default_factory=dict)
     municipalities: Mapping[str, Municipality] = field(default_factory=dict)
+    organisation_names: re.Pattern[str] = re.compile("(?!)")
+    """matches a folded text that begins with a known name; the group is called after the number: n2120000159"""
+
+
+def pattern_of_names(organisations: Iterable[KnownOrganisation]) -> re.Pattern[str]:
+    """One pattern for all known names, the longest first, each ending where a word does."""
+    by_length = sorted(organisations, key=lambda one: -len(one.name))
+    names = "|".join(f"(?P<n{one.number}>{re.escape(folded(one.name))})" for one in by_length)
+    return re.compile(f"(?:{names})(?=[ ,]|$)")
 
 
 class Run:
@@ -96,6 +105,7 @@ class Run:
         "knowledge",
         "names",
         "namespace",
+        "organisations",
         "places",
         "record",
         "record_id",
@@ -116,6 +126,8 @@ class Run:
         """folded name -> reference"""
         self.places: dict[tuple[str, str], Resource] = {}
         """(list, business key) -> the resource of that item"""
+        self.organisations: dict[str, Resource] = {}
+        """`system|value` -> the Organization with this number"""
         self.keys: dict[str, str] = {}
         """reference -> business key"""
         self.claimed: set[int] = set()

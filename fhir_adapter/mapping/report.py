@@ -6,8 +6,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from fhir_adapter.mapping.engine import Mapping, Rule
+from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.load import find
+from fhir_adapter.mapping.rules import Rule
 
 
 def table_of(mapping: Mapping) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -21,12 +22,21 @@ _TYPES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The names that an object may have, and those of them below which there are objects again."""
+
+    names: frozenset[str]
+    deeper: tuple[tuple[str, _Known], ...]
+
+
 class RecordSchema:
     """A compiled JSON Schema 2020-12. Raises ValueError where it is none."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
         self._validator = jsonschema_rs.Draft202012Validator(schema)
+        self._known = self._known_below(schema)
 
     def errors(self, record: Any) -> list[Issue]:
         """What in `record` is not as the format says; empty when all is well."""
@@ -88,27 +98,17 @@ class RecordSchema:
 
     def unknown(self, record: dict[str, Any]) -> list[Unmapped]:
         """The properties that the format does not name, wherever they are."""
-        return [
-            Unmapped(path, "not a field of this format", "unknown") for path in self._unknown(record, self.schema, "")
-        ]
+        return [Unmapped(path, "not a field of this format", "unknown") for path in _unknown(record, self._known, "")]
 
-    def _unknown(self, value: Any, node: dict[str, Any], path: str) -> Iterator[str]:
-        if "$ref" in node:
-            node = self.resolved(node)
-        if value.__class__ is dict:
-            properties = node.get("properties")
-            if properties is None:
-                return
-            for name, child in value.items():
-                below = properties.get(name)
-                if below is None:
-                    yield f"{path}.{name}" if path else name
-                elif child.__class__ is dict or child.__class__ is list:
-                    yield from self._unknown(child, below, f"{path}.{name}" if path else name)
-        elif value.__class__ is list and (items := node.get("items")) is not None:
-            for index, child in enumerate(value):
-                if child.__class__ is dict:
-                    yield from self._unknown(child, items, f"{path}[{index}]")
+    def _known_below(self, node: dict[str, Any]) -> _Known | None:
+        node = self.resolved(node)
+        if "items" in node:
+            return self._known_below(node["items"])
+        if "properties" not in node:
+            return None
+        below = {name: self._known_below(child) for name, child in node["properties"].items()}
+        deeper = tuple((name, known) for name, known in below.items() if known is not None)
+        return _Known(frozenset(below), deeper)
 
     def fields(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every property by its path (`mal[].anteckningar[].text`), with its title and description."""
@@ -141,6 +141,22 @@ class RecordSchema:
         properties = node.get("properties", {})
         names = [name for name in properties if name in value] + [name for name in value if name not in properties]
         return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
+
+
+def _unknown(value: Any, known: _Known | None, path: str) -> list[str]:
+    if known is None:
+        return []
+    if value.__class__ is list:
+        return [found for index, child in enumerate(value) for found in _unknown(child, known, f"{path}[{index}]")]
+    if value.__class__ is not dict:
+        return []
+    prefix = f"{path}." if path else ""
+    found = [] if known.names.issuperset(value) else [f"{prefix}{name}" for name in value if name not in known.names]
+    for name, below in known.deeper:
+        child = value.get(name)
+        if child:
+            found += _unknown(child, below, prefix + name)
+    return found
 
 
 def written_path(path: list[Any]) -> str:

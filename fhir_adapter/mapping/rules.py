@@ -1,0 +1,198 @@
+"""Rules: a native field on one side, FHIR paths on the other, and the delta between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
+from fhir_adapter.mapping.model import Pair, Run, Unmapped
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One FHIR side of a rule: the path within an anchor."""
+
+    anchor: str
+    text: str
+    read: Callable[[Resource], Any]
+    write: Callable[[Resource, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Native field(s) on one side, FHIR path(s) on the other, a converter pair between."""
+
+    text: str
+    targets: tuple[Target, ...]
+    first: str
+    """the anchor that must be there for the rule to apply"""
+    pair: Pair | None
+    """None: the value is the same on both sides"""
+    reads: bool
+    writes: bool
+
+    def fragments(self, nodes: Nodes) -> Any:
+        """What the targets hold: one fragment, or a tuple where there are several targets."""
+        if len(self.targets) == 1:
+            target = self.targets[0]
+            return target.read(nodes[target.anchor])
+        return tuple(target.read(nodes[target.anchor]) if target.anchor in nodes else None for target in self.targets)
+
+    def write(self, nodes: Nodes, fragments: Any) -> None:
+        """Writes what the converter gave: None writes nothing."""
+        if fragments is None:
+            return
+        if len(self.targets) == 1:
+            self.targets[0].write(nodes[self.first], fragments)
+            return
+        for target, fragment in zip(self.targets, fragments, strict=True):
+            if fragment is not None and target.anchor in nodes:
+                target.write(nodes[target.anchor], fragment)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One native field (or a group read together) and every rule about it.
+
+    `many`: "one" value; a "list" whose items are converted each on its own; or "either", one item with or without a list.
+    """
+
+    natives: tuple[NativePath, ...]
+    many: str
+    rules: tuple[Rule, ...]
+
+    # ---- native -> FHIR
+
+    def get(self, frame: Frame, run: Run) -> None:
+        """Writes this field of the item into its nodes; says so where no node can carry it."""
+        natives = self.natives
+        value: Any
+        if len(natives) == 1:
+            value = natives[0].read(frame.native)
+            if value is None or value == "" or value == []:  # FHIR has no empty values
+                return
+        else:
+            value = tuple([path.read(frame.native) for path in natives])
+            if all(one is None for one in value):
+                return
+        nodes, carried = frame.nodes, False
+        for rule in self.rules:
+            if rule.first in nodes:
+                carried = carried or rule.reads
+                if rule.writes:
+                    self._write(rule, value, frame, run)
+        if not carried:
+            self._report(frame, run)
+
+    def _write(self, rule: Rule, value: Any, frame: Frame, run: Run) -> None:
+        pair = rule.pair
+        if value.__class__ is list and self.many != "one":
+            path = frame.path + self.natives[0].text
+            for index, item in enumerate(value):
+                if item is not None:
+                    rule.write(frame.nodes, item if pair is None else pair.to_fhir(item, run, f"{path}[{index}]"))
+        elif pair is None:
+            rule.write(frame.nodes, value)
+        else:
+            path = frame.path if len(self.natives) > 1 else frame.path + self.natives[0].text
+            rule.write(frame.nodes, pair.to_fhir(value, run, path))
+
+    def _report(self, frame: Frame, run: Run) -> None:
+        reason = f"cannot be carried for this item: no {' or '.join(rule.first for rule in self.rules)}"
+        sent = [path.text for path in self.natives if path.read(frame.native) is not None]
+        run.unmapped += [Unmapped(frame.path + path, reason, "refused") for path in sent]
+
+    # ---- FHIR -> native
+
+    def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
+        """Writes into the item what differs from what `before` gives; everything else is left alone."""
+        for rule in self.rules:
+            if not rule.reads or rule.first not in frame.nodes:
+                continue
+            now = rule.fragments(frame.nodes)
+            then = self._fragments_before(rule, frame.before)
+            if now == then:
+                if _is_nothing(now):
+                    continue
+                return
+            if self.many == "one":
+                self._put_one(rule, now, then, frame, run, run_before)
+            else:
+                self._put_each(rule, now, then, frame, run, run_before)
+            return
+
+    def _fragments_before(self, rule: Rule, before: Frame | None) -> Any:
+        nothing = None if len(rule.targets) == 1 else (None,) * len(rule.targets)
+        if before is None or rule.first not in before.nodes:
+            return nothing
+        return rule.fragments(before.nodes)
+
+    def _put_one(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:
+        news = self._natives(rule, now, run)
+        olds = self._natives(rule, then, run_before) if run_before is not None else (None,) * len(self.natives)
+        for path, new, old in zip(self.natives, news, olds, strict=True):
+            if new != old:
+                path.write(frame.native, new)
+
+    def _natives(self, rule: Rule, fragments: Any, run: Run) -> tuple[Any, ...]:
+        """What the converter makes of the fragments, one value for each native field."""
+        made = fragments if rule.pair is None else _to_native(rule.pair, fragments, run)
+        if len(self.natives) == 1:
+            return (made,)
+        return (None,) * len(self.natives) if made is None else tuple(made)
+
+    def _put_each(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:
+        """Item by item: those whose fragment is still there stay as they were sent, in their order; new ones follow."""
+        path = self.natives[0]
+        sent = path.read(frame.native)
+        was_list = isinstance(sent, list)
+        kept: list[Any] = list(sent) if isinstance(sent, list) else [] if sent is None else [sent]
+        olds = _own_fragments(rule.pair, then, run_before)
+        news = _own_fragments(rule.pair, now, run)
+        if [fragment for fragment, _ in olds] == [fragment for fragment, _ in news]:
+            return
+        for fragment, word in list(olds):
+            if (fragment, word) in news:
+                news.remove((fragment, word))
+            elif (place := _place_of(word, kept)) is not None:
+                del kept[place]
+            else:  # the word was sent as a synonym: find the item by what it converts to
+                kept = self._without(rule.pair, fragment, kept, run_before)
+        kept.extend(word for _, word in news)
+        if self.many == "either" and len(kept) == 1 and not was_list:
+            path.write(frame.native, kept[0])
+        else:
+            path.write(frame.native, kept or None)
+
+    def _without(self, pair: Pair | None, fragment: Any, kept: list[Any], run: Run | None) -> list[Any]:
+        if pair is None or run is None:
+            return kept
+        for index, item in enumerate(kept):
+            if pair.to_fhir(item, run, "") == fragment:
+                return kept[:index] + kept[index + 1 :]
+        return kept
+
+
+def _to_native(pair: Pair, fragments: Any, run: Run) -> Any:
+    return None if _is_nothing(fragments) else pair.to_native(fragments, run)
+
+
+def _is_nothing(fragments: Any) -> bool:
+    return fragments is None or (fragments.__class__ is tuple and all(fragment is None for fragment in fragments))
+
+
+def _own_fragments(pair: Pair | None, fragments: Any, run: Run | None) -> list[tuple[Any, Any]]:
+    """(fragment, word) for each fragment that the converter knows as its own."""
+    found = []
+    for fragment in fragments or ():
+        word = fragment if pair is None or run is None else pair.to_native(fragment, run)
+        if word is not None:
+            found.append((fragment, word))
+    return found
+
+
+def _place_of(word: Any, items: list[Any]) -> int | None:
+    return items.index(word) if word in items else None

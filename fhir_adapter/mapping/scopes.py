@@ -1,0 +1,162 @@
+"""The lists of a record: their items get keys, open into frames, and are matched with the nodes that came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource, reference_of
+from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
+from fhir_adapter.mapping.frames import Frame, NativePath
+from fhir_adapter.mapping.model import Run, composed
+from fhir_adapter.mapping.rules import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A list of the record (or the record itself): its anchors, its fields and the lists inside its items."""
+
+    name: str
+    """path in the record, `insatser[].anteckningar[]`, for documentation"""
+    native: NativePath
+    key: str | None
+    anchors: tuple[Anchor, ...]
+    primary: Anchor
+    fields: tuple[Field, ...]
+    lists: tuple[Scope, ...]
+    early: bool
+
+    def open(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
+        """Makes the frames of every item of this list in `outer`, and of the lists inside them."""
+        items = self.native.read(outer.native)
+        frames: list[Frame] = []
+        if items:
+            keys = Keys(self, outer.path + self.native.text)
+            for index, item in enumerate(items):
+                frame = Frame(
+                    item, f"{outer.path}{self.native.text}[{index}].", keys.of(item, index, run), outer.key, {}, {}
+                )
+                frame.nodes = outer.nodes.copy()
+                self.make_nodes(frame, run)
+                opened.append((self, frame))
+                frames.append(frame)
+        outer.lists[self.name] = frames
+        for frame in frames:
+            for inner in self.lists:
+                inner.open(frame, run, opened)
+
+    def make_nodes(self, frame: Frame, run: Run) -> None:
+        """The nodes of one item, and its key for those that refer to it."""
+        for anchor in self.anchors:
+            anchor.make(frame, run)
+        primary = frame.nodes.get(self.primary.name)
+        if primary is not None and self.primary.element is None:
+            run.places[self.native.text, frame.key] = primary
+            run.keys[reference_of(primary)] = frame.key
+
+    def close(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
+        """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
+        olds = outer.before.lists.get(self.name, []) if outer.before is not None else []
+        found = self.primary.candidates(outer.nodes, run)
+        if found is None:
+            return
+        came: dict[str, list[Resource | None]] = {}
+        for identity, node in found:
+            came.setdefault(identity, []).append(node)
+        sent = self.native.read(outer.native) or []
+        kept, frames = [], []
+        for index, old in enumerate(olds):
+            twins = came.get(self.primary.identity(old.nodes[self.primary.name]))
+            if not twins:
+                continue
+            kept.append(sent[index])
+            node = twins.pop(0)
+            if node is not None:
+                frames.append(self._frame(sent[index], old.key, node, outer, old))
+        for identity, node in found:
+            if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
+                item: dict[str, Any] = {}
+                frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
+                kept.append(item)
+        if kept != sent or len(kept) != len(sent):
+            self.native.write(outer.native, kept or None)
+        for frame in frames:
+            self._find_nodes(frame, run)
+            opened.append((self, frame))
+        for frame in frames:
+            for inner in self.lists:
+                inner.close(frame, run, opened)
+
+    def _frame(self, item: dict[str, Any], key: str, node: Resource, outer: Frame, old: Frame | None) -> Frame:
+        nodes = outer.nodes.copy()
+        nodes[self.primary.name] = node
+        return Frame(item, "", key, outer.key, nodes, {}, before=old, is_new=old is None)
+
+    def _find_nodes(self, frame: Frame, run: Run) -> None:
+        primary = frame.nodes[self.primary.name]
+        if self.primary.element is None:
+            run.claimed.add(id(primary))
+            run.keys[reference_of(primary)] = frame.key
+        for anchor in self.anchors:
+            if anchor is not self.primary and (node := anchor.find(frame.nodes, run)) is not None:
+                frame.nodes[anchor.name] = node
+
+    def _new_key(self, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
+        """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
+        if self.primary.element is not None:
+            return ""
+        if self.key is None:
+            own = own_identifier(node, run)
+            assert self.primary.identify is not None
+            if own is not None:
+                item["id"] = key_in(own, self.primary, outer.key, run)
+                return str(item["id"])
+            place = f"#{sum(1 for other in kept if other.get('id') is None) + 1}"
+            as_placed = Frame(item, "", place, outer.key, {}, {})
+            if node["id"] == run.id_of(node["resourceType"], self.primary.identify(run, as_placed) or ""):
+                return place
+            item["id"] = node["id"]
+        return str(node["id"])
+
+    def name_new_items(self, frame: Frame, run: Run) -> None:
+        """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
+        adopting = next((a for a in self.anchors if a.adopt and a.name in frame.nodes), None)
+        if not frame.is_new or self.key is None or adopting is None or adopting.identify is None:
+            return
+        own = own_identifier(frame.nodes[adopting.name], run)
+        if own is not None:
+            frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
+            return
+        key = composed(str(frame.native.get(self.key, "")))
+        as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
+        node = frame.nodes[adopting.name]
+        if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
+            frame.native["id"] = node["id"]
+
+
+class Keys:
+    """Business keys of the items of one list: `id`, else the list's key field, else the place."""
+
+    __slots__ = ("_field", "_path", "_placed", "_seen")
+
+    def __init__(self, scope: Scope, path: str) -> None:
+        self._field = scope.key
+        self._path = path
+        self._seen: dict[str, int] = {}
+        self._placed = 0
+
+    def of(self, item: dict[str, Any], index: int, run: Run) -> str:
+        """The key of `item`. The same id twice is an error: the two could not be told apart afterwards."""
+        own = item.get("id")
+        if own is not None:
+            if own in self._seen:
+                run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
+            self._seen[own] = 1
+            return str(own)
+        named = item.get(self._field) if self._field is not None else None
+        if named is None:
+            self._placed += 1
+            return f"#{self._placed}"
+        key = composed(str(named))
+        self._seen[key] = times = self._seen.get(key, 0) + 1
+        return key if times == 1 else f"{key}#{times}"
