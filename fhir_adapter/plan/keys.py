@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final
 
 from fhir_adapter.fhir.resources import dump_json
@@ -17,16 +18,15 @@ Key = tuple[Hashable, ...]
 _POINTER = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}|https?://\S+|urn:\S+")
 
 
-class Missing:
-    """The value of an element that is not there."""
+class Nothing(Enum):
+    """What stands where a version has no value."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "MISSING"
+    MISSING = "the element is not there"
+    ABSENT = "what would hold the element is not there, so nothing is said about it"
 
 
-MISSING: Final = Missing()
+MISSING: Final = Nothing.MISSING
+ABSENT: Final = Nothing.ABSENT
 
 
 def content(value: Any) -> Hashable:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
 from fhir_adapter.plan import lifecycle
-from fhir_adapter.plan.keys import MISSING, Key, assign_keys, label
+from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label
 from fhir_adapter.plan.ownership import Owners, Rule, choice_stem, rule_for
 
 Refs = dict[str, Resource]
@@ -77,6 +77,7 @@ class _Merge:
     owners: Owners
     now: datetime
     ours: Mapping[str, Resource]
+    has_said: bool
     said_last: bool
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
@@ -125,19 +126,22 @@ def merge(
     partial: bool,
     now: datetime,
     hidden: Collection[str] | None = None,
+    exact: bool = False,
     said_last: bool = False,
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
-    bases: what the party last said and what it was last shown, in this order; or exactly one, when it tells which
-    version it saw. partial: theirs holds only what changed (a FHIR server); otherwise it is a snapshot, and what
+    bases: what the party last said, then what it was last shown (in one or more forms, such as the plan's and its own
+    format's: taken away is only what all forms have). exact: the party tells which version it saw, and all bases are
+    forms of that one. partial: theirs holds only what changed (a FHIR server); otherwise it is a snapshot, and what
     every base has and it lacks was taken away. now: when things end. hidden: references of ours that the party may
     not see. What it says about those is quarantined; what it says about visible ones that are in no base was added by
     both sides. None: whatever is in no base counts as hidden. said_last: the party said bases[0] after it was shown
-    bases[1]; going back from its own words to what it was shown is then an edit. No argument is changed; results may
-    share parts with them.
+    the others; going back from its own words to what it was shown is then an edit. No argument is changed; results
+    may share parts with them.
     """
-    work = _Merge(party, owners, now, ours, said_last)
+    has_said = len(bases) > 1 and not exact
+    work = _Merge(party, owners, now, ours, has_said, has_said and said_last)
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
@@ -151,7 +155,7 @@ def merge(
         if ended is not None:
             changed[reference] = ended
             removed.append(reference)
-    if not partial and len(bases) > 1:
+    if not partial and has_said:
         _report_what_was_not_taken_up(work, bases, theirs)
     return Merged(changed, removed, work.conflicts, work.kept)
 
@@ -198,16 +202,21 @@ def _merge_resource(
         return None
     bases = [content_of(base) for base in stored if base]
     if not bases:
-        return _merge_unknown(work, reference, mine, theirs, hidden)
+        return _merge_unknown(work, reference, [ABSENT] * len(stored), mine, theirs, hidden)
     if all(base == theirs for base in bases):
         return None
     if mine is None:
         return _merge_lost(work, reference, bases, theirs)
-    return _merge_known(work, reference, bases, mine, theirs)
+    return _merge_known(work, reference, [content_of(base) if base else ABSENT for base in stored], mine, theirs)
 
 
 def _merge_unknown(
-    work: _Merge, reference: str, mine: Resource | None, theirs: Resource, hidden: Collection[str] | None
+    work: _Merge,
+    reference: str,
+    bases: Sequence[Any],
+    mine: Resource | None,
+    theirs: Resource,
+    hidden: Collection[str] | None,
 ) -> Resource | None:
     if mine is None:
         return theirs
@@ -215,7 +224,7 @@ def _merge_unknown(
         # neither applied nor dropped; nothing of ours may leak into what the sender gets back
         work.conflicts.append(Conflict(reference, "", None, None, theirs, None, work.party, "quarantined"))
         return None
-    return _merge_known(work, reference, [], mine, theirs)
+    return _merge_known(work, reference, bases, mine, theirs)
 
 
 def _merge_lost(work: _Merge, reference: str, bases: Sequence[Resource], theirs: Resource) -> Resource | None:
@@ -228,14 +237,15 @@ def _merge_lost(work: _Merge, reference: str, bases: Sequence[Resource], theirs:
 
 
 def _merge_known(
-    work: _Merge, reference: str, bases: Sequence[Resource], mine: Resource, theirs: Resource
+    work: _Merge, reference: str, bases: Sequence[Any], mine: Resource, theirs: Resource
 ) -> Resource | None:
     ours = content_of(mine)
     place = _Place(work, reference, theirs.get("resourceType", ""), "", "", Rule("setter", fields=True))
     live = _merge_fields(place, bases, ours, theirs)
     if live == ours:
         return None
-    _report_edit_of_what_was_removed(place, bases, ours, theirs, live)
+    known = [base for base in bases if base is not ABSENT]
+    _report_edit_of_what_was_removed(place, known, ours, theirs, live)
     return _with_stored_parts(live, mine)
 
 
@@ -280,7 +290,9 @@ def _report_what_was_not_taken_up(
     work: _Merge, bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]
 ) -> None:
     """What the party was shown, never said and does not say now: it stays, and the sender is told."""
-    new = [ref for ref in bases[-1] if ref not in bases[0] and ref not in theirs and ref in work.ours]
+    said, *shown = bases
+    unsaid = [ref for ref in shown[0] if ref not in said and ref not in theirs and ref in work.ours]
+    new = [ref for ref in unsaid if all(ref in form for form in shown)]
     for reference in new:
         mine = work.ours[reference]
         goes_with_another = mine.get("focus", {}).get("reference") in new
@@ -306,7 +318,8 @@ def _merge_whole(place: _Place, bases: Sequence[Any], ours: Any, theirs: Any) ->
     """One value against another: the rule at the bottom of everything."""
     if ours == theirs:
         return ours
-    bases = bases or (MISSING,)
+    if all(base is ABSENT for base in bases):
+        bases = (MISSING,)
     if not _is_edited(place.work, bases, ours, theirs):
         _report_old_value(place, bases, ours, theirs)
         return ours
@@ -329,12 +342,17 @@ def _is_edited(work: _Merge, bases: Sequence[Any], ours: Any, theirs: Any) -> bo
     """Whether the party means its value: it equals no base, or turns back its own last words, which are live."""
     if theirs not in bases:
         return True
-    return work.said_last and len(bases) > 1 and ours == bases[0] and theirs != bases[0]
+    return work.said_last and ours == bases[0] and theirs != bases[0]
 
 
 def _report_old_value(place: _Place, bases: Sequence[Any], ours: Any, theirs: Any) -> None:
     """Tell the sender that its value was not taken, where it had a newer one before its eyes or may have meant it."""
-    if len(bases) > 1 and bases[0] != bases[-1] and (theirs == bases[0] or ours == bases[0]):
+    if not place.work.has_said or bases[0] is ABSENT:
+        return
+    said, *shown = bases
+    is_older = theirs == said and said not in shown and any(form is not ABSENT for form in shown)
+    may_be_meant = theirs != said and ours == said
+    if is_older or may_be_meant:
         place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
 
 
@@ -359,28 +377,27 @@ def _is_in_the_persons_own_words(place: _Place) -> bool:
 def _report(place: _Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
     """Keep both values; `taken`: the live one is the sender's."""
     work, owner = place.work, place.owner
+    base = next((one for one in reversed(bases) if one is not ABSENT), MISSING)
     others = work.owners.wrote(place.reference) or (owner if owner != work.party else None)
     live_party, other_party = (work.party, others or UNKNOWN_PARTY) if taken else (others, work.party)
     work.conflicts.append(
-        Conflict(
-            place.reference, place.label, _json(bases[-1]), _json(live), _json(other), live_party, other_party, kind
-        )
+        Conflict(place.reference, place.label, _json(base), _json(live), _json(other), live_party, other_party, kind)
     )
 
 
 def _merge_fields(place: _Place, bases: Sequence[Any], ours: Resource, theirs: Resource) -> Resource:
     """Both sides' changes inside one object. `x` and `_x`, and the forms of x[y], are one element each."""
     live = dict(ours)
-    before = [base if isinstance(base, dict) else {} for base in bases]
-    for names in _names_by_element(place, [ours, theirs, *before]):
+    before = [base if base is ABSENT or isinstance(base, dict) else {} for base in bases]
+    for names in _names_by_element(place, [ours, theirs, *(base for base in before if base is not ABSENT)]):
         if len(names) == 1:
             name = names[0]
-            values = [base.get(name, MISSING) for base in before]
+            values = [ABSENT if base is ABSENT else base.get(name, MISSING) for base in before]
             value = _merge_value(place.child(name), values, ours.get(name, MISSING), theirs.get(name, MISSING))
             part = {} if value is MISSING else {name: value}
         else:
             element = place.child(choice_stem(place.type, place.path, names[0]))
-            forms = [_part(base, names) for base in before]
+            forms = [ABSENT if base is ABSENT else _part(base, names) for base in before]
             value = _merge_whole(element, forms, _part(ours, names), _part(theirs, names))
             part = {} if value is MISSING else value
         if part != {name: ours[name] for name in names if name in ours}:
@@ -411,6 +428,7 @@ def _merge_list(place: _Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     live: dict[Key, Any] = {}
     for key in _in_order(keys[-2], keys[-1]):
         *before, mine, said = (version.get(key, MISSING) for version in by_key)
+        before = [ABSENT if base is ABSENT else item for base, item in zip(bases, before, strict=True)]
         value = _merge_item(place.item(key), before, mine, said)
         if value is not MISSING:
             live[key] = value
@@ -431,13 +449,15 @@ def _in_order(ours: Sequence[Key], theirs: Sequence[Key]) -> list[Key]:
 def _merge_item(place: _Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
     if ours is MISSING:
         return _merge_item_that_we_lack(place, bases, theirs)
-    known = [base for base in bases if base is not MISSING]
     if theirs is not MISSING:
-        return _merge_value(place, known, ours, _as_we_spell_it(place, ours, theirs))
-    was_there = bool(bases) and MISSING not in (bases[:1] if place.work.said_last else bases)
-    if was_there:
-        return _take_item_away(place, known, ours)
-    if len(bases) > 1 and bases[0] is MISSING and bases[-1] is not MISSING and place.rule.removal != "followed":
+        inside = [ABSENT if base is MISSING else base for base in bases]
+        return _merge_value(place, inside, ours, _as_we_spell_it(place, ours, theirs))
+    telling = [base for base in bases if base is not ABSENT]
+    must_have = bases[:1] if place.work.said_last and bases[0] is not ABSENT else telling
+    if must_have and MISSING not in must_have:
+        return _take_item_away(place, [base for base in telling if base is not MISSING], ours)
+    was_only_shown = place.work.has_said and bases[0] is MISSING and MISSING not in telling[1:] and len(telling) > 1
+    if was_only_shown and place.rule.removal != "followed":
         place.work.kept.append(Kept(place.reference, place.label, None, ours))
     return ours
 
@@ -450,7 +470,7 @@ def _as_we_spell_it(place: _Place, ours: Any, theirs: Any) -> Any:
 
 
 def _merge_item_that_we_lack(place: _Place, bases: Sequence[Any], theirs: Any) -> Any:
-    if all(base is MISSING for base in bases):
+    if all(base is MISSING or base is ABSENT for base in bases):
         return theirs
     return _merge_whole(place, bases, MISSING, theirs)
 

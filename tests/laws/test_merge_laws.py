@@ -158,9 +158,17 @@ def test_merging_the_outcome_again_changes_nothing(bases: list[Refs], ours: Refs
 
 
 @FEW
-@given(bases=st.lists(WHOLE, min_size=1, max_size=2), ours=WHOLE, theirs=plans(), party=PARTIES)
-def test_every_word_of_the_sender_is_live_or_kept(bases: list[Refs], ours: Refs, theirs: Refs, party: str) -> None:
-    result = merged(bases, ours, theirs, party)
+@given(
+    bases=st.lists(plans(), min_size=1, max_size=3),
+    ours=WHOLE,
+    theirs=plans(),
+    party=PARTIES,
+    how=st.sampled_from([{}, {"exact": True}, {"said_last": True}]),
+)
+def test_every_word_of_the_sender_is_live_or_kept(
+    bases: list[Refs], ours: Refs, theirs: Refs, party: str, how: dict[str, bool]
+) -> None:
+    result = merged(bases, ours, theirs, party, **how)
     before = {word for base in bases for word in words_of(base)}
     edits = set(words_of(theirs)) - before
     assert edits <= set(words_of(ours | result.changed)) | set(words_beside(result))

@@ -138,3 +138,49 @@ def test_goals_that_ended_or_that_the_sender_never_said_do_not_count_as_lost():
 def test_a_snapshot_without_its_plan_looks_emptied():
     plan = {"resourceType": "CarePlan", "id": "p", "status": "active"}
     assert looks_emptied([refs(plan)], refs(goal())) == ("CarePlan",)
+
+
+def with_what_a_format_cannot_say(resource):
+    return resource | {
+        "statusDate": "2025-03-01",
+        "note": [{"text": "n"}],
+        "extension": [{"url": "u", "valueCode": "v"}],
+    }
+
+
+def test_what_the_senders_format_cannot_hold_is_neither_taken_away_nor_told():
+    native, whole = refs(goal()), refs(with_what_a_format_cannot_say(goal()))
+    for bases, how in (([native, whole, native], {}), ([whole, native], {"exact": True}), ([{}, whole, native], {})):
+        result = run(bases, whole, refs(goal(priority={"text": "hög"})), party="kommun", partial=False, **how)
+        assert result.changed == refs(with_what_a_format_cannot_say(goal(priority={"text": "hög"})))
+        assert (result.removed, result.conflicts, result.kept) == ([], [], [])
+
+
+def test_an_exact_sender_takes_away_what_both_forms_of_its_version_have():
+    native, whole = refs(goal(), goal("g2")), refs(with_what_a_format_cannot_say(goal()), goal("g2"))
+    result = run([whole, native], whole, refs(goal()), party="kommun", partial=False, exact=True)
+    assert result.removed == ["Goal/g2"]
+    assert result.kept == []
+
+
+def test_what_was_shown_in_every_form_and_never_taken_up_is_told():
+    said, shown = refs(goal()), refs(goal(lifecycleStatus="completed", startDate="2025-02"))
+    result = run([said, shown, shown], shown, said, party="kommun", partial=False)
+    assert {(one.path, one.sent, one.live) for one in result.kept} == {
+        ("lifecycleStatus", "active", "completed"),
+        ("startDate", None, "2025-02"),
+    }
+
+
+def test_an_old_turn_back_to_what_was_shown_is_told_where_the_order_is_not_known():
+    said, shown = refs(goal(startDate="2025-03")), refs(goal(startDate="2025-02"))
+    result = run([said, shown], said, shown, party="kommun", partial=False)
+    assert result.changed == {}
+    assert [(one.sent, one.live) for one in result.kept] == [("2025-02", "2025-03")]
+    assert run([said, shown], said, shown, party="kommun", partial=False, said_last=True).changed == shown
+
+
+def test_what_is_new_to_the_sender_is_merged_field_by_field_whatever_it_said_last():
+    ours, theirs = goal(note=[{"text": "ours"}]), goal(note=[{"text": "theirs"}])
+    result = run([{}, {}], refs(ours), refs(theirs), hidden=(), said_last=True, partial=False)
+    assert result.changed == refs(goal(note=[{"text": "ours"}, {"text": "theirs"}]))
