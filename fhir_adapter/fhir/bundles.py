@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 from fhir_adapter.fhir.resources import Resource, dump_json
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One entry of a search answer: `body` is the stored JSON, `mode` match, include or outcome."""
-
-    type: str
-    id: str
-    body: bytes
-    mode: str = "match"
+Found = tuple[str, str, bytes]
+"""One resource of a search answer: type, id and its stored JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +26,24 @@ Links = Sequence[tuple[str, str]]
 """Relation and URL, e.g. ("next", "http://.../CarePlan?_page=x")."""
 
 
-def searchset(base: str, links: Links, total: int | None, entries: Iterable[Found]) -> bytes:
-    """A searchset Bundle. `base` is the server's FHIR base URL without a slash at its end."""
+def searchset(
+    base: str,
+    links: Links,
+    total: int | None,
+    matches: Sequence[Found],
+    included: Sequence[Found] = (),
+    outcome: bytes = b"",
+) -> bytes:
+    """A searchset Bundle. `base` is the server's FHIR base URL without a slash at its end; `outcome` says more."""
     start = _start_of_entry(base)
-    return _bundle(b"searchset", links, total, [_found_entry(start, found) for found in entries])
+    entries = [
+        b'%b%b/%b","resource":%b,"search":{"mode":"%b"}}' % (start, type_.encode(), id_.encode(), body, mode)
+        for mode, found in ((b"match", matches), (b"include", included))
+        for type_, id_, body in found
+    ]
+    if outcome:  # it is not stored anywhere: no URL
+        entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)
+    return _bundle(b"searchset", links, total, entries)
 
 
 def history(base: str, links: Links, versions: Iterable[Version]) -> bytes:
@@ -69,18 +76,6 @@ def _start_of_entry(base: str) -> bytes:
     return b'{"fullUrl":' + dump_json(f"{base}/")[:-1]
 
 
-def _found_entry(start: bytes, found: Found) -> bytes:
-    if found.mode == "outcome":  # it is not stored anywhere: no URL
-        return b'{"resource":%b%b' % (found.body, _MODES["outcome"])
-    return b'%b%b/%b","resource":%b%b' % (
-        start,
-        found.type.encode(),
-        found.id.encode(),
-        found.body,
-        _MODES[found.mode],
-    )
-
-
 def _history_entry(base: str, version: Version) -> bytes:
     url = f"{version.type}/{version.id}"
     method, status = ("DELETE", "204") if not version.body else ("PUT", "201" if version.version == 1 else "200")
@@ -92,6 +87,3 @@ def _history_entry(base: str, version: Version) -> bytes:
     )
     resource = b',"resource":' + version.body if version.body else b""
     return b'%b%b"%b,%b' % (_start_of_entry(base), url.encode(), resource, rest[1:])
-
-
-_MODES = {mode: b',"search":{"mode":"%b"}}' % mode.encode() for mode in ("match", "include", "outcome")}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -152,9 +152,12 @@ class Cursor:
     keys: tuple[str | int | float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SearchRequest:
-    """A search that was understood. `understood` are its parameters as they came, for the self link."""
+    """A search that was understood. `understood` are its parameters as they came, for the self link.
+
+    Compared by identity: what was prepared for one request is looked up by it, and comparing all it holds takes long.
+    """
 
     type: str
     conditions: tuple[Condition, ...] = ()
@@ -164,11 +167,6 @@ class SearchRequest:
     total: bool = False
     count_only: bool = False
     understood: tuple[tuple[str, str], ...] = ()
-    cursor: Cursor | None = None
-
-    def after(self, cursor: Cursor) -> SearchRequest:
-        """The same search, continued."""
-        return replace(self, cursor=cursor)
 
 
 Pairs = Sequence[tuple[str, str]]

@@ -20,9 +20,9 @@ from uuid import UUID, uuid4
 
 from fhir_adapter.errors import BadRequest, Gone, Issue, NotFound
 from fhir_adapter.fhir import bundles, outcomes
-from fhir_adapter.fhir.bundles import Found, Version, etag
+from fhir_adapter.fhir.bundles import Version, etag
 from fhir_adapter.fhir.parameters import TYPES
-from fhir_adapter.fhir.search import Pairs, SearchRequest, parse_search
+from fhir_adapter.fhir.search import Cursor, Pairs, SearchRequest, parse_search
 from fhir_adapter.fhir.times import TICKS, range_of
 from fhir_adapter.store import resources
 from fhir_adapter.store.database import Database
@@ -43,6 +43,10 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+KeptPage = tuple[SearchRequest, Cursor | None]
+"""A search, and after which match the page begins."""
+
+
 class KeptSearches:
     """Searches that have a next page, by an opaque token.
 
@@ -52,26 +56,27 @@ class KeptSearches:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._kept: OrderedDict[str, SearchRequest] = OrderedDict()
+        self._kept: OrderedDict[str, KeptPage] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, request: SearchRequest) -> str:
+    def keep(self, request: SearchRequest, after: Cursor | None) -> str:
         """The token that leads to this page."""
-        digest = blake2b(repr(request).encode(), key=self._key, digest_size=18).digest()
+        page = repr((request.type, request.understood, after)).encode()
+        digest = blake2b(page, key=self._key, digest_size=18).digest()
         token = base64.urlsafe_b64encode(digest).decode()
         with self._lock:
-            self._kept[token] = request
+            self._kept[token] = (request, after)
             self._kept.move_to_end(token)
             if len(self._kept) > KEPT_PAGES:
                 self._kept.popitem(last=False)
         return token
 
-    def get(self, type_: str, token: str) -> SearchRequest:
+    def get(self, type_: str, token: str) -> KeptPage:
         """The page that the token leads to. Raises Gone when it is not kept any more."""
-        request = self._kept.get(token)
-        if request is None or request.type != type_:
+        kept = self._kept.get(token)
+        if kept is None or kept[0].type != type_:
             raise Gone("this page is no longer kept: search again")
-        return request
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,41 +151,50 @@ def search(server: Server, base: str, type_: str, pairs: Pairs, *, lenient: bool
     """One page of a search. A posted search was posted to keep it out of URLs: its links do not repeat it either."""
     check_type(type_)
     tokens = [value for name, value in pairs if name == "_page"]
+    after = None
     if tokens:
         if len(pairs) > 1:
             raise BadRequest("a page is asked for by its link alone", [_bad("_page", "stands alone")])
-        request, own_url = server.searches.get(type_, tokens[0]), f"{base}/{type_}?_page={tokens[0]}"
+        request, after = server.searches.get(type_, tokens[0])
+        own_url = f"{base}/{type_}?_page={tokens[0]}"
     else:
-        request = parse_search(type_, pairs, base=base, now=server.now(), lenient=lenient)
-        own_url = _own_url(server, base, request, posted)
-    page = search_in(server.database.read(), request)
+        now = server.now() if any("ap" in value for _, value in pairs) else _ANY_TIME  # ap: about, seen from now
+        request = _understood(type_, tuple(pairs), base, now, lenient)
+        own_url = _page_url(server, base, request, None) if posted else _self_url(base, request)
+    page = search_in(server.database.read(), request, after)
     links = [("self", own_url)]
     if page.cursor is not None:
-        links.append(("next", _page_url(server, base, request.after(page.cursor))))
-    found = (*page.found, _TOO_MUCH) if page.cut else page.found
-    return Answer(200, bundles.searchset(base, links, page.total, found))
+        links.append(("next", _page_url(server, base, request, page.cursor)))
+    warning = _TOO_MUCH if page.cut else b""
+    return Answer(200, bundles.searchset(base, links, page.total, page.matches, page.included, warning))
 
 
-def _own_url(server: Server, base: str, request: SearchRequest, posted: bool) -> str:
-    if posted:
-        return _page_url(server, base, request)
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=2048)
+def _understood(
+    type_: str, pairs: tuple[tuple[str, str], ...], base: str, now: datetime, lenient: bool
+) -> SearchRequest:
+    """A search that was asked before is not parsed again."""
+    return parse_search(type_, pairs, base=base, now=now, lenient=lenient)
+
+
+def _self_url(base: str, request: SearchRequest) -> str:
     query = urlencode(request.understood)
     return f"{base}/{request.type}?{query}" if query else f"{base}/{request.type}"
 
 
-def _page_url(server: Server, base: str, request: SearchRequest) -> str:
-    return f"{base}/{request.type}?_page={server.searches.keep(request)}"
+def _page_url(server: Server, base: str, request: SearchRequest, after: Cursor | None) -> str:
+    return f"{base}/{request.type}?_page={server.searches.keep(request, after)}"
 
 
 def _bad(path: str, message: str) -> Issue:
     return Issue("error", "value", path, message)
 
 
-_TOO_MUCH = Found(
-    "OperationOutcome",
-    "",
-    outcomes.outcome_body([Issue("warning", "too-costly", "_include", "more is included than fits: ask for less")]),
-    "outcome",
+_TOO_MUCH = outcomes.outcome_body(
+    [Issue("warning", "too-costly", "_include", "more is included than fits: ask for less")]
 )
 
 

@@ -165,11 +165,10 @@ def _found_by(
     pairs = pairs_of(query.partition("?")[2] or query)
     if not pairs:
         raise BadRequest("If-None-Exist holds no search")
-    found = search_in(connection, parse_search(type_, pairs, base=base, now=server.now())).found
-    matches = [each for each in found if each.mode == "match"]
+    matches = search_in(connection, parse_search(type_, pairs, base=base, now=server.now())).matches
     if len(matches) > 1:
         raise PreconditionFailed("If-None-Exist finds more than one")
-    return resources.read(connection, type_, matches[0].id) if matches else None
+    return resources.read(connection, type_, matches[0][1]) if matches else None
 
 
 def _store(server: Server, connection: sqlite3.Connection, resource: Resource, id_: str) -> Done:
@@ -377,7 +376,7 @@ def _read_in_transaction(server: Server, base: str, connection: sqlite3.Connecti
     if entry.id is None:
         request = parse_search(entry.type, pairs_of(entry.query or ""), base=base, now=server.now())
         page = search_in(connection, request)
-        body = bundles.searchset(base, [], page.total, page.found)
+        body = bundles.searchset(base, [], page.total, page.matches, page.included)
         return {"response": {"status": _status(HTTPStatus.OK)}, "resource": parse_json(body)}
     stored = resources.read(connection, entry.type, entry.id)
     if stored is None:

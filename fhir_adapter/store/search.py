@@ -11,6 +11,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from fhir_adapter.fhir.bundles import Found
@@ -44,7 +47,8 @@ MOST_INCLUDED = 2000
 class Page:
     """One page of an answer. `cursor` leads to the next one; `total` where it is known; `cut` when includes were."""
 
-    found: tuple[Found, ...]
+    matches: Sequence[Found]
+    included: Sequence[Found]
     cursor: Cursor | None
     total: int | None
     cut: bool = False
@@ -77,20 +81,23 @@ class _Rids:
         return f"{rid} {no}IN ({self.query()})"
 
 
-def search(connection: sqlite3.Connection, request: SearchRequest) -> Page:
-    """The page of matches that the request asks for, with what it includes."""
+def search(connection: sqlite3.Connection, request: SearchRequest, after: Cursor | None = None) -> Page:
+    """The page of matches that the request asks for, the first or the one `after` a cursor, with what it includes."""
     if request.count_only:
-        return Page((), None, count(connection, request))
-    rows = _page(connection, request)
+        return Page((), (), None, count(connection, request))
+    rows = _rows(connection, request, after)
     has_more = len(rows) > request.count
-    rows = rows[: request.count]
-    matches = tuple(Found(type_, id_, body) for _, type_, id_, body, *_ in rows)
-    included, cut = _included(connection, request.includes, [row[0] for row in rows]) if rows else ((), False)
-    cursor = Cursor(rows[-1][0], tuple(rows[-1][4:])) if has_more else None
-    total = len(rows) if not has_more and request.cursor is None else None
+    if has_more:
+        rows.pop()
+    included: Sequence[Found] = ()
+    is_cut = False
+    if request.includes and rows:
+        included, is_cut = _included(connection, request.includes, [row[3] for row in rows])
+    cursor = Cursor(rows[-1][3], tuple(rows[-1][4:])) if has_more else None
+    total = len(rows) if not has_more and after is None else None
     if total is None and request.total:
         total = count(connection, request)
-    return Page(matches + included, cursor, total, cut)
+    return Page([row[:3] for row in rows], included, cursor, total, is_cut)
 
 
 def count(connection: sqlite3.Connection, request: SearchRequest) -> int:
@@ -100,13 +107,25 @@ def count(connection: sqlite3.Connection, request: SearchRequest) -> int:
     return int(found.fetchone()[0])
 
 
-def _page(connection: sqlite3.Connection, request: SearchRequest) -> list[tuple[Any, ...]]:
-    """Up to count + 1 rows: rid, type, id, body and the sort keys."""
+def _rows(connection: sqlite3.Connection, request: SearchRequest, after: Cursor | None) -> list[Any]:
+    """Up to count + 1 rows: type, id, body, rid and the sort keys."""
+    statement, values = _prepared(request, after is not None)
+    if after is not None:
+        values = (*values, *_after_values(after))
+    rows = connection.execute(statement, (*values, request.count + 1)).fetchall()
+    if not request.sort:  # the joins keep this order already; SQLite does not promise it, and would copy bodies to sort
+        rows.sort(key=itemgetter(3))
+    return rows
+
+
+@lru_cache(maxsize=2048)
+def _prepared(request: SearchRequest, is_continued: bool) -> tuple[str, tuple[Any, ...]]:
+    """The statement of a page, and the values that stand before those of the cursor. Clients repeat themselves."""
     source, where, values = _matching(request)
     keys = [f"k{number}" for number in range(len(request.sort))]
     computed = [_sort_key(sort) for sort in request.sort]
     columns = "".join(f", {sql} AS {key}" for key, (sql, _) in zip(keys, computed, strict=True))
-    after, after_values = _after(request, keys)
+    after = _after(request.sort, keys) if is_continued else "1"
     order = "".join(
         f"{key} {'DESC' if sort.descending else 'ASC'}, " for key, sort in zip(keys, request.sort, strict=True)
     )
@@ -115,15 +134,13 @@ def _page(connection: sqlite3.Connection, request: SearchRequest) -> list[tuple[
     else:
         rids = f"SELECT DISTINCT i.rid FROM {source} WHERE {where} AND {after}"
     statement = (
-        f"SELECT i.rid, r.type, r.id, v.body{''.join(f', {key}' for key in keys)} "
+        f"SELECT r.type, r.id, v.body, i.rid{''.join(f', {key}' for key in keys)} "
         f"FROM ({rids} ORDER BY {order}i.rid LIMIT ?) i "
         "CROSS JOIN resource r ON r.rid = i.rid CROSS JOIN version v ON v.seq = r.seq"
     )
     if request.sort:
         statement += f" ORDER BY {order}i.rid"
-    sort_values = tuple(value for _, its in computed for value in its)
-    rows = connection.execute(statement, (*sort_values, *values, *after_values, request.count + 1)).fetchall()
-    return rows if request.sort else sorted(rows, key=lambda row: row[0])  # SQLite would copy the bodies to sort them
+    return statement, (*(value for _, its in computed for value in its), *values)
 
 
 def _matching(request: SearchRequest) -> tuple[str, str, tuple[Any, ...]]:
@@ -144,18 +161,19 @@ def _all_of(type_: str) -> _Rids:
     return _Rids("resource", "type = ? AND NOT deleted", (type_,), 8)
 
 
-def _after(request: SearchRequest, keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+def _after(sorts: Sequence[Sort], keys: Sequence[str]) -> str:
     """What comes after the cursor in the order of the keys, then of rid."""
-    if request.cursor is None:
-        return "1", ()
-    branches, values, equal = [], [], ""
-    for key, sort, value in zip(keys, request.sort, request.cursor.keys, strict=True):
+    branches, equal = [], ""
+    for key, sort in zip(keys, sorts, strict=True):
         branches.append(f"{equal}{key} {'<' if sort.descending else '>'} ?")
-        values += [*request.cursor.keys[: len(branches) - 1], value]
         equal += f"{key} = ? AND "
-    branches.append(f"{equal}i.rid > ?")
-    values += [*request.cursor.keys, request.cursor.rid]
-    return f"({' OR '.join(branches)})", tuple(values)
+    return f"({' OR '.join([*branches, f'{equal}i.rid > ?'])})"
+
+
+def _after_values(cursor: Cursor) -> tuple[Any, ...]:
+    """The values for _after: each branch has those of the keys before it and its own."""
+    branches = [cursor.keys[: number + 1] for number in range(len(cursor.keys))]
+    return (*chain.from_iterable(branches), *cursor.keys, cursor.rid)
 
 
 def _sort_key(sort: Sort) -> tuple[str, tuple[Any, ...]]:
@@ -376,7 +394,7 @@ def _type_of(condition: Condition) -> str:
 
 def _included(
     connection: sqlite3.Connection, includes: Iterable[Include], matches: Sequence[int]
-) -> tuple[tuple[Found, ...], bool]:
+) -> tuple[list[Found], bool]:
     """What the matches bring along, each resource once, and whether there was too much of it."""
     seen = dict.fromkeys(matches)
     newest: Sequence[int] = matches
@@ -392,7 +410,7 @@ def _included(
         if len(seen) - len(matches) > MOST_INCLUDED:
             break
     rids = list(seen)[len(matches) :]
-    return tuple(_bodies(connection, rids[:MOST_INCLUDED])), len(rids) > MOST_INCLUDED
+    return _bodies(connection, rids[:MOST_INCLUDED]), len(rids) > MOST_INCLUDED
 
 
 def _follow(connection: sqlite3.Connection, include: Include, rids: Sequence[int]) -> list[int]:
@@ -417,12 +435,12 @@ def _follow(connection: sqlite3.Connection, include: Include, rids: Sequence[int
     return [rid for (rid,) in connection.execute(f"{statement} LIMIT {MOST_INCLUDED + 1}", values)]
 
 
-def _bodies(connection: sqlite3.Connection, rids: Sequence[int]) -> Iterable[Found]:
+def _bodies(connection: sqlite3.Connection, rids: Sequence[int]) -> list[Found]:
     statement = (
         "SELECT r.type, r.id, v.body FROM resource r CROSS JOIN version v ON v.seq = r.seq "
         f"WHERE r.rid IN ({_marks(rids)}) ORDER BY r.rid"
     )
-    return [Found(type_, id_, body, "include") for type_, id_, body in connection.execute(statement, rids)]
+    return connection.execute(statement, rids).fetchall()
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -24,13 +24,13 @@ _CODES = {404: "not-found", 405: "not-supported", 406: "not-supported", 413: "to
 
 def as_outcome(fault: Exception) -> Response:
     """The answer of the FHIR side."""
-    status, issues, headers = _explained(fault)
+    status, issues, headers = explained(fault)
     return Response(outcome_body(issues), status, {"content-type": FHIR_JSON, **headers})
 
 
 def as_issues(fault: Exception) -> Response:
     """The answer of the party side."""
-    status, issues, headers = _explained(fault)
+    status, issues, headers = explained(fault)
     body = dump_json({"issues": [issue.as_dict() for issue in issues]})
     return Response(body, status, {"content-type": "application/json; charset=utf-8", **headers})
 
@@ -45,7 +45,7 @@ def answer_with_issues(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def _explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]]:
+def explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]]:
     """HTTP status, issues and headers. What nobody foresaw is logged by kind alone: its text may hold personal data."""
     match fault:
         case RemoteError(retry_after=float(seconds)):

@@ -15,24 +15,23 @@ from importlib.metadata import version
 from typing import Literal
 from uuid import UUID, uuid4
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_adapter.errors import BadRequest, MethodNotAllowed, NotAcceptable, TooLarge, UnsupportedMedia
 from fhir_adapter.fhir.capability import capability_statement
+from fhir_adapter.fhir.outcomes import outcome_body
 from fhir_adapter.fhir.resources import dump_json
 from fhir_adapter.flows import rest, sandbox
 from fhir_adapter.flows.rest import Answer, Server
 from fhir_adapter.flows.sandbox import Conditions
 from fhir_adapter.store.database import Database
 from fhir_adapter.store.resources import keep_index_current
-from fhir_adapter.web.failures import FHIR_JSON, as_outcome
+from fhir_adapter.web.failures import FHIR_JSON, as_outcome, explained
 
 BODY_LIMIT = 10_000_000
 """Bytes. More than any plan needs; a larger one is refused before it is read to its end."""
@@ -71,52 +70,56 @@ class Interaction:
 
 
 class Call:
-    """One request to one server."""
+    """One request to one server. Headers are kept as ASGI brings them: a dict of bytes is quicker than a multidict."""
 
-    __slots__ = ("base", "request", "server")
+    __slots__ = ("_headers", "_receive", "_scope", "base", "server")
 
-    def __init__(self, request: Request, server: Server, base: str) -> None:
-        self.request, self.server, self.base = request, server, base
+    def __init__(self, scope: Scope, receive: Receive, server: Server, base_path: str) -> None:
+        self._scope, self._receive, self._headers = scope, receive, dict(scope["headers"])
+        self.server = server
+        self.base = _base_of(scope["scheme"], self._headers.get(b"host", b""), base_path)
 
-    @property
-    def type(self) -> str:
-        found: str = self.request.path_params["type"]
+    def path(self, name: str) -> str:
+        """A part of the path: type, id or version."""
+        found: str = self._scope["path_params"][name]
         return found
 
+    def header(self, name: bytes) -> str | None:
+        """A header by its name in lower case."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
     @property
-    def id(self) -> str:
-        found: str = self.request.path_params["id"]
-        return found
+    def query(self) -> bytes:
+        """The query string as it came."""
+        query: bytes = self._scope["query_string"]
+        return query
 
     @property
     def pairs(self) -> Sequence[tuple[str, str]]:
-        return _pairs_in(self.request.scope["query_string"])
+        """Names and values of the query."""
+        return _pairs_in(self.query)
 
     @property
     def prefer(self) -> str:
-        return self.request.headers.get("prefer", "")
-
-    @property
-    def unless(self) -> str | None:
-        return self.request.headers.get("if-none-match")
+        """What the client would rather have."""
+        return self.header(b"prefer") or ""
 
     @property
     def conditions(self) -> Conditions:
-        headers = self.request.headers
-        return Conditions(headers.get("if-match"), headers.get("if-none-match"), headers.get("if-none-exist"))
+        """Under which conditions a write is to be done."""
+        return Conditions(self.header(b"if-match"), self.header(b"if-none-match"), self.header(b"if-none-exist"))
 
     async def body(self, *media_types: str) -> bytes:
         """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia or TooLarge."""
-        given = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        given = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
         if given not in media_types:
-            raise UnsupportedMedia(
-                f"{given or 'no media type'} is not understood here: send {' or '.join(media_types)}"
-            )
-        announced = self.request.headers.get("content-length", "")
+            raise UnsupportedMedia(f"{given or 'no media type'} is not understood: send {' or '.join(media_types)}")
+        announced = self.header(b"content-length") or ""
         if announced.isdecimal() and int(announced) > BODY_LIMIT:
             raise _too_large()
         parts, size = [], 0
-        async for part in self.request.stream():
+        async for part in Request(self._scope, self._receive).stream():
             size += len(part)
             if size > BODY_LIMIT:
                 raise _too_large()
@@ -124,6 +127,7 @@ class Call:
         return b"".join(parts)
 
     async def json_body(self) -> bytes:
+        """A body that is to be parsed as a resource."""
         return await self.body("application/fhir+json", "application/json")
 
 
@@ -133,26 +137,28 @@ def _too_large() -> TooLarge:
 
 async def read(call: Call) -> Answer:
     _check_whole_is_asked(call)
-    return rest.read(call.server, call.type, call.id, unless=call.unless)
+    return rest.read(call.server, call.path("type"), call.path("id"), unless=call.header(b"if-none-match"))
 
 
 async def vread(call: Call) -> Answer:
     _check_whole_is_asked(call)
-    return rest.vread(call.server, call.type, call.id, call.request.path_params["version"], unless=call.unless)
+    return rest.vread(
+        call.server, call.path("type"), call.path("id"), call.path("version"), unless=call.header(b"if-none-match")
+    )
 
 
 def _check_whole_is_asked(call: Call) -> None:
     """A client that asks for a summary must not take the whole for one. Raises BadRequest."""
-    if call.request.scope["query_string"]:
+    if call.query:
         rest.check_names(call.pairs, {"_format", "_pretty"})
 
 
 async def history_of_instance(call: Call) -> Answer:
-    return rest.history(call.server, call.base, call.type, call.id, call.pairs)
+    return rest.history(call.server, call.base, call.path("type"), call.path("id"), call.pairs)
 
 
 async def history_of_type(call: Call) -> Answer:
-    return rest.history(call.server, call.base, call.type, None, call.pairs)
+    return rest.history(call.server, call.base, call.path("type"), None, call.pairs)
 
 
 async def history_of_system(call: Call) -> Answer:
@@ -160,13 +166,15 @@ async def history_of_system(call: Call) -> Answer:
 
 
 async def search(call: Call) -> Answer:
-    return rest.search(call.server, call.base, call.type, call.pairs, lenient=_is_lenient(call.prefer), posted=False)
+    return rest.search(
+        call.server, call.base, call.path("type"), call.pairs, lenient=_is_lenient(call.prefer), posted=False
+    )
 
 
 async def search_by_post(call: Call) -> Answer:
     body = await call.body(FORM)
     pairs = [*call.pairs, *rest.pairs_of(body.decode("latin-1"))]
-    return rest.search(call.server, call.base, call.type, pairs, lenient=_is_lenient(call.prefer), posted=True)
+    return rest.search(call.server, call.base, call.path("type"), pairs, lenient=_is_lenient(call.prefer), posted=True)
 
 
 def _is_lenient(prefer: str) -> bool:
@@ -176,19 +184,21 @@ def _is_lenient(prefer: str) -> bool:
 async def create(call: Call) -> Answer:
     body = await call.json_body()
     return await run_in_threadpool(
-        sandbox.create, call.server, call.base, call.type, body, call.conditions, call.prefer
+        sandbox.create, call.server, call.base, call.path("type"), body, call.conditions, call.prefer
     )
 
 
 async def update(call: Call) -> Answer:
     body = await call.json_body()
     return await run_in_threadpool(
-        sandbox.update, call.server, call.base, call.type, call.id, body, call.conditions, call.prefer
+        sandbox.update, call.server, call.base, call.path("type"), call.path("id"), body, call.conditions, call.prefer
     )
 
 
 async def delete(call: Call) -> Answer:
-    return await run_in_threadpool(sandbox.delete, call.server, call.base, call.type, call.id, call.conditions)
+    return await run_in_threadpool(
+        sandbox.delete, call.server, call.base, call.path("type"), call.path("id"), call.conditions
+    )
 
 
 async def bundle(call: Call) -> Answer:
@@ -243,7 +253,7 @@ def fhir_app(
     writable: bool,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     new_id: Callable[[], UUID] = uuid4,
-) -> Starlette:
+) -> ASGIApp:
     """A FHIR server over `database`, to be mounted at `base_path` ("/fhir"). `writable` makes it a sandbox."""
     keep_index_current(database)
     server = Server(database, writable, now, new_id)
@@ -253,13 +263,12 @@ def fhir_app(
         if writable or not each.writes:
             methods[each.method] = each.handler
     routes = [Route(path, _Endpoint(server, base_path, methods)) for path, methods in paths.items()]
-    app = Starlette(routes=routes, exception_handlers={404: _no_such_address})
-    app.router.redirect_slashes = False
-    return app
+    return Router(routes, redirect_slashes=False, default=_no_such_address)
 
 
-async def _no_such_address(request: Request, fault: Exception) -> Response:
-    return as_outcome(HTTPException(404, "there is nothing at this address: see /metadata for what there is"))
+async def _no_such_address(scope: Scope, receive: Receive, send: Send) -> None:
+    fault = HTTPException(404, "there is nothing at this address: see /metadata for what there is")
+    await as_outcome(fault)(scope, receive, send)
 
 
 class _Endpoint:
@@ -271,38 +280,45 @@ class _Endpoint:
         self._allowed = {"allow": ", ".join(sorted(self._methods))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         try:
-            response = await self._response(request)
+            answer = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return
         except Exception as fault:  # noqa: BLE001 - whatever goes wrong, a FHIR client is told so in FHIR
-            response = as_outcome(fault)
-            if isinstance(fault, MethodNotAllowed):
-                response.headers.update(self._allowed)
-        if scope["method"] == "HEAD":
-            response.body = b""  # the length of what GET would send stays in the headers
-        await response(scope, receive, send)
+            status, issues, headers = explained(fault)
+            also = self._allowed if isinstance(fault, MethodNotAllowed) else {}
+            answer = Answer(status, outcome_body(issues), {**headers, **also})
+        await _send(answer, send, with_body=scope["method"] != "HEAD")
 
-    async def _response(self, request: Request) -> Response:
-        handler = self._methods.get(request.method)
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        handler = self._methods.get(scope["method"])
         if handler is None:
-            raise MethodNotAllowed(f"{request.method} is not offered here: the CapabilityStatement says what is")
-        check_accepted(request.headers.get("accept"), request.scope["query_string"])
-        answer = await handler(Call(request, self._server, self._base_of(request)))
-        headers = answer.headers if not answer.body else {**answer.headers, "content-type": FHIR_JSON}
-        return Response(answer.body, answer.status, headers)
-
-    def _base_of(self, request: Request) -> str:
-        return f"{request.scope['scheme']}://{_host(request)}{self._base_path}"
+            raise MethodNotAllowed(f"{scope['method']} is not offered here: the CapabilityStatement says what is")
+        call = Call(scope, receive, self._server, self._base_path)
+        check_accepted(call.header(b"accept"), call.query)
+        return await handler(call)
 
 
-_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+async def _send(answer: Answer, send: Send, *, with_body: bool) -> None:
+    """HEAD gets the headers that GET would, its length among them."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    if answer.body:
+        headers.append((b"content-type", FHIR_JSON.encode()))
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
 
 
-def _host(request: Request) -> str:
-    host = request.headers.get("host", "")
+_HOST = re.compile(rb"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+
+
+@lru_cache(maxsize=256)
+def _base_of(scheme: str, host: bytes, base_path: str) -> str:
+    """The server's base URL as this client knows it. Raises BadRequest: a host that is none must not get into links."""
     if not _HOST.fullmatch(host):
         raise BadRequest("the Host header is no host name")
-    return host
+    return f"{scheme}://{host.decode('latin-1')}{base_path}"
 
 
 def check_accepted(accept: str | None, query: bytes) -> None:
