@@ -2,7 +2,7 @@
 
 Every rule is `resource type -> element path -> Rule`. A path has no positions and no keys (`participant.period`).
 What is not listed: an object is one value, a list is a set of values, the owner is the resource's (`OWNERS`).
-docs/merge.md shows these tables; design: element ownership as in the plan's rules of the merge.
+docs/merge.md shows these tables (made by scripts/describe_merge.py).
 """
 
 from __future__ import annotations

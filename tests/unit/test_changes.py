@@ -322,9 +322,7 @@ def test_a_care_plan_based_on_the_plan_becomes_one_intervention_of_it():
 
 
 def test_nothing_that_an_intervention_plan_says_is_lost():
-    intervention = kl_intervention(title="Ydelse", note=[{"text": "x"}]) | {
-        "partOf": [{"reference": "CarePlan/9"}]
-    }
+    intervention = kl_intervention(title="Ydelse", note=[{"text": "x"}]) | {"partOf": [{"reference": "CarePlan/9"}]}
     found = leaves(normalised(plan(), intervention))
     assert not [leaf for leaf in leaves(intervention | {"id": "intervention"}) if leaf not in found]
 

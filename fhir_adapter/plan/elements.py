@@ -1,0 +1,311 @@
+"""One element of a resource, merged: values, objects, lists by key, and what is found on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.plan import lifecycle
+from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label
+from fhir_adapter.plan.ownership import Owners, Rule, choice_stem, rule_for
+
+ConflictKind = Literal["both-changed", "edit-against-delete", "own-words", "quarantined"]
+
+UNKNOWN_PARTY = "unknown"
+"""Stands for the author of a value where nobody noted who it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two values where one can be live: `live` is, `other` is kept for a decision. None stands for "not there".
+
+    `path` is the element's FHIR path, list items by their key (`participant[PractitionerRole/1].period.end`), empty
+    for the whole resource. A quarantined conflict names nothing of what is live: its author may not see that.
+    """
+
+    reference: str
+    path: str
+    base: Any
+    live: Any
+    other: Any
+    live_party: str | None
+    other_party: str
+    kind: ConflictKind
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The sender repeated a value from before somebody else's change, which was not taken for an edit."""
+
+    reference: str
+    path: str
+    sent: Any
+    live: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What stays the same throughout one merge, and what it finds."""
+
+    party: str
+    owners: Owners
+    now: datetime
+    ours: Mapping[str, Resource]
+    has_said: bool
+    said_last: bool
+    conflicts: list[Conflict] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    unlinked: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One element of one resource: `path` for the rules, `label` for people, `rule` how it merges."""
+
+    work: Work
+    reference: str
+    type: str
+    path: str
+    label: str
+    rule: Rule
+
+    def child(self, name: str) -> Place:
+        """The element `name` of the object here."""
+        path = f"{self.path}.{name}" if self.path else name
+        text = f"{self.label}.{name}" if self.label else name
+        return replace(self, path=path, label=text, rule=rule_for(self.type, path))
+
+    def item(self, key: Key) -> Place:
+        """The item with this key in the list here."""
+        return replace(self, label=f"{self.label}[{label(key)}]")
+
+    @property
+    def owner(self) -> str | None:
+        """The party that owns this element."""
+        return self.work.owners.owner_of(self.reference, self.rule.owner)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the party whose words are merged owns this element."""
+        return self.owner == self.work.party
+
+
+def _merge_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
+    """The live value of one element; MISSING where it is not there."""
+    if ours == theirs:
+        return ours
+    if isinstance(ours, list) or isinstance(theirs, list):
+        return _merge_list(place, bases, ours, theirs)
+    if place.rule.fields and isinstance(ours, dict) and isinstance(theirs, dict):
+        return merge_fields(place, bases, ours, theirs)
+    return _merge_whole(place, bases, ours, theirs)
+
+
+def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
+    """One value against another: the rule at the bottom of everything."""
+    if ours == theirs:
+        return ours
+    if all(base is ABSENT for base in bases):
+        bases = (MISSING,)
+    if not _is_edited(place.work, bases, ours, theirs):
+        _report_old_value(place, bases, ours, theirs)
+        return ours
+    if ours in bases and not _is_reopened_by_another(place, theirs):
+        if _is_in_the_persons_own_words(place):
+            _report(place, bases, theirs, ours, "own-words", taken=True)
+        return theirs
+    if ours in bases or theirs is MISSING:
+        _report(place, bases, ours, theirs, "edit-against-delete", taken=False)
+        return ours
+    if ours is MISSING:
+        _report(place, bases, theirs, ours, "edit-against-delete", taken=True)
+        return theirs
+    live, other = (theirs, ours) if place.is_own else (ours, theirs)
+    _report(place, bases, live, other, "both-changed", taken=place.is_own)
+    return live
+
+
+def _is_edited(work: Work, bases: Sequence[Any], ours: Any, theirs: Any) -> bool:
+    """Whether the party means its value: it equals no base, or turns back its own last words, which are live."""
+    if theirs not in bases:
+        return True
+    return work.said_last and ours == bases[0] and theirs != bases[0]
+
+
+def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> None:
+    """Tell the sender that its value was not taken, where it had a newer one before its eyes or may have meant it."""
+    if not place.work.has_said or bases[0] is ABSENT:
+        return
+    said, *shown = bases
+    is_older = theirs == said and said not in shown and any(form is not ABSENT for form in shown)
+    may_be_meant = theirs != said and ours == said
+    if is_older or may_be_meant:
+        place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
+
+
+def _is_reopened_by_another(place: Place, theirs: Any) -> bool:
+    """Whether a party that does not own the state leaves a terminal one: that needs a decision."""
+    element, _ = lifecycle.LIFECYCLES.get(place.type, ("", {}))
+    if place.path != element or place.is_own:
+        return False
+    mine = place.work.ours.get(place.reference, {})
+    return lifecycle.is_terminal(mine) and theirs != "entered-in-error"
+
+
+def _is_in_the_persons_own_words(place: Place) -> bool:
+    """Whether somebody else rewrites what the person said: taken, but the person's words are never lost silently."""
+    if place.type != "Goal" or place.path != "description" or place.is_own:
+        return False
+    mine = place.work.ours.get(place.reference, {})
+    spoken_by = mine.get("expressedBy", {}).get("reference", "")
+    return "description" in mine and "Patient/" in spoken_by
+
+
+def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
+    """Keep both values; `taken`: the live one is the sender's."""
+    work, owner = place.work, place.owner
+    base = next((one for one in reversed(bases) if one is not ABSENT), MISSING)
+    others = work.owners.wrote(place.reference) or (owner if owner != work.party else None)
+    live_party, other_party = (work.party, others or UNKNOWN_PARTY) if taken else (others, work.party)
+    work.conflicts.append(
+        Conflict(place.reference, place.label, _json(base), _json(live), _json(other), live_party, other_party, kind)
+    )
+
+
+def merge_fields(place: Place, bases: Sequence[Any], ours: Resource, theirs: Resource) -> Resource:
+    """Both sides' changes inside one object. `x` and `_x`, and the forms of x[y], are one element each."""
+    live = dict(ours)
+    before = [base if base is ABSENT or isinstance(base, dict) else {} for base in bases]
+    for names in _names_by_element(place, [ours, theirs, *(base for base in before if base is not ABSENT)]):
+        if len(names) == 1:
+            name = names[0]
+            values = [ABSENT if base is ABSENT else base.get(name, MISSING) for base in before]
+            value = _merge_value(place.child(name), values, ours.get(name, MISSING), theirs.get(name, MISSING))
+            part = {} if value is MISSING else {name: value}
+        else:
+            element = place.child(choice_stem(place.type, place.path, names[0]))
+            forms = [ABSENT if base is ABSENT else _part(base, names) for base in before]
+            value = _merge_whole(element, forms, _part(ours, names), _part(theirs, names))
+            part = {} if value is MISSING else value
+        if part != {name: ours[name] for name in names if name in ours}:
+            live = {name: value for name, value in live.items() if name not in names} | part
+    return live
+
+
+def _names_by_element(place: Place, versions: Sequence[Resource]) -> list[list[str]]:
+    """The names that occur, those of one element together, in order of first appearance."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for version in versions for name in version):
+        found.setdefault(choice_stem(place.type, place.path, name), []).append(name)
+    return list(found.values())
+
+
+def _part(version: Resource, names: Sequence[str]) -> Any:
+    return {name: version[name] for name in names if name in version} or MISSING
+
+
+def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
+    """The list after both sides' changes, item by item; MISSING where nothing is left."""
+    versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
+    keys = assign_keys(place.rule.keys, versions, len(bases))
+    by_key = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
+    live: dict[Key, Any] = {}
+    for key in _in_order(keys[-2], keys[-1]):
+        *before, mine, said = (version.get(key, MISSING) for version in by_key)
+        before = [ABSENT if base is ABSENT else item for base, item in zip(bases, before, strict=True)]
+        value = _merge_item(place.item(key), before, mine, said)
+        if value is not MISSING:
+            live[key] = value
+    return list(live.values()) or MISSING
+
+
+def _in_order(ours: Sequence[Key], theirs: Sequence[Key]) -> list[Key]:
+    """Ours in its order, each addition behind the one that it follows in theirs; first ones at the end."""
+    order = list(ours)
+    known = set(ours)
+    for before, key in zip([None, *theirs], theirs, strict=False):
+        if key not in known:
+            order.insert(order.index(before) + 1 if before is not None else len(order), key)
+            known.add(key)
+    return order
+
+
+def _merge_item(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
+    if ours is MISSING:
+        return _merge_item_that_we_lack(place, bases, theirs)
+    if theirs is not MISSING:
+        inside = [ABSENT if base is MISSING else base for base in bases]
+        return _merge_value(place, inside, ours, _as_we_spell_it(place, ours, theirs))
+    telling = [base for base in bases if base is not ABSENT]
+    must_have = bases[:1] if place.work.said_last and bases[0] is not ABSENT else telling
+    if must_have and MISSING not in must_have:
+        return _take_item_away(place, [base for base in telling if base is not MISSING], ours)
+    was_only_shown = place.work.has_said and bases[0] is MISSING and MISSING not in telling[1:] and len(telling) > 1
+    if was_only_shown and place.rule.removal != "followed":
+        place.work.kept.append(Kept(place.reference, place.label, None, ours))
+    return ours
+
+
+def _as_we_spell_it(place: Place, ours: Any, theirs: Any) -> Any:
+    """A note may come back with its time in another zone or its letters decomposed: ours stays as it was sent."""
+    if place.rule.removal != "kept":
+        return theirs
+    return theirs | {name: ours[name] for name in ("text", "time") if name in ours}
+
+
+def _merge_item_that_we_lack(place: Place, bases: Sequence[Any], theirs: Any) -> Any:
+    if all(base is MISSING or base is ABSENT for base in bases):
+        return theirs
+    return _merge_whole(place, bases, MISSING, theirs)
+
+
+def _take_item_away(place: Place, bases: Sequence[Any], ours: Any) -> Any:
+    """What stays of an item that every base has and the party left out."""
+    work, removal = place.work, place.rule.removal
+    target = _target_of(ours)
+    if removal == "followed" and target in work.ours:
+        work.unlinked.append(target)
+        return ours
+    ended = lifecycle.end_membership(ours, work.now) if removal == "ended" else MISSING
+    if ended == ours:
+        return ours
+    if removal != "kept" and place.is_own and was_seen(bases, ours, place.type, place.path):
+        return ended
+    _report(place, bases, ours, MISSING, "edit-against-delete", taken=False)
+    return ours
+
+
+def _target_of(link: Any) -> str:
+    """What an item of a link list points to: it is a Reference, or has one (CarePlan.activity)."""
+    reference = link.get("reference") if isinstance(link, dict) else None
+    if isinstance(reference, dict):
+        reference = reference.get("reference")
+    return reference if isinstance(reference, str) else ""
+
+
+def was_seen(bases: Sequence[Any], ours: Any, type_: str, path: str) -> bool:
+    """Whether everything that ours says stands in one of the bases, element by element."""
+    if ours in bases:
+        return True
+    if isinstance(ours, dict):
+        before = [base for base in bases if isinstance(base, dict)]
+        return bool(before) and all(
+            was_seen([base[name] for base in before if name in base], value, type_, f"{path}.{name}".lstrip("."))
+            for name, value in ours.items()
+        )
+    if isinstance(ours, list):
+        versions = [base for base in bases if isinstance(base, list)]
+        *keys, mine = assign_keys(rule_for(type_, path).keys, [*versions, ours], len(versions))
+        known = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
+        return all(
+            was_seen([one[key] for one in known if key in one], item, type_, path)
+            for key, item in zip(mine, ours, strict=True)
+        )
+    return False
+
+
+def _json(value: Any) -> Any:
+    return None if value is MISSING else value
