@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A compiled path. `read` gives the fragment or None (a list for a path with `[]`); `write` makes what is missing."""
+    """A compiled path. `read`: the fragment or None (a list for a path with `[]`); `write` makes what is missing."""
 
     text: str
     steps: tuple[Step, ...]

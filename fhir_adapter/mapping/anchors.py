@@ -11,7 +11,15 @@ from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
 from fhir_adapter.mapping.model import Run, is_uuid
 
+
+class PublicIdentity(str):
+    """`system|value`: a number that everybody knows a thing by, not only the source."""
+
+    __slots__ = ()
+
+
 Identify = Callable[[Run, Frame], str | None]
+"""the business id of an item's resource, or a PublicIdentity; None where the item does not say enough"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class Anchor:
         return run.add(resource)
 
     def _made_id(self, business_id: str, frame: Frame, run: Run) -> str:
-        if "|" in business_id:
+        if isinstance(business_id, PublicIdentity):
             return run.national_id(business_id)
         if self.born is not None and is_uuid(frame.key):
             plan = next(iter(run.index.values()))

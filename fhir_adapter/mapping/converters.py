@@ -1,7 +1,7 @@
 """Converter pairs that any country can use, each built from the words after `|` in a rule.
 
-A builder takes the rule's native field names, its words and the mapping's tables, and gives a Pair. Reports go to the run,
-with the path of the sender's own field.
+A builder takes the rule's native field names, its words and the mapping's tables, and gives a Pair. Reports go to the
+run, with the path of the sender's own field.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 
 @converter("meeting")
 def _meeting(fields: Sequence[str], words: Sequence[str], knowledge: Knowledge) -> Pair:
-    """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod[], status, status in words).
+    """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod, status, our own status).
 
     FHIR allows a start only with an end, and leaves both out only while the meeting is proposed or cancelled (app-2,
     app-3): a time without a length is the requested period of a proposed meeting, and a status that FHIR cannot say
@@ -501,7 +501,7 @@ def _excluded_topic(_fields: Sequence[str], _words: Sequence[str], _knowledge: K
     """A topic in words <-> a nested provision that denies what is about it."""
 
     def to_native(provision: Resource, _run: Run) -> str | None:
-        codes = provision.get("code") or ()
+        codes = provision.get("code") or []
         if provision.get("type") != "deny" or provision.get("actor") or len(codes) != 1:
             return None
         return words_of(codes[0])

@@ -38,7 +38,7 @@ def is_coordination_number(number: str) -> bool:
 
 @converter("swedish_person_numbers")
 def _person_numbers(fields: Sequence[str], _words: Sequence[str], _knowledge: Knowledge) -> Pair:
-    """(personnummer, samordningsnummer, reservnummer, its series' OID, earlier numbers, idtype) <-> Patient.identifier."""
+    """(personnummer, samordningsnummer, reservnummer, its OID, earlier numbers, idtype) <-> Patient.identifier."""
     names = [field.rpartition(".")[2] for field in fields]
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> list[Resource] | None:
@@ -112,7 +112,7 @@ _ADDRESS = re.compile(r"(.+), ([0-9]{3} [0-9]{2}) (.+)", re.DOTALL)
 
 @converter("swedish_address")
 def _address(_fields: Sequence[str], _words: Sequence[str], _knowledge: Knowledge) -> Pair:
-    """`Storgatan 12, 151 72 Södertälje` <-> line[], postalCode and city, beside the municipality; other forms as text."""
+    """`Storgatan 12, 151 72 Södertälje` <-> line, postalCode and city; an address of another form is kept as text."""
 
     def to_fhir(value: str, _run: Run, _path: str) -> Resource:
         parts = _ADDRESS.fullmatch(value)
@@ -320,8 +320,8 @@ def _party(_fields: Sequence[str], words: Sequence[str], _knowledge: Knowledge) 
 def _recipient(_fields: Sequence[str], _words: Sequence[str], _knowledge: Knowledge) -> Pair:
     """A party's name <-> an actor that a Consent's provision permits.
 
-    A unit (`Region Stockholm Psykiatri Södertälje`) becomes an Organization of its own, part of the principal: a consent
-    to a unit is never widened to the whole.
+    A unit (`Region Stockholm Psykiatri Södertälje`) becomes an Organization of its own, part of the principal: a
+    consent to a unit is never widened to the whole.
     """
     return Pair(_actor, lambda actor, run: name_of(actor.get("reference") or {}, run))
 
@@ -336,7 +336,7 @@ def _denied_recipient(_fields: Sequence[str], _words: Sequence[str], _knowledge:
     """A party's name <-> a nested provision that denies this actor."""
 
     def to_native(provision: Resource, run: Run) -> str | None:
-        actors = provision.get("actor") or ()
+        actors = provision.get("actor") or []
         if provision.get("type") != "deny" or len(actors) != 1:
             return None
         return name_of(actors[0].get("reference") or {}, run)

@@ -92,7 +92,7 @@ class Mapping:
     def _back(
         self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
     ) -> dict[str, Any]:
-        native = copied(before)
+        native: dict[str, Any] = copied(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
         plan = self._plan(run)

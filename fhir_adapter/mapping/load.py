@@ -15,7 +15,7 @@ from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.fhir.paths import compile_path, extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping import converters_sweden
-from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark
+from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.converters import BUILDERS
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.frames import Frame, copied, native_path
@@ -29,7 +29,7 @@ from fhir_adapter.mapping.model import (
     folded,
     pattern_of_names,
 )
-from fhir_adapter.mapping.rules import Field, Rule, Target
+from fhir_adapter.mapping.rules import Field, Rule, Target, getter
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 
@@ -46,8 +46,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "mappings"
 _PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 _ANCHOR_WORDS = {
-    "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark", "tag",
-    "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call", "needed",
+    "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark",
+    "tag", "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call", "needed",
 }  # fmt: skip
 _LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
 
@@ -257,12 +257,13 @@ class _Loader:
         if text == "{record}/{key}":
             return lambda run, frame: f"{run.record_id}/{frame.key}"
         pieces = _PLACE.split(text)
+        made = PublicIdentity if "|{" in text and "{record}" not in text and "{key}" not in text else str
         parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
         parts[1::2] = [_filled(place) for place in pieces[1::2]]
 
         def fill(run: Run, frame: Frame) -> str | None:
             values = [part(run, frame) for part in parts]
-            return None if any(value is None for value in values) else "".join(map(str, values))
+            return None if any(value is None for value in values) else made("".join(map(str, values)))
 
         return fill
 
@@ -352,7 +353,7 @@ class _Loader:
         natives = tuple(native_path(name.strip().rstrip("[]*")) for name in native.split(","))
         if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
             self.fail("several fields together need a converter, and none of them may be a list")
-        return Field(natives, many, tuple(rules))
+        return Field(natives, many, tuple(rules), getter(natives, many, tuple(rules)))
 
     def rule(self, text: str, names: Sequence[str], fhir: str, words: str, types: dict[str, str | None]) -> Rule:
         targets = tuple(self.target(target.strip(), types) for target in fhir.split(","))

@@ -181,8 +181,8 @@ def _pointers(resources: Iterable[Resource], kind: str, path: str) -> dict[str, 
 class Pair:
     """A converter: `to_fhir(value, run, path)` and `to_native(fragment, run)`.
 
-    A rule over several native fields hands over a tuple and, as path, the place of the item they are in. None means that
-    there is nothing to write; a value that cannot be converted is reported on the run.
+    A rule over several native fields hands over a tuple and, as path, the place of the item they are in. None means
+    that there is nothing to write; a value that cannot be converted is reported on the run.
     """
 
     to_fhir: Callable[[Any, Run, str], Any]

@@ -1,4 +1,4 @@
-"""What a mapping covers, as a table for readers: term, meaning, FHIR path. `python -m fhir_adapter.mapping.report NAME`."""
+"""What a mapping covers, as a table for readers; made by `python -m fhir_adapter.mapping.report NAME`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fhir_adapter.mapping.rules import Rule
 
 
 def table_of(mapping: Mapping) -> str:
-    """The mapping as a Markdown page: every field of the format with its term, its meaning and where it goes in FHIR."""
+    """The mapping as a Markdown page: every field of the format with its term, its meaning and its place in FHIR."""
     places: defaultdict[str, list[str]] = defaultdict(list)
     types = types_of(mapping)
     for path, rule in mapping.coverage():

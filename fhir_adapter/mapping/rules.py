@@ -42,68 +42,27 @@ class Rule:
         return tuple(target.read(nodes[target.anchor]) if target.anchor in nodes else None for target in self.targets)
 
     def write(self, nodes: Nodes, fragments: Any) -> None:
-        """Writes what the converter gave: None writes nothing."""
-        if fragments is None:
-            return
-        if len(self.targets) == 1:
-            self.targets[0].write(nodes[self.first], fragments)
-            return
-        for target, fragment in zip(self.targets, fragments, strict=True):
+        """Writes one fragment to each of several targets; None writes nothing."""
+        for target, fragment in zip(self.targets, fragments or (), strict=False):
             if fragment is not None and target.anchor in nodes:
                 target.write(nodes[target.anchor], fragment)
+
+
+Getter = Callable[[Frame, Run], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One native field (or a group read together) and every rule about it.
 
-    `many`: "one" value; a "list" whose items are converted each on its own; or "either", one item with or without a list.
+    `many`: "one" value; a "list" whose items are converted each on its own; "either": one item may stand without list.
     """
 
     natives: tuple[NativePath, ...]
     many: str
     rules: tuple[Rule, ...]
-
-    # ---- native -> FHIR
-
-    def get(self, frame: Frame, run: Run) -> None:
-        """Writes this field of the item into its nodes; says so where no node can carry it."""
-        natives = self.natives
-        value: Any
-        if len(natives) == 1:
-            value = natives[0].read(frame.native)
-            if value is None or value == "" or value == []:  # FHIR has no empty values
-                return
-        else:
-            value = tuple([path.read(frame.native) for path in natives])
-            if all(one is None for one in value):
-                return
-        nodes, carried = frame.nodes, False
-        for rule in self.rules:
-            if rule.first in nodes:
-                carried = carried or rule.reads
-                if rule.writes:
-                    self._write(rule, value, frame, run)
-        if not carried:
-            self._report(frame, run)
-
-    def _write(self, rule: Rule, value: Any, frame: Frame, run: Run) -> None:
-        pair = rule.pair
-        if value.__class__ is list and self.many != "one":
-            path = frame.path + self.natives[0].text
-            for index, item in enumerate(value):
-                if item is not None:
-                    rule.write(frame.nodes, item if pair is None else pair.to_fhir(item, run, f"{path}[{index}]"))
-        elif pair is None:
-            rule.write(frame.nodes, value)
-        else:
-            path = frame.path if len(self.natives) > 1 else frame.path + self.natives[0].text
-            rule.write(frame.nodes, pair.to_fhir(value, run, path))
-
-    def _report(self, frame: Frame, run: Run) -> None:
-        reason = f"cannot be carried for this item: no {' or '.join(rule.first for rule in self.rules)}"
-        sent = [path.text for path in self.natives if path.read(frame.native) is not None]
-        run.unmapped += [Unmapped(frame.path + path, reason, "refused") for path in sent]
+    get: Getter
+    """native -> FHIR: writes the field of an item into its nodes; says so where no node can carry it"""
 
     # ---- FHIR -> native
 
@@ -196,3 +155,104 @@ def _own_fragments(pair: Pair | None, fragments: Any, run: Run | None) -> list[t
 
 def _place_of(word: Any, items: list[Any]) -> int | None:
     return items.index(word) if word in items else None
+
+
+# ---- native -> FHIR, compiled: this is the hot path of every push
+
+
+def getter(natives: tuple[NativePath, ...], many: str, rules: tuple[Rule, ...]) -> Getter:
+    """The way of one field into FHIR, as straight as its rules allow."""
+    writers = [(rule.first, _writer(rule, natives, many)) for rule in rules if rule.writes]
+    readable = {rule.first for rule in rules if rule.reads}
+    value_of = natives[0].read if len(natives) == 1 else _group_reader(natives)
+    if len(writers) == 1 and readable == {writers[0][0]}:
+        return _single_getter(value_of, *writers[0], lambda frame, run: _report(natives, rules, frame, run))
+
+    def get(frame: Frame, run: Run) -> None:
+        value = value_of(frame.native)
+        if value is None or value == "" or value == []:
+            return
+        nodes = frame.nodes
+        for anchor, write in writers:
+            if anchor in nodes:
+                write(value, frame, run)
+        if readable.isdisjoint(nodes):
+            _report(natives, rules, frame, run)
+
+    return get
+
+
+def _single_getter(value_of: Callable[[Any], Any], anchor: str, write: _Write, report: Getter) -> Getter:
+    def get(frame: Frame, run: Run) -> None:
+        value = value_of(frame.native)
+        if value is None or value == "" or value == []:  # FHIR has no empty values
+            return
+        if anchor in frame.nodes:
+            write(value, frame, run)
+        else:
+            report(frame, run)
+
+    return get
+
+
+_Write = Callable[[Any, Frame, Run], None]
+
+
+def _group_reader(natives: tuple[NativePath, ...]) -> Callable[[Any], Any]:
+    readers = [path.read for path in natives]
+
+    def read(native: Any) -> tuple[Any, ...] | None:
+        values = tuple([reader(native) for reader in readers])
+        for value in values:
+            if value is not None:
+                return values
+        return None
+
+    return read
+
+
+def _writer(rule: Rule, natives: tuple[NativePath, ...], many: str) -> _Write:
+    put = _fragment_writer(rule)
+    name = natives[0].text if len(natives) == 1 else ""
+    if rule.pair is None:
+        write_one: _Write = lambda value, frame, _run: put(frame.nodes, value)  # noqa: E731 - a closure like the next
+    else:
+        to_fhir = rule.pair.to_fhir
+
+        def write_one(value: Any, frame: Frame, run: Run) -> None:
+            put(frame.nodes, to_fhir(value, run, frame.path + name))
+
+    return write_one if many == "one" else _each_writer(rule, put, name, write_one)
+
+
+def _each_writer(rule: Rule, put: Callable[[Nodes, Any], None], name: str, write_one: _Write) -> _Write:
+    to_fhir = rule.pair.to_fhir if rule.pair is not None else lambda value, _run, _path: value
+
+    def write(value: Any, frame: Frame, run: Run) -> None:
+        if value.__class__ is not list:
+            write_one(value, frame, run)
+            return
+        for index, item in enumerate(value):
+            if item is not None:
+                put(frame.nodes, to_fhir(item, run, f"{frame.path}{name}[{index}]"))
+
+    return write
+
+
+def _fragment_writer(rule: Rule) -> Callable[[Nodes, Any], None]:
+    """Writes what a converter gave: None writes nothing."""
+    if len(rule.targets) > 1:
+        return rule.write
+    anchor, write = rule.targets[0].anchor, rule.targets[0].write
+
+    def put(nodes: Nodes, fragment: Any) -> None:
+        if fragment is not None:
+            write(nodes[anchor], fragment)
+
+    return put
+
+
+def _report(natives: tuple[NativePath, ...], rules: tuple[Rule, ...], frame: Frame, run: Run) -> None:
+    reason = f"cannot be carried for this item: no {' or '.join(dict.fromkeys(rule.first for rule in rules))}"
+    sent = [path.text for path in natives if path.read(frame.native) is not None]
+    run.unmapped += [Unmapped(frame.path + path, reason, "refused") for path in sent]

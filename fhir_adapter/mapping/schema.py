@@ -1,4 +1,4 @@
-"""A native format's JSON Schema: every error at once in clear words, and the properties that the format does not know."""
+"""A native format's JSON Schema: every error at once in clear words, and properties that the format does not know."""
 
 from __future__ import annotations
 

@@ -1,0 +1,159 @@
+"""A wrong declaration fails when it is loaded, and the message gives file, rule and reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.mapping.load import FOLDER, find, load
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "version": 1,
+    "schema": "schema.json",
+    "codes": "codes.yaml",
+    "lists": [
+        {
+            "native": ".",
+            "anchors": {"plan": {"type": "CarePlan", "id": "{record}"}},
+            "rules": ["title <-> plan:title", "status <-> plan:status | code status"],
+            "lists": [
+                {
+                    "native": "goals[]",
+                    "anchors": {"goal": {"type": "Goal", "id": "{record}/{key}", "link": "plan.goal[]"}},
+                    "rules": ["text <-> goal:description.text"],
+                }
+            ],
+        }
+    ],
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "string"},
+        "goals": {"type": "array", "items": {"type": "object", "properties": {"text": {"type": "string"}}}},
+    },
+}
+CODES: dict[str, Any] = {"status": {"rows": [["aktiv", "active"]]}}
+
+
+def written(folder: Path, mapping: Any = SMALL, schema: Any = SCHEMA, codes: Any = CODES) -> Path:
+    (folder / "mapping.yaml").write_text(yaml.safe_dump(mapping), encoding="utf-8")
+    (folder / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    (folder / "codes.yaml").write_text(yaml.safe_dump(codes), encoding="utf-8")
+    return folder
+
+
+def changed(path: list[Any], value: Any) -> Any:
+    """SMALL with one thing in it set, or taken away where `value` is None."""
+    mapping = json.loads(json.dumps(SMALL))
+    node = mapping
+    for step in path[:-1]:
+        node = node[step]
+    if value is None:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return mapping
+
+
+def test_a_right_declaration_loads(tmp_path: Path) -> None:
+    mapping = load(written(tmp_path))
+    assert (mapping.name, mapping.version) == ("small", "1")
+
+
+ROOT = ["lists", 0]
+GOALS = [*ROOT, "lists", 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["schema"], None, "'schema' is missing"),
+        ([*ROOT, "rules", 0], "title -> plan:title", "rule `title -> plan:title`: is not"),
+        ([*ROOT, "rules", 0], "titel <-> plan:title", "rule `titel <-> plan:title`: 'titel' is not a field"),
+        ([*ROOT, "rules", 0], "title <-> goal:title", "does not begin with an anchor"),
+        ([*ROOT, "rules", 0], "title <-> plan:a..b", "cannot read the path"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | nonsense", "there is no converter 'nonsense'"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | code nonsense", "there is no code table 'nonsense'"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | code", "no code table is named"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | day | date", "names two converters"),
+        ([*ROOT, "rules", 0], "title, status <-> plan:title", "several fields together need a converter"),
+        ([*ROOT, "rules", 0], "title <-> plan:title, plan:status", "several targets need a converter"),
+        ([*ROOT, "rules"], ["title <-> plan:title"], "field 'status' has no rule, and no reason in `refused`"),
+        ([*ROOT, "nonsense"], 1, "unknown word 'nonsense'"),
+        ([*GOALS, "native"], "mal[]", "list mal[]: is not a list of the format's schema"),
+        ([*GOALS, "key"], "namn", "the key 'namn' is not a field"),
+        ([*GOALS, "anchors", "goal", "link"], "team.goal[]", "anchor 'goal': there is no anchor 'team' before it"),
+        ([*GOALS, "anchors", "goal", "id"], None, "a resource needs an id"),
+        ([*GOALS, "anchors", "goal", "type"], None, "must be exactly one of type, element, same, of"),
+        ([*GOALS, "anchors", "goal", "colour"], "red", "unknown word 'colour'"),
+        ([*GOALS, "anchors", "goal", "when"], "text =~ (", "cannot read the pattern"),
+        ([*GOALS, "anchors", "goal", "mark"], "category[] = sip-goal#x", "has no display among the marks"),
+        ([*GOALS, "anchors", "goal", "mark"], "category[] sip-goal", "is not `path = system#code`"),
+        ([*GOALS, "anchors", "goal", "reverse"], "focus plan", "there is no anchor ''"),
+        ([*GOALS, "anchors"], {"goal": {"same": "plan"}}, "no anchor of its own"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_place_and_reason(
+    path: list[Any], value: Any, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadDeclaration) as refusal:
+        load(written(tmp_path, changed(path, value)))
+    assert "mapping.yaml" in str(refusal.value)
+    assert message in str(refusal.value)
+
+
+def test_a_refused_field_needs_no_rule(tmp_path: Path) -> None:
+    mapping = changed([*ROOT, "rules"], ["title <-> plan:title"]) | {"refused": {"status": "the region decides"}}
+    assert load(written(tmp_path, mapping)).coverage()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "has no rows"),
+        ([["aktiv"]], "is not [word, code]"),
+        ([[True, "active"]], "the word True is not text"),
+    ],
+)
+def test_a_wrong_code_table_is_refused(rows: list[Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(BadDeclaration, match=r"codes.yaml in .*, table 'status'") as refusal:
+        load(written(tmp_path, codes={"status": {"rows": rows}}))
+    assert message in str(refusal.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadDeclaration, match=r"mapping.yaml in .*: cannot be read"):
+        load(tmp_path)
+    written(tmp_path)
+    (tmp_path / "mapping.yaml").write_text("a: [", encoding="utf-8")
+    with pytest.raises(BadDeclaration, match=r"mapping.yaml in .*: cannot be read"):
+        load(tmp_path)
+    written(tmp_path, schema={"type": "nonsense"})
+    with pytest.raises(BadDeclaration, match=r"schema.json in .*: is not a JSON Schema"):
+        load(tmp_path)
+
+
+def test_a_mapping_is_found_by_name_and_compiled_once() -> None:
+    assert find("se-sip") is find("se-sip")
+    assert find("se-sip").folder == FOLDER / "se-sip"
+
+
+def test_a_mapping_is_found_in_another_folder(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER / "se-sip", tmp_path / "other")
+    assert find("other", tmp_path).folder == tmp_path / "other"
+
+
+@pytest.mark.parametrize("name", ["nonsense", "../se-sip", "", "SE-SIP"])
+def test_an_unknown_mapping_is_told_with_those_there_are(name: str) -> None:
+    with pytest.raises(BadDeclaration, match=r"there are: .*se-sip"):
+        find(name)
