@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.flows.hub import Hub, instant
-from fhir_adapter.plan import changes
+from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
 from fhir_adapter.plan.ownership import Owners
@@ -34,8 +35,8 @@ class Arrival:
     """What a party now says, and what it is compared with.
 
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
-    was removed. `journal` is the entry in which it came. `said_last`: what the party said (the first base) is newer
-    than what it was shown.
+    was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
+    bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
     """
 
     party: Party
@@ -43,18 +44,20 @@ class Arrival:
     bases: Sequence[Refs]
     theirs: Refs
     partial: bool
+    exact: bool = False
     said_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of an arrival: `found` are the plan's resources after it."""
+    """What became of an arrival: `found` are the plan's resources after it, `steps` the unusual changes of state."""
 
     plan: Plan
     found: Refs
     changed: bool
     conflicts: tuple[KeptConflict, ...]
     kept: tuple[Kept, ...]
+    steps: tuple[tuple[str, Issue], ...] = ()
 
 
 def as_refs(found: Sequence[Member]) -> Refs:
@@ -89,8 +92,11 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         owners=_owners(connection, plan),
         partial=arrival.partial,
         now=now,
+        hidden=ours.keys() - project(ours, arrival.party).keys(),
+        exact=arrival.exact,
         said_last=arrival.said_last,
     )
+    merged.changed.update(_tasks_of_ended_requests(merged.changed, ours))
     kept = tuple(merged.kept)
     conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in merged.conflicts)
     known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
@@ -101,7 +107,24 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for party in hub.fhir_parties:
         outbox.queue(connection, plan.id, party.name, instant(now))
-    return Applied(advanced, ours | written, True, conflicts, kept)
+    steps = tuple((ref, step) for ref, after in merged.changed.items() if (step := _unusual_step(ours.get(ref), after)))
+    return Applied(advanced, ours | written, True, conflicts, kept, steps)
+
+
+def _tasks_of_ended_requests(changed: Refs, ours: Refs) -> Refs:
+    """A request that has ended ends its Task, whoever of the two was spoken of."""
+    ended = {ref: one for ref, one in changed.items() if one["resourceType"] == "ServiceRequest"}
+    tasks = {ref: one for ref, one in (ours | changed).items() if one["resourceType"] == "Task"} if ended else {}
+    aligned = {
+        ref: lifecycle.align_task(ended[task["focus"]["reference"]], task)
+        for ref, task in tasks.items()
+        if task.get("focus", {}).get("reference") in ended
+    }
+    return {ref: task for ref, task in aligned.items() if task != tasks[ref]}
+
+
+def _unusual_step(before: Resource | None, after: Resource) -> Issue | None:
+    return lifecycle.check_transition(before, after) if before else None
 
 
 def _write(

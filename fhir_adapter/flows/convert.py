@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from fhir.resources.R4B import get_fhir_model_class
-from pydantic import ValidationError
-
+from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadRequest, Issue
-from fhir_adapter.fhir.resources import BASE, Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import BASE, Resource, dump_json, indented, parse_json, reference_of
 from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
 from fhir_adapter.mapping.load import find
 
@@ -98,8 +95,7 @@ def resources_of(bundle: Any) -> list[Resource]:
     resources: list[Resource] = []
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        path = f"Bundle.entry[{index}].resource"
-        faults += structure_faults(resource, path)
+        faults += structure_faults(resource, f"Bundle.entry[{index}].resource")
         if isinstance(resource, dict):
             resources.append(resource)
     if not faults and not any(resource["resourceType"] == "CarePlan" for resource in resources):
@@ -109,24 +105,17 @@ def resources_of(bundle: Any) -> list[Resource]:
     return resources
 
 
-def structure_faults(resource: Any, path: str) -> list[Issue]:
-    """Where a resource is not R4 by its structure: the element and what is wrong with it, never a value."""
+def structure_faults(resource: Any, place: str) -> list[Issue]:
+    """Where a resource of a Bundle is not R4: its place, then the element's path within it."""
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return [Issue("error", "structure", path, "expected a FHIR resource")]
+        return [Issue("error", "structure", place, "expected a FHIR resource")]
     if not isinstance(resource.get("id"), str):
-        return [Issue("error", "required", f"{path}.id", "the resource has no id")]
-    try:
-        model = get_fhir_model_class(resource["resourceType"])
-    except KeyError:
-        return []  # not a type of R4: nothing of the plan refers to it
-    try:
-        model.model_validate_json(dump_json(resource))
-    except ValidationError as fault:
-        return [
-            Issue("error", "structure", ".".join([path, *(str(step) for step in error["loc"])]), error["msg"])
-            for error in fault.errors(include_input=False, include_url=False, include_context=False)
-        ]
-    return []
+        return [Issue("error", "required", f"{place}.id", "the resource has no id")]
+    return [
+        replace(issue, path=place + issue.path.removeprefix(resource["resourceType"]))
+        for issue in check_resource(resource)
+        if issue.severity == "error"
+    ]
 
 
 def _record_before(resources: list[Resource], earlier: dict[str, Any], mapping: Mapping) -> dict[str, Any] | None:
@@ -161,7 +150,7 @@ def _convert_each(raw: bytes, convert: Any) -> Converted:
             ok = False
             issues = list(fault.issues)
         else:
-            output.append(msgspec.json.format(converted, indent=2) if is_single else converted)
+            output.append(indented(converted) if is_single else converted)
         told += [{"record": number, **issue.as_dict()} for issue in issues]
     return Converted(b"".join(line + b"\n" for line in output), told, ok)
 

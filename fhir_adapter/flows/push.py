@@ -6,7 +6,7 @@ raw body -> answered before? -> map -> one transaction: journal, merge, versions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
@@ -113,12 +113,15 @@ def _accept(
     _check_same_person(plan, ours, theirs)
     if delivery.seen is None and looks_emptied(bases, theirs):
         return _park(connection, party, delivery, mapped, plan, entry)
-    said_last = delivery.seen is None and record is not None and record.said_last
-    arrival = change.Arrival(party, entry, bases, theirs, partial=False, said_last=said_last)
+    said_last = record is not None and record.said_last
+    exact = delivery.seen is not None
+    arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
     applied = change.apply(connection, hub, plan, ours, arrival, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
-    issues = [*mapped.issues, *(_kept_issue(mapped, kept) for kept in applied.kept)]
+    kept = (_kept_issue(mapped, kept) for kept in applied.kept)
+    steps = (_step_issue(mapped, reference, step) for reference, step in applied.steps)
+    issues = list(dict.fromkeys([*mapped.issues, *kept, *steps]))
     receipt = _receipt(
         "accepted" if applied.changed else "unchanged",
         delivery,
@@ -257,6 +260,11 @@ def _park(
     receipt = _receipt("parked", delivery, mapped.record_id, plan, [issue, *mapped.issues], mapped, ())
     journal.close(connection, entry, "parked", status=422, plan=plan.id, receipt=receipt.decode())
     return Answer(422, receipt)
+
+
+def _step_issue(mapped: Mapped, reference: str, step: Issue) -> Issue:
+    element = step.path.partition(".")[2]
+    return replace(step, severity="warning", path=_native_path(mapped, reference, element) or step.path)
 
 
 def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:

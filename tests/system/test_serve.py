@@ -1,0 +1,148 @@
+"""The server as a process of its own: one line, health, push with curl's means, kill -9, restart."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+SIP = ROOT / "mappings" / "se-sip" / "samples" / "SIP-1.json"
+COMMAND = [sys.executable, "-m", "fhir_adapter.cli"]
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen([*COMMAND, *arguments, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, line
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def push(address: str, key: str = "k") -> requests.Response:
+    return requests.post(
+        f"{address}/parties/sodertalje/records", data=SIP.read_bytes(), timeout=30,
+        headers={"Content-Type": "application/json", "Idempotency-Key": key},
+    )  # fmt: skip
+
+
+def at_region(address: str, plan: str) -> requests.Response:
+    return requests.get(f"{address}/sandbox/fhir/CarePlan/{plan}", timeout=30)
+
+
+def until(answers: Any) -> None:
+    deadline = time.monotonic() + 30
+    while not answers():
+        assert time.monotonic() < deadline, "it did not happen within 30 seconds"
+        time.sleep(0.05)
+
+
+def test_a_newcomer_pushes_at_once_and_the_region_has_the_plan() -> None:
+    with serving("serve", "--demo") as (process, address):
+        assert requests.get(f"{address}/health", timeout=30).json() == {"status": "ok"}
+        assert requests.get(f"{address}/parties/sodertalje/records", timeout=30).json()["records"] == []
+        names = [party["name"] for party in requests.get(f"{address}/parties", timeout=30).json()]
+        assert names == ["sodertalje", "nykvarn", "salem", "region-stockholm"]
+        plan = push(address).json()["plan"]["id"]
+        until(lambda: at_region(address, plan).status_code == 200)
+        page = requests.get(f"{address}/plans/{plan}", timeout=30)
+        assert "Jag åker buss till Järna" in page.text
+        process.terminate()
+        assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_an_acknowledged_push_survives_kill_9(tmp_path: Path) -> None:
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (process, address):
+        receipt = push(address)
+        assert receipt.status_code == 201
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (_, address):
+        plan = receipt.json()["plan"]["id"]
+        assert push(address).content == receipt.content
+        until(lambda: at_region(address, plan).status_code == 200)
+        assert at_region(address, plan).json()["meta"]["versionId"] == "1"
+        record = requests.get(f"{address}/parties/sodertalje/records/SIP-1", timeout=30).json()
+        assert record == json.loads(SIP.read_text("utf-8"))
+
+
+def test_a_sandbox_of_its_own_takes_what_map_makes(tmp_path: Path) -> None:
+    bundle = subprocess.run([*COMMAND, "map", "se-sip", str(SIP)], cwd=ROOT, capture_output=True, check=True).stdout
+    with serving("sandbox", "--data", str(tmp_path)) as (_, address):
+        answer = requests.post(address, data=bundle, headers={"Content-Type": "application/fhir+json"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert requests.get(f"{address}/CarePlan", timeout=30).json()["entry"]
+
+
+def test_it_does_not_listen_for_strangers() -> None:
+    refused = subprocess.run([*COMMAND, "serve", "--host", "0.0.0.0"], cwd=ROOT, capture_output=True, text=True,
+                             check=False)  # fmt: skip
+    assert refused.returncode == 2
+    assert "loopback" in refused.stderr
+
+
+def test_two_processes_do_not_serve_the_same_data(tmp_path: Path) -> None:
+    with serving("serve", "--demo", "--data", str(tmp_path)):
+        second = subprocess.run([*COMMAND, "serve", "--port", "0", "--data", str(tmp_path)], cwd=ROOT,
+                                capture_output=True, text=True, check=False)  # fmt: skip
+        assert second.returncode == 2
+        assert "another process" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fed", "code"),
+    [
+        (["map", "se-sip", str(SIP)], "", 0),
+        (["map", "se-sip", "-"], SIP.read_text("utf-8"), 0),
+        (["map", "se-sip", "-"], '{"id": "x", "person": {}}', 1),
+        (["map", "se-sip", "-"], "not json", 1),
+        (["map", "no-such-mapping", "-"], "{}", 2),
+        (["map", "se-sip", "/no/such/file"], "", 2),
+        (["map"], "", 2),
+        (["unmap", "se-sip", "-"], "{}", 1),
+        (["no-such-command"], "", 2),
+    ],
+)
+def test_exit_codes_say_done_refused_or_wrong_usage(arguments: list[str], fed: str, code: int) -> None:
+    run = subprocess.run([*COMMAND, *arguments], cwd=ROOT, input=fed, capture_output=True, text=True, check=False)
+    assert run.returncode == code, run.stderr
+    if code == 1:
+        assert {issue["severity"] for issue in json.loads(run.stderr)} >= {"error"}
+
+
+def test_ndjson_maps_line_by_line_and_back() -> None:
+    records = [json.loads(SIP.read_text("utf-8")) | {"id": f"SIP-{number}"} for number in (1, 2)]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    bundles = subprocess.run([*COMMAND, "map", "se-sip", "-"], cwd=ROOT, input=lines, capture_output=True, text=True,
+                             check=True).stdout  # fmt: skip
+    assert len(bundles.splitlines()) == 2
+    back = subprocess.run([*COMMAND, "unmap", "se-sip", "-"], cwd=ROOT, input=bundles, capture_output=True, text=True,
+                          check=True).stdout  # fmt: skip
+    said = [{name: value for name, value in record.items() if value is not None} for record in records]
+    assert [json.loads(line) for line in back.splitlines()] == said  # FHIR has no null
+
+
+def test_unmap_keeps_what_fhir_does_not_say(tmp_path: Path) -> None:
+    record = json.loads(SIP.read_text("utf-8")) | {"egetFalt": 1}
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps(record))
+    bundle = subprocess.run([*COMMAND, "map", "se-sip", str(before)], cwd=ROOT, capture_output=True, check=True).stdout
+    back = subprocess.run([*COMMAND, "unmap", "se-sip", "-", "--before", str(before)], cwd=ROOT, input=bundle,
+                          capture_output=True, check=True).stdout  # fmt: skip
+    assert json.loads(back) == record
