@@ -16,7 +16,7 @@ from rich.table import Table
 from fhir_adapter.app import SANDBOX, Service, build
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import sync
-from fhir_adapter.flows.overview import concept_text
+from fhir_adapter.flows.overview import concept_text, name_in
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 from fhir_adapter.settings import as_demo, read_settings
@@ -90,8 +90,9 @@ def _tell(stage: Stage) -> None:
     )
     plan = _push(stage, sip)
     _pull(stage, sip)
+    cursor = _changes(stage, "0")["cursor"]
     _region_works(stage, plan)
-    _municipality_sees(stage, sip)
+    _municipality_sees(stage, sip, cursor)
     _both_edit(stage, sip, plan)
     _where_to_look(stage, plan)
 
@@ -120,14 +121,20 @@ def _pull(stage: Stage, sip: dict[str, Any]) -> None:
 def _show_plan(stage: Stage, found: list[Resource]) -> None:
     by_reference = {f"{resource['resourceType']}/{resource['id']}": resource for resource in found}
     plan = next(resource for resource in found if resource["resourceType"] == "CarePlan")
-    table = Table("", "in the plan", "state", box=None, padding=(0, 2, 0, 1))
+    table = Table("", "in the plan", "who, how far", box=None, padding=(0, 2, 0, 1))
     for goal in _targets(plan.get("goal", []), by_reference):
         table.add_row("goal", goal["description"]["text"], goal["lifecycleStatus"])
     for request in _targets([each["reference"] for each in plan["activity"] if "reference" in each], by_reference):
-        table.add_row("intervention", concept_text(request.get("code")), request["status"])
+        if request["resourceType"] == "Appointment":
+            when = request.get("start") or request.get("requestedPeriod", [{}])[0].get("start", "")
+            table.add_row("meeting", concept_text(request.get("appointmentType")), when[:10])
+        else:
+            who = ", ".join(name_in(by_reference, each) for each in request.get("performer", []))
+            table.add_row("intervention", concept_text(request.get("code")), f"{who}, {request['status']}".strip(", "))
     for team in _targets(plan.get("careTeam", []), by_reference):
         for participant in team["participant"]:
-            table.add_row("team", ", ".join(concept_text(role) for role in participant["role"]), "")
+            roles = ", ".join(concept_text(role) for role in participant["role"])
+            table.add_row("team", name_in(by_reference, participant["member"]), roles)
     stage.console.print(table)
 
 
@@ -164,18 +171,16 @@ def _region_works(stage: Stage, plan: str) -> None:
     _sync(stage)
 
 
-def _municipality_sees(stage: Stage, sip: dict[str, Any]) -> None:
+def _municipality_sees(stage: Stage, sip: dict[str, Any], cursor: str) -> None:
     stage.say("4. Södertälje fetches its record: the same SIP, in its own words, with the region's work in it.")
     record = _record(stage, sip["id"])
     table = Table("where", "what the region changed", box=None, padding=(0, 2, 0, 1))
     for path, value in _differences(sip, record):
         table.add_row(path, value)
     stage.console.print(table)
-    answer = stage.municipality.send("GET", "parties/sodertalje/records", params={"since": "0"})
-    changed = parse_json(answer.body)
+    (changed,) = _changes(stage, cursor)["records"]
     stage.console.print(
-        f"   The list of changes names it as well (next cursor {changed['cursor']}), "
-        f"changed by {', '.join(changed['records'][0]['changedBy'])}."
+        f"   What is new since it last asked: record {changed['record']}, changed by {', '.join(changed['changedBy'])}."
     )
 
 
@@ -197,9 +202,12 @@ def _both_edit(stage: Stage, sip: dict[str, Any], plan: str) -> None:
         task for task in stage.ehr.search("Task", {"focus": f"Goal/{goal['id']}"}) if task["status"] == "requested"
     ]
     for task in tasks:
-        stage.console.print(f"   Nothing is lost: Task/{task['id']} asks the coordinator to decide and holds both:")
-        for part in task["input"]:
-            stage.console.print(f"     {concept_text(part['type'])}: {part.get('valueString', '')}")
+        words = {concept_text(part["type"]): part.get("valueString", "") for part in task["input"]}
+        other = parse_json(words["other"].encode())["text"]
+        stage.console.print(
+            f"   Nothing is lost: the region's words, “{other}”, are kept beside it,\n"
+            f"   and Task/{task['id']} asks the coordinator to decide."
+        )
 
 
 def _where_to_look(stage: Stage, plan: str) -> None:
@@ -213,7 +221,12 @@ def _where_to_look(stage: Stage, plan: str) -> None:
         )
         input()
         return
-    stage.console.print("   fhir-adapter serve --data .demo   then http://127.0.0.1:8080/plans/" + plan)
+    stage.console.print(
+        "   .venv/bin/fhir-adapter serve --demo --data .demo\n"
+        f"   http://127.0.0.1:8080/plans/{plan}   the plan, with the open question\n"
+        "   http://127.0.0.1:8080/docs   the municipal interface, to try out\n"
+        "   http://127.0.0.1:8080/fhir/metadata   what health records can ask"
+    )
 
 
 def _sample(stage: Stage) -> dict[str, Any]:
@@ -236,6 +249,12 @@ def _deliver(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
 def _record(stage: Stage, name: str) -> dict[str, Any]:
     record: dict[str, Any] = parse_json(stage.municipality.send("GET", f"parties/sodertalje/records/{name}").body)
     return record
+
+
+def _changes(stage: Stage, cursor: str) -> dict[str, Any]:
+    answer = stage.municipality.send("GET", "parties/sodertalje/records", params={"since": cursor})
+    changes: dict[str, Any] = parse_json(answer.body)
+    return changes
 
 
 def _sync(stage: Stage) -> None:

@@ -68,7 +68,7 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
     return PlanPage(
         plan.id,
         care_plan.get("title", plan.record),
-        _name(found, care_plan.get("subject")),
+        name_in(found, care_plan.get("subject")),
         plan.version,
         plan.updated,
         care_plan["status"],
@@ -91,7 +91,7 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
 
 def _goal(found: Refs, goal: Resource) -> Line:
     state = goal.get("achievementStatus", {}).get("coding", [{}])[0].get("code") or goal["lifecycleStatus"]
-    return Line(goal["description"].get("text", ""), _name(found, goal.get("expressedBy")), state)
+    return Line(goal["description"].get("text", ""), name_in(found, goal.get("expressedBy")), state)
 
 
 def _activities(found: Refs, care_plan: Resource) -> list[Resource]:
@@ -105,7 +105,7 @@ def _activity(found: Refs, request: Resource) -> Line:
         if task["resourceType"] == "Task"
         and task.get("focus", {}).get("reference") == f"ServiceRequest/{request['id']}"
     ]
-    who = ", ".join(filter(None, (_name(found, performer) for performer in request.get("performer", []))))
+    who = ", ".join(filter(None, (name_in(found, performer) for performer in request.get("performer", []))))
     return Line(concept_text(request.get("code")), who, tasks[0]["status"] if tasks else request["status"])
 
 
@@ -116,7 +116,7 @@ def _participants(found: Refs, care_plan: Resource) -> list[Resource]:
 
 def _member(found: Refs, participant: Resource) -> Line:
     roles = ", ".join(concept_text(role) for role in participant.get("role", []))
-    return Line(_name(found, participant.get("member")), _name(found, participant.get("onBehalfOf")), roles)
+    return Line(name_in(found, participant.get("member")), name_in(found, participant.get("onBehalfOf")), roles)
 
 
 def _notes(found: Refs) -> list[Resource]:
@@ -126,7 +126,7 @@ def _notes(found: Refs) -> list[Resource]:
 
 
 def _author(found: Refs, note: Resource) -> str:
-    return str(note.get("authorString") or _name(found, note.get("authorReference")))
+    return str(note.get("authorString") or name_in(found, note.get("authorReference")))
 
 
 def _about(found: Refs, reference: str, path: str) -> str:
@@ -140,13 +140,13 @@ def _pointed_to(found: Refs, references: list[Resource]) -> list[Resource]:
     return [found[each["reference"]] for each in references if each.get("reference") in found]
 
 
-def _name(found: Refs, reference: Any) -> str:
+def name_in(found: Refs, reference: Any) -> str:
     """What a person would call the target of a Reference."""
     if not reference:
         return ""
     target = found.get(reference.get("reference", ""), {})
     if target.get("resourceType") == "PractitionerRole":
-        return _name(found, target.get("practitioner"))
+        return name_in(found, target.get("practitioner"))
     name = target.get("name")
     if isinstance(name, list) and name:
         parts = [*name[0].get("given", []), name[0].get("family", "")]
