@@ -228,25 +228,18 @@ def organisation_for(name: str | None, number: str | None, run: Run) -> Resource
 
 @converter("swedish_organisation")
 def _organisation(_fields: Sequence[str], _words: Sequence[str], _knowledge: Knowledge) -> Pair:
-    """(name, organisation number) <-> a Reference to an Organization, with the name as sent."""
+    """(name, organisation number) <-> a Reference to an Organization, with the name as sent where it is another."""
 
     def to_fhir(values: tuple[Any, ...], run: Run, _prefix: str) -> Resource:
         name, number = values
         made = organisation_for(name, number.replace("-", "") if number else None, run)
-        return {"reference": f"Organization/{made['id']}"} | ({"display": name} if name else {})
+        pointer = {"reference": f"Organization/{made['id']}"}
+        return pointer | ({"display": name} if name and name != made["name"] else {})
 
     def to_native(pointer: Resource, run: Run) -> tuple[Any, ...]:
-        organisation = run.index.get(str(pointer.get("reference")))
-        number = number_of(organisation, run)
-        if (
-            pointer.get("display") is None
-            and organisation is not None
-            and number is not None
-            and "partOf" not in organisation
-        ):
-            known = run.knowledge.organisations.get(number)
-            return (organisation.get("name") if known is None else known.name), number
-        return name_of(pointer, run), number
+        number = number_of(run.index.get(str(pointer.get("reference"))), run)
+        name = name_of(pointer, run)
+        return (None if name == number else name), number
 
     return Pair(to_fhir, to_native)
 

@@ -306,7 +306,7 @@ class _Loader:
             if sign in text:
                 return self.pattern_condition(*text.split(sign, 1), wanted=wanted)
         read = native_path(text).read
-        return lambda item: bool(read(item))
+        return lambda item: says_something(read(item))
 
     def pattern_condition(self, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:
         read = native_path(field).read
@@ -414,6 +414,15 @@ def constants(declared: Resource) -> Callable[[], Resource]:
     if not any(isinstance(value, dict | list) for value in declared.values()):
         return declared.copy
     return lambda: copied(declared)
+
+
+def says_something(value: Any) -> bool:
+    """Is there anything in a JSON value but empty objects, lists and words?"""
+    if isinstance(value, dict):
+        return any(says_something(child) for child in value.values())
+    if isinstance(value, list):
+        return any(says_something(child) for child in value)
+    return value is not None and value != ""
 
 
 def as_list(value: Any) -> list[str]:
