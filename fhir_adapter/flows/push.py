@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
@@ -16,7 +18,7 @@ from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub, instant
 from fhir_adapter.flows.pull import decision_for
-from fhir_adapter.mapping.engine import Mapped
+from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import KeptConflict, Plan, Record
@@ -54,9 +56,8 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
     if earlier:
         return earlier
     try:
-        native = parse_json(delivery.body)
-        source = _source_of(hub.database.read(), party, native)
-        mapped = mapping.get(native, source=source, namespace=hub.namespace)
+        source = _source_of(hub.database.read(), party, parse_json(delivery.body))
+        mapped = _mapped(mapping, delivery.body, source, hub.namespace)
         answer = hub.database.write(lambda connection: _accept(connection, hub, party, delivery, mapped, source))
     except (BadRequest, Refused, PreconditionFailed) as fault:
         refusal = fault
@@ -172,7 +173,7 @@ def _bases(
 
     What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
     """
-    said = parse_json(journal.by_id(connection, record.said).body) if record.said is not None else {}
+    said = journal.by_id(connection, record.said).body if record.said is not None else None
     if delivery.seen is not None:
         seen = plans.change_of_version(connection, plan.id, delivery.seen)
         if seen is None:
@@ -181,24 +182,27 @@ def _bases(
                 [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
             )
         return _shown(connection, hub, party, plan, said, seen)
-    bases = [_said(hub, party, plan, said)] if said else []
+    bases = [_by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace))] if said else []
     if record.shown is not None:
         bases += _shown(connection, hub, party, plan, said, record.shown)
     return bases
 
 
-def _said(hub: Hub, party: Party, plan: Plan, native: dict[str, Any]) -> Refs:
-    return _by_reference(hub.mapping_of(party).get(native, source=plan.source, namespace=hub.namespace))
+@lru_cache(maxsize=512)
+def _mapped(mapping: Mapping, body: bytes, source: str, namespace: UUID) -> Mapped:
+    """A record in FHIR. What a party says now is what it said before at its next push; the newest are remembered."""
+    return mapping.get(parse_json(body), source=source, namespace=namespace)
 
 
 def _shown(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, said: dict[str, Any], seen: int
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, said: bytes | None, seen: int
 ) -> list[Refs]:
     shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
     mapping = hub.mapping_of(party)
-    native = mapping.put(list(shown.values()), said, source=plan.source, namespace=hub.namespace)
+    before = parse_json(said) if said else {}
+    native = mapping.put(list(shown.values()), before, source=plan.source, namespace=hub.namespace)
     try:
-        return [shown, _said(hub, party, plan, native)]
+        return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace))]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
         return [shown]
 
