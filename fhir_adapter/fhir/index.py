@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
@@ -28,10 +28,6 @@ class Rows(NamedTuple):
     uri: list[tuple[int, str]]
     quantity: list[tuple[int, float, float, str, str, str]]
 
-    def by_table(self) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
-        """Each table's name with its rows."""
-        return zip(self._fields, self, strict=True)
-
 
 Take = Callable[[Rows, int, Any], None]
 
@@ -43,12 +39,8 @@ def index_rows(resource: Resource) -> Rows:
     if readers is not None:
         for name, value in resource.items():
             for number, names, take in readers.get(name, ()):
-                if not names:
-                    for item in value if type(value) is list else (value,):
-                        take(rows, number, item)
-                else:
-                    for item in _values(value, names):
-                        take(rows, number, item)
+                for item in _values(value, names):
+                    take(rows, number, item)
     return rows
 
 
@@ -68,15 +60,20 @@ def split_reference(reference: str) -> tuple[str, str]:
     return reference, ""
 
 
-def _values(value: Any, names: tuple[str, ...]) -> Iterator[Any]:
+def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
     """What is found along `names`, lists opened at every step."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _values(item, names)
-    elif not names:
-        yield value
-    elif isinstance(value, dict) and names[0] in value:
-        yield from _values(value[names[0]], names[1:])
+    found = value if type(value) is list else [value]
+    for name in names:
+        below: list[Any] = []
+        for item in found:
+            if type(item) is dict and name in item:
+                child = item[name]
+                if type(child) is list:
+                    below += child
+                else:
+                    below.append(child)
+        found = below
+    return found
 
 
 def _take_code(rows: Rows, number: int, value: Any) -> None:
@@ -164,8 +161,9 @@ def _parts(*names: str) -> Take:
     def take(rows: Rows, number: int, value: Any) -> None:
         if type(value) is dict:
             for name in names:
-                for part in _values(value.get(name), ()):
-                    _take_string(rows, number, part)
+                if name in value:
+                    for part in _values(value[name], ()):
+                        _take_string(rows, number, part)
 
     return take
 

@@ -1,14 +1,18 @@
 -- Resources: their versions as bytes, and the index rows that searches read.
 
+-- name: newest
+-- Where the numbering of versions and resources stands. Numbers are given by the caller, many at a time.
+SELECT (SELECT coalesce(max(seq), 0) FROM version), (SELECT coalesce(max(rid), 0) FROM resource);
+
 -- name: current
--- What a save must know of the resource it changes.
-SELECT r.rid, r.seq, r.version, r.deleted, r.owner, r.plan, r.fingerprint FROM resource r WHERE r.type = ? AND r.id = ?;
+-- What a save must know of a resource that it changes.
+SELECT rid, seq, version, deleted, owner, plan, fingerprint FROM resource WHERE type = ? AND id = ?;
 
 -- name: version_add
-INSERT INTO version (type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO version (seq, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: resource_add
-INSERT INTO resource (type, id, seq, version, owner, plan, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO resource (rid, type, id, seq, version, owner, plan, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: resource_set
 UPDATE resource SET seq = ?, version = ?, deleted = ?, owner = ?, plan = ?, fingerprint = ? WHERE rid = ?;

@@ -177,3 +177,22 @@ def test_body_is_utf8_json_without_spaces(save: Any) -> None:
     saved = save(GOAL)
     assert "Jag åker buss".encode() in saved.body
     assert dump_json(parse_json(saved.body)) == saved.body
+
+
+def test_saving_many_at_once_is_saving_each(database: Database, save: Any, tmp_path: Path) -> None:
+    patient: Resource = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Åkerström"}]}
+    edited = {**GOAL, "lifecycleStatus": "completed"}
+    other = Database(tmp_path / "other.db")
+
+    def save_all(*given: Resource) -> list[Stored]:
+        return other.write(lambda connection: resources.save_all(connection, given, now=NOON, plan="x", owner="y"))
+
+    assert save_all(GOAL) == [save(GOAL, plan="x", owner="y")]
+    assert save_all(patient, edited) == [save(patient, plan="x", owner="y"), save(edited, plan="x", owner="y")]
+    assert index_of(other) == index_of(database)
+    assert resources.owner_of(other.read(), "Patient", "p1") == "y"
+    other.close()
+
+
+def test_nothing_to_save_is_nothing_saved(database: Database) -> None:
+    assert database.write(lambda connection: resources.save_all(connection, [], now=NOON)) == []

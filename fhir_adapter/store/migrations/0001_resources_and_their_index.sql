@@ -1,7 +1,7 @@
 -- Every version of every resource as the bytes that a read returns, and what searches find them by.
 
 CREATE TABLE version (
-    seq     INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of all changes; never used twice
+    seq     INTEGER PRIMARY KEY,                -- the order of all changes; no version is ever removed, so none comes twice
     type    TEXT    NOT NULL,
     id      TEXT    NOT NULL,
     version INTEGER NOT NULL,                   -- meta.versionId
