@@ -1,0 +1,122 @@
+"""The road where it is rough: deletions, withdrawn consent, a region that is away, parts that belong elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import requests
+
+from fhir_adapter.flows import sync
+from fhir_adapter.store import copies, outbox
+from tests.flows.conftest import SAMPLES, Town
+
+
+def test_a_goal_deleted_at_the_region_stays_in_the_plan_and_a_task_asks(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, "buss")
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    care_plan["goal"] = [each for each in care_plan["goal"] if each["reference"] != f"Goal/{goal['id']}"]
+    town.put_at_region(care_plan)
+    requests.delete(f"{town.region}/Goal/{goal['id']}", timeout=30).raise_for_status()
+    town.sync()
+    town.sync()
+    assert "Jag åker buss till Järna en gång i veckan." in [mal["text"] for mal in town.record()["mal"]]
+    tasks = town.get("/fhir/Task", focus=f"Goal/{goal['id']}").json()["entry"]
+    assert {entry["resource"]["businessStatus"]["coding"][0]["code"] for entry in tasks} == {"edit-against-delete"}
+    assert requests.get(f"{town.region}/Goal/{goal['id']}", timeout=30).status_code == 410
+
+
+def test_after_consent_is_withdrawn_nothing_new_is_delivered(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    sip["samtycke"]["status"] = "inactive"
+    sip["title_local"] = "bara för kommunen"
+    receipt = town.push(sip).json()
+    assert [each["permit"] for each in receipt["shared"]] == [False]
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] != "bara för kommunen"
+
+
+def test_a_consent_that_ended_before_the_day_shares_nothing(town: Town, sip: dict[str, Any]) -> None:
+    sip["samtycke"]["galler_till"] = "2025-03-01"
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    assert requests.get(f"{town.region}/CarePlan/{plan}", timeout=30).status_code == 404
+
+
+def test_salems_sip_three_is_pushed_shared_and_comes_back_the_same(town: Town) -> None:
+    omar = json.loads((SAMPLES / "SIP-3.json").read_text("utf-8"))
+    receipt = town.push(omar, party="salem").json()
+    assert receipt["state"] == "accepted", receipt
+    town.sync()
+    assert town.at_region(f"CarePlan/{receipt['plan']['id']}")["status"] == "active"
+    assert town.record("SIP-3", party="salem") == omar
+
+
+def test_what_a_region_that_was_away_missed_it_gets_later(town: Town, sip: dict[str, Any]) -> None:
+    party = town.service.hub.parties["region-stockholm"]
+    client = town.service.hub.clients[party.name]
+    reached = client.base_url
+    client.base_url = reached.replace("/sandbox", "/nowhere")
+    plan = town.push(sip).json()["plan"]["id"]
+    sync.deliver(town.service.hub, party)
+    sip["title_local"] = "efter avbrottet"
+    town.push(sip)
+    client.base_url = reached
+    town.service.hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0"))
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] == "efter avbrottet"
+    assert outbox.counts(town.service.hub.database.read()) == {party.name: {"done": 1}}
+    assert copies.pending_writes(town.service.hub.database.read(), party.name, plan) == {}
+
+
+def test_the_regions_own_nurse_and_her_unit_come_with_her_intervention(town: Town, sip: dict[str, Any]) -> None:
+    nurse = {"resourceType": "Practitioner", "id": str(uuid4()), "name": [{"text": "Lo Berg"}]}
+    town.put_at_region(nurse)
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    town.put_at_region({
+        "resourceType": "ServiceRequest", "id": "1234", "status": "active", "intent": "plan",
+        "code": {"text": "Läkarbesök"}, "subject": care_plan["subject"],
+        "basedOn": [{"reference": f"CarePlan/{plan}"}], "performer": [{"reference": f"Practitioner/{nurse['id']}"}],
+        "encounter": {"reference": "Encounter/99"}})  # fmt: skip
+    care_plan["activity"].append({"reference": {"reference": "ServiceRequest/1234"}})
+    town.put_at_region(care_plan)
+    town.sync()
+    new = next(insats for insats in town.record()["insatser"] if insats["text"] == "Läkarbesök")
+    assert new["ansvarig"] == "Lo Berg"
+    ours = town.get(f"/fhir/ServiceRequest/{new['id']}").json()
+    assert ours["id"] != "1234"
+    record = town.record()
+    next(insats for insats in record["insatser"] if insats["id"] == new["id"])["status"] = "klar"
+    assert town.push(record).json()["state"] == "accepted"
+    town.sync()
+    there = town.at_region("ServiceRequest/1234")
+    assert there["status"] == "completed"
+    assert there["encounter"] == {"reference": "Encounter/99"}
+
+
+def test_a_mark_of_ours_that_an_editor_puts_back_does_not_hide_the_edit(town: Town, sip: dict[str, Any]) -> None:
+    """Our write arrives, the answer is lost, and the next editor keeps our write id in the copy that it sends back."""
+    plan = town.push(sip).json()["plan"]["id"]
+    hub = town.service.hub
+    party = hub.parties["region-stockholm"]
+    town.sync()
+    with hub.database.read() as connection:
+        (write_id,) = connection.execute("SELECT write_id FROM remote_write").fetchone()
+    # as if the process had died between the answer and settling: what is known of the region is forgotten again
+    hub.database.write(lambda connection: [
+        connection.execute("UPDATE remote_write SET state = 'pending'"),
+        connection.execute("DELETE FROM copy"),
+        connection.execute("UPDATE outbox SET state = 'waiting'"),
+    ])  # fmt: skip
+    goal = town.goal_at_region(plan, "buss")
+    assert write_id in str(goal["extension"])
+    town.put_at_region(goal | {"description": {"text": "Regionens ord"}})
+    sync.deliver(hub, party)
+    town.sync()
+    assert "Regionens ord" in [mal["text"] for mal in town.record()["mal"]]
