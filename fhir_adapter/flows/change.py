@@ -157,8 +157,7 @@ def _write(
         agent=arrival.party.reference,
         recorded=now,
     )
-    for resource in (*written, provenance):
-        resources.save(connection, resource, now=now, plan=plan.id, owner=arrival.party.name)
+    resources.save_all(connection, [*written, provenance], now=now, plan=plan.id, owner=arrival.party.name)
     found = {reference_of(resource): resource for resource in written}
     plans.add_members(connection, plan.id, [reference for reference in found if reference not in ours])
     return found

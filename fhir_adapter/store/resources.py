@@ -174,8 +174,8 @@ def keep_index_current(database: Database) -> None:
 def _rebuild_index(connection: sqlite3.Connection) -> None:
     for table in Rows._fields:
         connection.execute(f"DELETE FROM idx_{table}")  # noqa: S608  (our own table names)
-    for rid, body in connection.execute(_SQL["all_current"]):
-        rows = index_rows(parse_json(body))
+    for rid, seq in connection.execute(_SQL["all_current"]).fetchall():
+        rows = _rows_of_version(connection, seq)
         _add_rows(connection, [(rid, rows)])
         connection.execute(_SQL["fingerprint_set"], (_fingerprint_of(rows), rid))
     connection.execute(_SQL["index_made_by_set"], (FINGERPRINT,))

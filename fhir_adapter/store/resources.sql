@@ -99,7 +99,7 @@ SELECT fingerprint FROM idx_made_by;
 INSERT INTO idx_made_by (only_row, fingerprint) VALUES (1, ?) ON CONFLICT (only_row) DO UPDATE SET fingerprint = excluded.fingerprint;
 
 -- name: all_current
-SELECT r.rid, v.body FROM resource r JOIN version v ON v.seq = r.seq WHERE NOT r.deleted;
+SELECT rid, seq FROM resource WHERE NOT deleted;
 
 -- name: fingerprint_set
 UPDATE resource SET fingerprint = ? WHERE rid = ?;
