@@ -74,7 +74,7 @@ class Anchor:
     same: str | None
     of: tuple[str, NativePath] | None
     needs: str | None
-    when: Callable[[dict[str, Any]], bool]
+    when: Callable[[dict[str, Any]], bool] | None
     adopt: bool
     born: Identify | None
     """words for the id within the plan's id, where the item was born elsewhere"""
@@ -88,7 +88,9 @@ class Anchor:
     def make(self, frame: Frame, run: Run) -> None:
         """Adds this anchor's node to `frame`, with its constants, references and the references to it."""
         nodes = frame.nodes
-        if not self.when(frame.native) or (self.needs is not None and self.needs not in nodes):
+        if self.when is not None and not self.when(frame.native):
+            return
+        if self.needs is not None and self.needs not in nodes:
             return
         if self.of is not None:
             node = run.places.get((self.of[0], str(self.of[1].read(frame.native))))
@@ -102,7 +104,8 @@ class Anchor:
         for target, write in self.refers:
             if target in nodes:
                 write(node, {"reference": reference_of(nodes[target])})
-        self._connect(node, nodes)
+        if self.links or self.reverse is not None:
+            self._connect(node, nodes)
         if self.call is not None and (name := self.call.read(frame.native)):
             run.call(name, reference_of(node))
 

@@ -185,9 +185,10 @@ class _Loader:
         path = native.removesuffix("[]")
         if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
             self.fail(f"the key {key!r} is not a field of the format's schema")
+        watched = tuple(sorted({t.anchor for field in fields for rule in field.rules for t in rule.targets}))
         return Scope(
             name, native_path(path), declared.get("key"), tuple(anchors), primary, fields, lists,
-            bool(declared.get("early")),
+            bool(declared.get("early")), watched,
         )  # fmt: skip
 
     # ---- anchors
@@ -299,9 +300,9 @@ class _Loader:
         path, _, system = (part.strip() for part in text.partition("="))
         return self.path(path).read, f"{CODES}/{system}"
 
-    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool]:
+    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool] | None:
         if text is None:
-            return lambda _item: True
+            return None
         for sign, wanted in ((" =~ ", True), (" !~ ", False)):
             if sign in text:
                 return self.pattern_condition(*text.split(sign, 1), wanted=wanted)

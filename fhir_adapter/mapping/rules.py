@@ -162,11 +162,12 @@ def _place_of(word: Any, items: list[Any]) -> int | None:
 
 def getter(natives: tuple[NativePath, ...], many: str, rules: tuple[Rule, ...]) -> Getter:
     """The way of one field into FHIR, as straight as its rules allow."""
-    writers = [(rule.first, _writer(rule, natives, many)) for rule in rules if rule.writes]
+    writing = [rule for rule in rules if rule.writes]
     readable = {rule.first for rule in rules if rule.reads}
     value_of = natives[0].read if len(natives) == 1 else _group_reader(natives)
-    if len(writers) == 1 and readable == {writers[0][0]}:
-        return _single_getter(value_of, *writers[0], lambda frame, run: _report(natives, rules, frame, run))
+    if len(writing) == 1 and readable == {writing[0].first} and many == "one" and len(writing[0].targets) == 1:
+        return _single_getter(value_of, writing[0], natives, lambda frame, run: _report(natives, rules, frame, run))
+    writers = [(rule.first, _writer(rule, natives, many)) for rule in writing]
 
     def get(frame: Frame, run: Run) -> None:
         value = value_of(frame.native)
@@ -182,15 +183,27 @@ def getter(natives: tuple[NativePath, ...], many: str, rules: tuple[Rule, ...]) 
     return get
 
 
-def _single_getter(value_of: Callable[[Any], Any], anchor: str, write: _Write, report: Getter) -> Getter:
+def _single_getter(
+    value_of: Callable[[Any], Any], rule: Rule, natives: tuple[NativePath, ...], report: Getter
+) -> Getter:
+    """Most fields: one rule, one target."""
+    anchor, write = rule.first, rule.targets[0].write
+    to_fhir = rule.pair.to_fhir if rule.pair is not None else None
+    name = natives[0].text if len(natives) == 1 else ""
+
     def get(frame: Frame, run: Run) -> None:
         value = value_of(frame.native)
         if value is None or value == "" or value == []:  # FHIR has no empty values
             return
-        if anchor in frame.nodes:
-            write(value, frame, run)
-        else:
+        node = frame.nodes.get(anchor)
+        if node is None:
             report(frame, run)
+            return
+        if to_fhir is not None:
+            value = to_fhir(value, run, frame.path + name)
+            if value is None:
+                return
+        write(node, value)
 
     return get
 

@@ -25,6 +25,8 @@ class Scope:
     fields: tuple[Field, ...]
     lists: tuple[Scope, ...]
     early: bool
+    watched: tuple[str, ...]
+    """the anchors that its rules read"""
 
     def open(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
         """Makes the frames of every item of this list in `outer`, and of the lists inside them."""
@@ -117,6 +119,14 @@ class Scope:
                 return place
             item["id"] = node["id"]
         return str(node["id"])
+
+    def is_as_before(self, frame: Frame) -> bool:
+        """Do all nodes that the fields of this list look at say what they said before?"""
+        before = frame.before
+        if before is None:
+            return False
+        nodes, olds = frame.nodes, before.nodes
+        return all(nodes.get(name) == olds.get(name) for name in self.watched)
 
     def name_new_items(self, frame: Frame, run: Run) -> None:
         """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
