@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhir_adapter.errors import AdapterError, Issue, RemoteError
 from fhir_adapter.fhir.outcomes import outcome_body
@@ -41,8 +42,32 @@ def answer_with_issues(app: FastAPI) -> None:
     def answer(_: Request, fault: Exception) -> Response:
         return as_issues(fault)
 
-    for kind in (AdapterError, HTTPException, RequestValidationError, Exception):
+    for kind in (AdapterError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
+    app.add_middleware(_Unforeseen)
+
+
+class _Unforeseen:
+    """Answers what nobody foresaw. A handler for Exception would do so too, but then the framework raises it again
+    and the server logs its text, which may hold personal data."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as fault:
+            if has_started or scope["type"] != "http":
+                raise
+            await as_issues(fault)(scope, receive, send)
 
 
 def explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]]:
