@@ -14,11 +14,12 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub, instant
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.mapping.engine import Mapped, Mapping
+from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import KeptConflict, Plan, Record
@@ -108,9 +109,9 @@ def _accept(
     )
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
     ours = change.load(connection, plan)
-    theirs = _by_reference(mapped)
+    theirs = _by_reference(mapped, ours)
     record = None if is_new else plans.record_of(connection, party.name, plan.id)
-    bases = _bases(connection, hub, party, plan, record, delivery) if record else []
+    bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
     _check_same_person(plan, ours, theirs)
     if delivery.seen is None and looks_emptied(bases, theirs):
         return _park(connection, party, delivery, mapped, plan, entry)
@@ -167,7 +168,13 @@ def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, sour
 
 
 def _bases(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, record: Record, delivery: Delivery
+    connection: sqlite3.Connection,
+    hub: Hub,
+    party: Party,
+    plan: Plan,
+    ours: Refs,
+    record: Record,
+    delivery: Delivery,
 ) -> list[Refs]:
     """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
 
@@ -181,10 +188,10 @@ def _bases(
                 "If-Match names a version that this plan never had",
                 [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
             )
-        return _shown(connection, hub, party, plan, said, seen)
-    bases = [_by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace))] if said else []
+        return _shown(connection, hub, party, plan, ours, said, seen)
+    bases = [_by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace), ours)] if said else []
     if record.shown is not None:
-        bases += _shown(connection, hub, party, plan, said, record.shown)
+        bases += _shown(connection, hub, party, plan, ours, said, record.shown)
     return bases
 
 
@@ -195,20 +202,34 @@ def _mapped(mapping: Mapping, body: bytes, source: str, namespace: UUID) -> Mapp
 
 
 def _shown(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, said: bytes | None, seen: int
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, ours: Refs, said: bytes | None, seen: int
 ) -> list[Refs]:
     shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
     mapping = hub.mapping_of(party)
     before = parse_json(said) if said else {}
     native = mapping.put(list(shown.values()), before, source=plan.source, namespace=hub.namespace)
     try:
-        return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace))]
+        return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
         return [shown]
 
 
-def _by_reference(mapped: Mapped) -> Refs:
-    return {reference_of(resource): resource for resource in mapped.resources}
+def _by_reference(mapped: Mapped, ours: Refs) -> Refs:
+    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that."""
+    known = {focus: ref for ref, task in ours.items() if (focus := _intervention_of(task))}
+    found: Refs = {}
+    for resource in mapped.resources:
+        reference = known.get(_intervention_of(resource), reference_of(resource))
+        found[reference] = resource | {"id": reference.partition("/")[2]}
+    return found
+
+
+def _intervention_of(resource: Resource) -> str:
+    """The ServiceRequest that a Task is about; empty for anything else."""
+    if resource["resourceType"] != "Task" or lifecycle.asks_for_a_decision(resource):
+        return ""
+    reference = str(resource.get("focus", {}).get("reference", ""))
+    return reference if reference.startswith("ServiceRequest/") else ""
 
 
 def _check_same_person(plan: Plan, ours: Refs, theirs: Refs) -> None:

@@ -151,7 +151,7 @@ def is_removed(resource: Resource) -> bool:
 def can_be_removed(resource: Resource) -> bool:
     """Whether a party can take such a thing out of a plan; the service's own Tasks about conflicts it cannot."""
     type_ = resource.get("resourceType")
-    return (type_ in ENDS or type_ == "Condition") and not _asks_for_a_decision(resource)
+    return (type_ in ENDS or type_ == "Condition") and not asks_for_a_decision(resource)
 
 
 def remove(resource: Resource, now: datetime) -> Resource:
@@ -212,7 +212,8 @@ def check_transition(before: Resource, after: Resource) -> Issue | None:
     return Issue("warning", "business-rule", path, message, expected)
 
 
-def _asks_for_a_decision(resource: Resource) -> bool:
+def asks_for_a_decision(resource: Resource) -> bool:
+    """Whether this is one of the service's own Tasks about a conflict."""
     codings = resource.get("code", {}).get("coding", []) if resource.get("resourceType") == "Task" else []
     return any(coding.get("system") == f"{CODES}/conflict" for coding in codings)
 

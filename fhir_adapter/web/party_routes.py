@@ -85,7 +85,7 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
             media_type=JSON,
         )
 
-    @routes.get("/{party}/records/{record:path}", summary="One record with everybody's changes, in the party's own format")
+    @routes.get("/{party}/records/{record:path}", summary="One record with everybody's changes")
     def fetch_record(party: str, record: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
         shown = show_record(hub, hub.party(party), record)
         etag = f'W/"{shown.version}"'

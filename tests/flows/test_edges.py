@@ -120,3 +120,25 @@ def test_a_mark_of_ours_that_an_editor_puts_back_does_not_hide_the_edit(town: To
     sync.deliver(hub, party)
     town.sync()
     assert "Regionens ord" in [mal["text"] for mal in town.record()["mal"]]
+
+
+def test_the_regions_own_task_is_not_made_twice(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    request = {"resourceType": "ServiceRequest", "id": str(uuid4()), "status": "active", "intent": "plan",
+               "code": {"text": "Läkarbesök"}, "subject": care_plan["subject"],
+               "basedOn": [{"reference": f"CarePlan/{plan}"}]}  # fmt: skip
+    task = {"resourceType": "Task", "id": str(uuid4()), "status": "accepted", "intent": "plan",
+            "focus": {"reference": f"ServiceRequest/{request['id']}"}, "for": care_plan["subject"]}  # fmt: skip
+    town.put_at_region(request)
+    town.put_at_region(task)
+    care_plan["activity"].append({"reference": {"reference": f"ServiceRequest/{request['id']}"}})
+    town.put_at_region(care_plan)
+    town.sync()
+    record = town.record()
+    next(insats for insats in record["insatser"] if insats["text"] == "Läkarbesök")["status"] = "klar"
+    town.push(record)
+    town.sync()
+    tasks = town.at_region("Task", focus=f"ServiceRequest/{request['id']}")["entry"]
+    assert [(entry["resource"]["id"], entry["resource"]["status"]) for entry in tasks] == [(task["id"], "completed")]
