@@ -24,7 +24,7 @@ WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 -- The plan as it stood when version.seq was :upto.
 SELECT v.type, v.id, v.seq, v.body
 FROM plan_member m JOIN version v ON v.seq = (
-    SELECT max(seq) FROM version WHERE type = m.type AND id = m.id AND seq <= :upto)
+    SELECT max(seq) FROM version INDEXED BY version_by_id WHERE type = m.type AND id = m.id AND seq <= :upto)
 WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 
 -- name: plans_of_resource

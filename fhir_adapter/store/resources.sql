@@ -30,10 +30,11 @@ SELECT body FROM version WHERE seq = ?;
 -- name: as_of
 -- Versions of one resource have rising seq, so the highest version up to :seq is the newest then.
 SELECT type, id, version, seq, updated, deleted, body
-FROM version WHERE type = :type AND id = :id AND seq <= :seq ORDER BY version DESC LIMIT 1;
+FROM version INDEXED BY version_by_id
+WHERE type = :type AND id = :id AND seq <= :seq ORDER BY version DESC LIMIT 1;
 
 -- name: history_of_instance
-SELECT type, id, version, seq, updated, deleted, body FROM version
+SELECT type, id, version, seq, updated, deleted, body FROM version INDEXED BY version_by_id
 WHERE type = :type AND id = :id AND seq < :before AND updated >= :since ORDER BY version DESC LIMIT :count;
 
 -- name: history_of_type

@@ -192,7 +192,7 @@ def _rids(condition: Condition) -> _Rids:
             return _match(condition)
         case Ids():
             marks = _marks(condition.ids)
-            where = f"type = ? AND id IN ({marks}) AND NOT deleted"
+            where = f"type = ? AND id IN ({marks}) AND deleted = 0"  # NOT deleted would call in resource_by_type
             rank = 0 if condition.wanted else _NEVER_FIRST
             return _Rids("resource", where, (condition.type, *condition.ids), rank, wanted=condition.wanted)
         case Updated():
@@ -326,16 +326,16 @@ def _updated(updated: Updated) -> _Rids:
     clauses = [_clause_of_instant(span) for span in updated.spans]
     where = " OR ".join(f"({sql})" for sql, _ in clauses)
     source = (
-        "(SELECT u.rid, w.updated, w.type FROM version w CROSS JOIN resource u "
-        "ON u.type = w.type AND u.id = w.id AND u.seq = w.seq WHERE NOT u.deleted)"
+        "(SELECT u.rid FROM version w INDEXED BY version_by_time CROSS JOIN resource u "
+        f"ON u.type = w.type AND u.id = w.id AND u.seq = w.seq WHERE w.type = ? AND ({where}) AND u.deleted = 0)"
     )
     values = (updated.type, *(value for _, its in clauses for value in its))
-    return _Rids(source, f"type = ? AND ({where})", values, 7, is_checked=False)
+    return _Rids(source, "1", values, 7, is_checked=False)
 
 
 def _clause_of_instant(span: Span) -> tuple[str, tuple[str, ...]]:
     """lastUpdated is one point on a grid of milliseconds, kept as text that sorts by time."""
-    where = _RANGES[span.prefix].replace("low", "updated").replace("high", "updated")
+    where = _RANGES[span.prefix].replace("low", "w.updated").replace("high", "w.updated")
     low, high = -(-span.low // (TICKS // 1000)), span.high // (TICKS // 1000)
     return where, _ends(span.prefix, _as_text(low), _as_text(high))
 

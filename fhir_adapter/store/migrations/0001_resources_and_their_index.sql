@@ -7,9 +7,9 @@ CREATE TABLE version (
     version INTEGER NOT NULL,                   -- meta.versionId
     updated TEXT    NOT NULL,                   -- meta.lastUpdated: UTC, milliseconds, Z, so that text order is time order
     deleted INTEGER NOT NULL DEFAULT 0,
-    body    BLOB    NOT NULL,                   -- FHIR JSON in UTF-8; empty for a deletion
-    UNIQUE (type, id, version)
+    body    BLOB    NOT NULL                    -- FHIR JSON in UTF-8; empty for a deletion
 );
+CREATE UNIQUE INDEX version_by_id ON version (type, id, version);
 CREATE INDEX version_by_type ON version (type, seq);
 CREATE INDEX version_by_time ON version (updated, type);
 
@@ -22,9 +22,9 @@ CREATE TABLE resource (
     deleted     INTEGER NOT NULL DEFAULT 0,
     owner       TEXT,                           -- the party that brought it
     plan        TEXT,                           -- the plan it came with
-    fingerprint BLOB    NOT NULL,               -- of its index rows: an edit that changes none of them writes none
-    UNIQUE (type, id)
+    fingerprint BLOB    NOT NULL                -- of its index rows: an edit that changes none of them writes none
 );
+CREATE UNIQUE INDEX resource_by_id ON resource (type, id);
 CREATE INDEX resource_by_type ON resource (type, rid) WHERE NOT deleted;
 
 -- The index tables. `param` is the number of a search parameter (fhir/parameters.py). Keys start with what a search

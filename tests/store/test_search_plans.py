@@ -1,0 +1,96 @@
+"""What SQLite does for our statements: no search that names a person, a plan or a time reads a whole table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+
+from fhir_adapter.fhir.search import Cursor, parse_search
+from fhir_adapter.store import resources, search
+from fhir_adapter.store.database import HERE, Database, queries
+
+NOON = datetime(2025, 2, 19, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = Database(tmp_path_factory.mktemp("store") / "plans.sqlite")
+    yield database
+    database.close()
+
+
+def steps(database: Database, statement: str, values: object) -> list[str]:
+    rows = database.read().execute(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
+    return [row[3] for row in rows]
+
+
+def reads_a_whole_table(step: str) -> bool:
+    """A subquery called i or t is scanned too: it holds the page, or one person's resources."""
+    return re.match(r"SCAN (?!CONSTANT ROW|[itm]$|m |\()", step) is not None
+
+
+@pytest.mark.parametrize("cursor", [None, Cursor(7)], ids=["first page", "next page"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "CarePlan?",
+        "CarePlan?status=active",
+        "CarePlan?status=active,completed",
+        "CarePlan?patient=1&status:not=active&category=sip&date=ge2025",
+        "CarePlan?patient.identifier=urn:p|1&_tag:missing=true",
+        "CarePlan?identifier=urn:s|1",
+        "CarePlan?_lastUpdated=gt2025",
+        "CarePlan?_id=1,2",
+        "Patient?family=a&birthdate=lt1930",
+        "Patient?_has:CarePlan:patient:identifier=1",
+        "Task?owner:identifier=urn:o|1&focus=ServiceRequest/1",
+        "Goal?target-date=ge2025&lifecycle-status=active",
+    ],
+)
+def test_search_goes_by_an_index(database: Database, query: str, cursor: Cursor | None) -> None:
+    type_, _, rest = query.partition("?")
+    request = parse_search(type_, parse_qsl(rest), base="http://x/fhir", now=NOON)
+    statement, values = search._prepared(request, cursor is not None)
+    if cursor:
+        values = (*values, *search._after_values(cursor))
+    found = steps(database, statement, (*values, 21))
+    assert [step for step in found if reads_a_whole_table(step)] == []
+
+
+@pytest.mark.parametrize("name", ["current", "newest", "read", "vread", "as_of", "history_of_instance",
+                                  "history_of_type", "history_of_type_since", "history", "history_since"])  # fmt: skip
+def test_reading_goes_by_an_index(database: Database, name: str) -> None:
+    statement = queries("resources.sql")[name]
+    values = dict.fromkeys(re.findall(r":(\w+)", statement), 1) or (1,) * statement.count("?")
+    found = steps(database, statement, values)
+    if name == "history":  # newest first is the order of the table: it stops after a page
+        assert found == ["SEARCH version USING INTEGER PRIMARY KEY (rowid<?)"]
+    assert [step for step in found if reads_a_whole_table(step)] == []
+
+
+def test_plan_as_it_stood_is_read_version_by_version_of_its_members(database: Database) -> None:
+    found = steps(database, queries("plans.sql")["members_as_of"], {"plan": 1, "upto": 1})
+    assert "SEARCH version USING COVERING INDEX version_by_id (type=? AND id=?)" in found
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*.sql")), ids=lambda file: file.name)
+def test_every_statement_is_understood_by_sqlite(database: Database, file: Path) -> None:
+    for statement in queries(file.name).values():
+        plain = re.sub(r"--.*", "", statement)
+        numbers = [int(number) for number in re.findall(r"\?(\d+)", plain)]
+        values = dict.fromkeys(re.findall(r":(\w+)", plain), 1) or (1,) * max(
+            [plain.count("?") * (not numbers), *numbers]
+        )
+        steps(database, plain, values)
+
+
+def test_long_list_of_ids_is_one_search(database: Database) -> None:
+    ids = ",".join(str(number) for number in range(5000))
+    request = parse_search("Goal", [("_id", ids)], base="http://x/fhir", now=NOON)
+    assert search.search(database.read(), request).total == 0
+    assert resources.read(database.read(), "Goal", "1") is None
