@@ -1,19 +1,19 @@
 """The one error tree. Web turns it into HTTP and the CLI into exit codes, each in one place.
 
-    AdapterError
-    ├── BadRequest        400  the bytes or the request cannot be understood
-    ├── NotFound          404
-    ├── MethodNotAllowed  405
-    ├── NotAcceptable     406
-    ├── Conflict          409  the same key with another body; a version that is not current
-    ├── Gone              410
-    ├── PreconditionFailed 412
-    ├── TooLarge          413
-    ├── UnsupportedMedia  415
-    ├── Refused           422  understood, but wrong: the issues name the sender's own fields
-    ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
-    └── RemoteError            another system failed; `retry` says whether trying again can help
-        └── RemoteConflict     it has a newer version than the one we wrote against: read again, merge again
+AdapterError
+├── BadRequest        400  the bytes or the request cannot be understood
+├── NotFound          404
+├── MethodNotAllowed  405
+├── NotAcceptable     406
+├── Conflict          409  the same key with another body; a version that is not current
+├── Gone              410
+├── PreconditionFailed 412
+├── TooLarge          413
+├── UnsupportedMedia  415
+├── Refused           422  understood, but wrong: the issues name the sender's own fields
+├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
+└── RemoteError            another system failed; `retry` says whether trying again can help
+    └── RemoteConflict     it has a newer version than the one we wrote against: read again, merge again
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ class RemoteError(AdapterError):
     status = 502
     code = "transient"
 
-    def __init__(self, message: str, answered: int | None = None, retry_after: float | None = None,
-                 issues: Sequence[Issue] = ()) -> None:
+    def __init__(
+        self, message: str, answered: int | None = None, retry_after: float | None = None, issues: Sequence[Issue] = ()
+    ) -> None:
         super().__init__(message, issues)
         self.answered = answered
         self.retry_after = retry_after

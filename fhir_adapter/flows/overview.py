@@ -46,6 +46,7 @@ class PlanPage:
     status: str
     goals: tuple[Line, ...]
     activities: tuple[Line, ...]
+    meetings: tuple[Line, ...]
     team: tuple[Line, ...]
     notes: tuple[Line, ...]
     questions: tuple[Question, ...]
@@ -73,7 +74,8 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
         plan.updated,
         care_plan["status"],
         tuple(_goal(found, goal) for goal in _pointed_to(found, care_plan.get("goal", []))),
-        tuple(_activity(found, activity) for activity in _activities(found, care_plan)),
+        tuple(_activity(found, one) for one in _activities(found, care_plan) if one["resourceType"] != "Appointment"),
+        tuple(_meeting(one) for one in _activities(found, care_plan) if one["resourceType"] == "Appointment"),
         tuple(_member(found, participant) for participant in _participants(found, care_plan)),
         tuple(Line(note.get("text", ""), _author(found, note), note.get("time", "")) for note in _notes(found)),
         tuple(
@@ -109,6 +111,11 @@ def _activity(found: Refs, request: Resource) -> Line:
     return Line(concept_text(request.get("code")), who, tasks[0]["status"] if tasks else request["status"])
 
 
+def _meeting(appointment: Resource) -> Line:
+    start = appointment.get("start") or appointment.get("requestedPeriod", [{}])[0].get("start", "")
+    return Line(concept_text(appointment.get("appointmentType")), start[:16].replace("T", " "), appointment["status"])
+
+
 def _participants(found: Refs, care_plan: Resource) -> list[Resource]:
     teams = _pointed_to(found, care_plan.get("careTeam", []))
     return [participant for team in teams for participant in team.get("participant", [])]
@@ -116,7 +123,9 @@ def _participants(found: Refs, care_plan: Resource) -> list[Resource]:
 
 def _member(found: Refs, participant: Resource) -> Line:
     roles = ", ".join(concept_text(role) for role in participant.get("role", []))
-    return Line(name_in(found, participant.get("member")), name_in(found, participant.get("onBehalfOf")), roles)
+    member = participant.get("member", {})
+    organisation = participant.get("onBehalfOf") or found.get(member.get("reference", ""), {}).get("organization")
+    return Line(name_in(found, member), name_in(found, organisation), roles)
 
 
 def _notes(found: Refs) -> list[Resource]:
@@ -130,10 +139,9 @@ def _author(found: Refs, note: Resource) -> str:
 
 
 def _about(found: Refs, reference: str, path: str) -> str:
-    resource = found.get(reference, {})
-    label = resource.get("description", {}) if isinstance(resource.get("description"), dict) else {}
-    kind = resource.get("resourceType", reference.partition("/")[0])
-    return f"{kind}.{path}" if path else f"{kind} {label.get('text', '')}".strip()
+    """What a conflict is about, in words: `Goal, description`."""
+    kind = found.get(reference, {}).get("resourceType", reference.partition("/")[0])
+    return f"{kind}, {path}" if path else kind
 
 
 def _pointed_to(found: Refs, references: list[Resource]) -> list[Resource]:
