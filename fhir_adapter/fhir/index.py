@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
@@ -51,6 +52,7 @@ def normal(text: str) -> str:
     return normalize("NFC", normalize("NFC", text).casefold()).strip()
 
 
+@lru_cache(maxsize=8192)  # everything in a plan refers to the same person
 def split_reference(reference: str) -> tuple[str, str]:
     """Target and type: (id, Type) for `Type/id` with or without /_history, (the whole text, '') for anything else."""
     parts = reference.split("/")

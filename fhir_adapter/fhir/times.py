@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import date, datetime
+from functools import lru_cache
 
 TICKS = 10_000_000
 """Ticks a second: 100 ns, the finest step that still holds the years 1-9999 in 64 bits."""
@@ -20,6 +21,7 @@ _FORM = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def range_of(text: str) -> tuple[int, int]:
     """First and last tick of a FHIR date, dateTime or instant; a time with fractions is one point.
 
