@@ -289,7 +289,7 @@ def _park(
 
 def _step_issue(mapped: Mapped, reference: str, step: Issue) -> Issue:
     element = step.path.partition(".")[2]
-    return replace(step, severity="warning", path=_native_path(mapped, reference, element) or step.path)
+    return replace(step, severity="warning", path=mapped.native_path(reference, element) or step.path)
 
 
 def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
@@ -301,7 +301,7 @@ def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
     return Issue(
         "information",
         "conflict",
-        _native_path(mapped, kept.reference, kept.path),
+        mapped.native_path(kept.reference, kept.path),
         what,
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
@@ -343,7 +343,7 @@ def _shared_with(hub: Hub, plan: Plan, found: Refs) -> list[dict[str, Any]]:
 def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
     return {
         "task": conflict.id,
-        "path": _native_path(mapped, conflict.reference, conflict.path) if mapped else "",
+        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
         "element": f"{conflict.reference}#{conflict.path}",
         "kind": conflict.kind,
         "live": parse_json(conflict.live.encode()) if conflict.live else None,
@@ -351,8 +351,3 @@ def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> d
         "kept": parse_json(conflict.other.encode()) if conflict.other else None,
         "keptFrom": conflict.other_party,
     }
-
-
-def _native_path(mapped: Mapped, reference: str, path: str) -> str:
-    """The record's own field that an element came from; empty where it came from none."""
-    return ""

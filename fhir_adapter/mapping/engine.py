@@ -9,12 +9,14 @@ stays as it was sent, to the letter. Hence put(get(n), n) == n by construction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from fhir_adapter.errors import Refused
 from fhir_adapter.fhir.resources import Resource, reference_of
+from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import own_identifier
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
@@ -54,7 +56,7 @@ class Mapping:
         if errors:
             raise Refused("the record does not follow its format", errors)
         run = Run(native, str(native["id"]), source, namespace, self.knowledge)
-        self._forward(native, run)
+        opened = self._forward(native, run)
         issues = list(dict.fromkeys(run.issues))
         if any(issue.severity == "error" for issue in issues):
             raise Refused("the record cannot be taken", issues)
@@ -64,9 +66,12 @@ class Mapping:
             for path, reason in self.refused.items()
             if path.read(native) is not None
         ]
-        return Mapped(run.record_id, list(run.index.values()), issues, unmapped)
+        return Mapped(
+            run.record_id, list(run.index.values()), issues, unmapped, partial(origins.native_path, opened, run)
+        )
 
-    def _forward(self, native: dict[str, Any], run: Run) -> Frame:
+    def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
+        """Every item's frame with its list, the record's own first; the resources are in the run."""
         root = Frame(native, "", run.record_id, "", {}, {})
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
         self.root.make_nodes(root, run)
@@ -77,7 +82,7 @@ class Mapping:
                 if scope.early is early:
                     for field in scope.fields:
                         field.get(frame, run)
-        return root
+        return opened
 
     def put(
         self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID
@@ -101,7 +106,7 @@ class Mapping:
         run_before, frame_before = None, None
         if before:
             run_before = Run(before, run.record_id, source, namespace, self.knowledge)
-            frame_before = self._forward(before, run_before)
+            frame_before = self._forward(before, run_before)[0][1]
         else:
             run.record_id = own_identifier(plan, run) or str(plan["id"])
             native.update({"id": run.record_id, **self.constants})

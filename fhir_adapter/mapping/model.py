@@ -34,6 +34,16 @@ class Mapped:
     resources: list[Resource]
     issues: list[Issue]
     unmapped: list[Unmapped]
+    trace: Callable[[str, str], str] = field(default=lambda _reference, _element: "", compare=False, repr=False)
+    """looks up `native_path`; nothing is worked out before somebody asks"""
+
+    def native_path(self, reference: str, element: str) -> str:
+        """The record's own field (`mal[1].text`) that a FHIR element came from; "" where none, or no single one.
+
+        `element` is a path in the resource `reference` as the merge writes it: list items by key (`note[...]`), empty
+        for the whole resource, which is the item (`insatser[1]`) or the object (`person`) that it stands for.
+        """
+        return self.trace(reference, element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,10 @@ class Run:
         """reference -> business key"""
         self.claimed: set[int] = set()
         self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
+
+    def fresh(self) -> Run:
+        """A run over the same record that knows nothing yet."""
+        return Run(self.record, self.record_id, self.source, UUID(bytes=self.namespace), self.knowledge)
 
     def id_of(self, kind: str, business_id: str) -> str:
         """The id of a thing that only this source numbers."""
