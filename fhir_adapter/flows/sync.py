@@ -9,12 +9,11 @@ Each arrow ends in a commit or is a remote call; a process that dies between any
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid5
 
 import structlog
 
@@ -23,16 +22,23 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import RemoteConflict, RemoteError
 from fhir_adapter.fhir.resources import (
-    WRITE_ID,
     Resource,
     dump_json,
     parse_json,
     reference_of,
-    references_in,
-    rewrite_references,
 )
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.naming import (
+    Renaming,
+    as_ours,
+    as_sent,
+    id_in,
+    names_in,
+    names_to_ours,
+    names_to_theirs,
+    write_id_of,
+)
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.plan.steps import normalise
@@ -73,8 +79,6 @@ SHARED = frozenset(
     | change.DIRECTORY
 )
 """What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
-
-Renaming = Callable[[str], str]
 
 log = structlog.get_logger()
 
@@ -187,9 +191,9 @@ def _write_there(hub: Hub, party: Party, plan_id: str, outgoing: Sequence[Outgoi
             connection, write_id, party=party.name, plan=plan_id, items=items, now=instant(hub.now())
         )
     )
-    theirs = _names_to_theirs(hub.database.read(), party)
+    theirs = names_to_theirs(hub.database.read(), party)
     entries = [
-        Entry(_as_sent(out.resource, write_id, theirs), out.copy.version if out.copy else None) for out in outgoing
+        Entry(as_sent(out.resource, write_id, theirs), out.copy.version if out.copy else None) for out in outgoing
     ]
     try:
         made = hub.clients[party.name].transaction(entries)
@@ -214,11 +218,11 @@ def _settle(
     arrived: Sequence[RemoteVersion],
 ) -> None:
     """The write is there: remember each version, and from when on the server's history concerns us."""
-    ours = _names_to_ours(connection, hub, party)
+    ours = names_to_ours(connection, hub, party)
     by_id = {(item.type, item.id): item for item in items}
     for version in arrived:
-        item = by_id[(version.type, _id_in(ours(f"{version.type}/{version.id}")))]
-        body = dump_json(_as_ours(version.resource or {}, ours))
+        item = by_id[(version.type, id_in(ours(f"{version.type}/{version.id}")))]
+        body = dump_json(as_ours(version.resource or {}, ours))
         copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
     copies.settle_write(connection, write_id)
     if copies.watermark(connection, party.name) is None and arrived:
@@ -255,7 +259,7 @@ def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVers
         if fault.answered in (404, 410):
             return None
         raise
-    return next((version for version in _after(versions, copy) if _write_id_of(version.resource) == write_id), None)
+    return next((version for version in _after(versions, copy) if write_id_of(version.resource) == write_id), None)
 
 
 # --- collect ---------------------------------------------------------------------------------------------------------
@@ -318,7 +322,7 @@ def _those_that_hang_on(
     remaining = [version for version in strangers if version.resource and version.type in SHARED]
     growing = True
     while growing:
-        named = {name for version in (*news, *joined) for name in _names_in(version.resource)}
+        named = {name for version in (*news, *joined) for name in names_in(version.resource)}
         inside = {f"{version.type}/{version.id}" for version in joined if version.type not in change.DIRECTORY}
         more = [
             version
@@ -339,7 +343,7 @@ def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: R
 
     return any(
         name in inside or is_shared(name)
-        for name in _names_in(version.resource)
+        for name in names_in(version.resource)
         if name.partition("/")[0] not in change.DIRECTORY
     )
 
@@ -349,7 +353,7 @@ def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> 
     connection = hub.database.read()
     have = {f"{version.type}/{version.id}" for version in news}
     found: list[RemoteVersion] = []
-    wanted = [name for version in news for name in _names_in(version.resource)]
+    wanted = [name for version in news for name in names_in(version.resource)]
     while wanted:
         name = wanted.pop()
         type_, _, id_ = name.partition("/")
@@ -359,17 +363,8 @@ def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> 
         version = hub.clients[party.name].read(type_, id_)
         if version and version.resource:
             found.append(version)
-            wanted += _names_in(version.resource)
+            wanted += names_in(version.resource)
     return found
-
-
-def _names_in(resource: Resource | None) -> list[str]:
-    """The relative references of a resource: Type/id."""
-    return [value["reference"] for _, value in references_in(resource or {}) if _is_relative(value["reference"])]
-
-
-def _is_relative(reference: str) -> bool:
-    return reference.count("/") == 1 and not reference.startswith("#")
 
 
 def _take_in(
@@ -379,11 +374,11 @@ def _take_in(
     copy = copies.by_remote(connection, party.name, version.type, version.id)
     if copy and version.version == copy.version:
         return False
-    ours = _names_to_ours(connection, hub, party)
-    id_ = _id_in(ours(f"{version.type}/{version.id}"))
-    theirs = _as_ours(version.resource, ours) if version.resource else {}
+    ours = names_to_ours(connection, hub, party)
+    id_ = id_in(ours(f"{version.type}/{version.id}"))
+    theirs = as_ours(version.resource, ours) if version.resource else {}
     unsettled = copies.unsettled_writes_of(connection, party.name, version.type, id_)
-    write_id = _write_id_of(version.resource)
+    write_id = write_id_of(version.resource)
     if write_id in unsettled:
         arrived = Copy(version.type, id_, version.id, version.version, unsettled[write_id], dump_json(theirs))
         copies.save(connection, party.name, arrived)
@@ -433,7 +428,7 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     """The resource as the plan writes interventions; with a plan, its requests, so that each gets its Task."""
     if resource is None:
         return {}
-    named = [name for name in _names_in(resource) if name.startswith("ServiceRequest/") and name in ours]
+    named = [name for name in names_in(resource) if name.startswith("ServiceRequest/") and name in ours]
     requests = [ours[name] for name in named] if resource["resourceType"] == "CarePlan" else []
     parts = normalise([resource, *requests], plan_ref=f"CarePlan/{plan.id}", known=ours)
     return {reference_of(part): part for part in parts}
@@ -469,8 +464,8 @@ def _reason_to_park(
 def _plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resource) -> Plan | None:
     """The plan that the resource is part of; a new one is part of the plan of what it points to."""
     candidates = [(type_, id_)] + [
-        (name.partition("/")[0], _id_in(name))
-        for name in _names_in(theirs)
+        (name.partition("/")[0], id_in(name))
+        for name in names_in(theirs)
         if name.partition("/")[0] not in change.DIRECTORY
     ]
     for candidate in candidates:
@@ -484,81 +479,14 @@ def _plan_of_whoever_names(
 ) -> Plan | None:
     """The plan of the resource that points to this one, when it says nothing itself."""
     for other in news:
-        if other is not version and f"{version.type}/{version.id}" in _names_in(other.resource):
-            theirs = _as_ours(other.resource or {}, ours)
+        if other is not version and f"{version.type}/{version.id}" in names_in(other.resource):
+            theirs = as_ours(other.resource or {}, ours)
             if plan := _plan_of(connection, other.type, theirs["id"], theirs):
                 return plan
             rest = [each for each in news if each not in (version, other)]
             if plan := _plan_of_whoever_names(connection, other, rest, ours):
                 return plan
     return None
-
-
-# --- what a resource looks like on the way ---------------------------------------------------------------------------
-
-
-def _names_to_theirs(connection: sqlite3.Connection, party: Party) -> Renaming:
-    """Our references in the party's ids. What it never saw keeps the id that it will be created under."""
-
-    def rename(reference: str) -> str:
-        type_, _, id_ = reference.partition("/")
-        copy = copies.by_id(connection, party.name, type_, id_) if _is_relative(reference) else None
-        return f"{type_}/{copy.remote_id}" if copy else reference
-
-    return rename
-
-
-def _names_to_ours(connection: sqlite3.Connection, hub: Hub, party: Party) -> Renaming:
-    """The party's references in our ids. A name that is new here gets an id of ours, remembered for the way back.
-
-    UUIDs are nobody else's and stay; a counter like 1234 means something else at every server.
-    """
-
-    def rename(reference: str) -> str:
-        type_, _, id_ = reference.partition("/")
-        if not _is_relative(reference):
-            return reference
-        copy = copies.by_remote(connection, party.name, type_, id_)
-        if copy:
-            return copy.reference
-        if _is_uuid(id_):
-            return reference
-        new = Copy(type_, str(uuid5(hub.namespace, f"{party.source}|{reference}")), id_, "", None, b"{}")
-        copies.save(connection, party.name, new)
-        return new.reference
-
-    return rename
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _id_in(reference: str) -> str:
-    return reference.partition("/")[2]
-
-
-def _as_sent(resource: Resource, write_id: str, theirs: Renaming) -> Resource:
-    """Our resource in the party's ids, marked with the write that brings it."""
-    sent: Resource = rewrite_references(change.without_storage_meta(resource), theirs)
-    mark = {"url": WRITE_ID, "valueId": write_id}
-    return sent | {"id": _id_in(theirs(reference_of(resource))), "extension": [*sent.get("extension", []), mark]}
-
-
-def _as_ours(resource: Resource, ours: Renaming) -> Resource:
-    """The party's resource in our ids, without what only describes its stay there."""
-    taken: Resource = rewrite_references(change.without_storage_meta(resource), ours)
-    extensions = [extension for extension in taken.pop("extension", []) if extension.get("url") != WRITE_ID]
-    named = taken | {"id": _id_in(ours(reference_of(resource)))}
-    return named | ({"extension": extensions} if extensions else {})
-
-
-def _write_id_of(resource: Resource | None) -> str | None:
-    extensions = (resource or {}).get("extension", [])
-    return next((extension.get("valueId") for extension in extensions if extension.get("url") == WRITE_ID), None)
 
 
 def _after(versions: Sequence[RemoteVersion], copy: Copy | None) -> list[RemoteVersion]:
