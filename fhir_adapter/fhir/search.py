@@ -33,10 +33,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a reference points at: a resource here by id (`type` None: of any type), or a whole URL (`type` '')."""
+    """What a reference points at: a resource by id and possible types, or a whole URL (of type '')."""
 
     id: str
-    type: str | None
+    types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ class _Parser:
             return Match(parameter, "missing", (), value == "true")
         allowed, parts = _MODIFIERS.get(parameter.kind, ()), _alternatives(value)
         if parameter.kind == "reference" and _TYPE.fullmatch(modifier):
-            return Match(parameter, "", tuple(self._target(part, modifier) for part in parts))
+            return Match(parameter, "", tuple(self._target(part, (modifier,), modifier) for part in parts))
         if modifier and modifier not in allowed:
             raise _UnknownError(f"{parameter.kind} parameters do not have the modifier :{modifier} here")
         read = _READ_MODIFIED.get(modifier) or self._reader(parameter)
@@ -269,7 +269,7 @@ class _Parser:
             case "token":
                 return lambda part: _token(part, parameter.code_system)
             case "reference":
-                return lambda part: self._target(part, parameter.only_target)
+                return lambda part: self._target(part, parameter.targets, parameter.only_target)
             case "date":
                 return self._span
             case "string":
@@ -279,15 +279,12 @@ class _Parser:
             case _:
                 return _size
 
-    def _target(self, text: str, type_: str | None) -> Target:
-        """`id`, `Type/id`, or a URL, which under our own base is `Type/id`."""
-        inner = text.removeprefix(f"{self._base}/")
-        target, named = split_reference(inner)
+    def _target(self, text: str, types: tuple[str, ...], only: str | None) -> Target:
+        """`Type/id`, `id` (of one of `types`), or a URL, which under our own base is `Type/id`."""
+        target, named = split_reference(text.removeprefix(f"{self._base}/"))
         if named:
-            if type_ and named != type_:
-                return Target("", "")  # Device:patient and the like: nothing can match
-            return Target(target, named)
-        return Target(target, type_) if _ID.fullmatch(target) else Target(target, "")
+            return Target(target, () if only and named != only else (named,))  # Device:patient: nothing can match
+        return Target(target, types if _ID.fullmatch(target) else ("",))
 
     def _span(self, text: str) -> Span:
         prefix, rest = _prefix(text)

@@ -125,7 +125,8 @@ class Database:
         self._leader = threading.get_ident()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            for ticket in group:
+            _run_first(self._writer, group[0])
+            for ticket in group[1:]:
                 _run_in_savepoint(self._writer, ticket)
             self.commit(self._writer)
         except BaseException as fault:
@@ -139,6 +140,17 @@ class Database:
             self._leader = None
             for ticket in group:
                 ticket.is_settled = True
+
+
+def _run_first(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> None:
+    """Nothing comes before it, so undoing it is undoing everything: a savepoint would copy each page it changes."""
+    try:
+        ticket.keep(ticket.work(connection))
+    except Exception as fault:  # noqa: BLE001 - it is raised again where the work came from
+        ticket.fail(fault)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
 
 
 def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> None:

@@ -23,8 +23,8 @@ WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 -- name: members_as_of
 -- The plan as it stood when version.seq was :upto.
 SELECT v.type, v.id, v.seq, v.body
-FROM plan_member m JOIN version v ON v.seq = (
-    SELECT max(seq) FROM version INDEXED BY version_by_id WHERE type = m.type AND id = m.id AND seq <= :upto)
+FROM plan_member m JOIN resource r ON r.type = m.type AND r.id = m.id JOIN version v ON v.seq = (
+    SELECT max(seq) FROM version INDEXED BY version_by_resource WHERE rid = r.rid AND seq <= :upto)
 WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 
 -- name: plans_of_resource

@@ -253,10 +253,10 @@ def _clause(value: Value, modifier: str) -> tuple[str, tuple[Any, ...]]:
     match value:
         case Token():
             return _token(value, "code", "system")
-        case Target(id_, None):
-            return "target = ? AND type <> ''", (id_,)
-        case Target(id_, type_):
-            return "target = ? AND type = ?", (id_, type_)
+        case Target(id_, (type_,)):
+            return "target = (SELECT rid FROM resource WHERE type = ? AND id = ?)", (type_, id_)
+        case Target(id_, types):
+            return f"target IN (SELECT rid FROM resource WHERE type IN ({_marks(types)}) AND id = ?)", (*types, id_)
         case Span():
             return _RANGES[value.prefix], _ends(value.prefix, value.low, value.high)
         case Text():
@@ -353,8 +353,8 @@ def _chain(chain: Chain) -> _Rids:
     for condition in chain.conditions:
         inner = _rids(condition)
         parts.append(
-            f"SELECT f.rid FROM ({_members(inner, condition)}) t CROSS JOIN resource p ON p.rid = t.rid "
-            "CROSS JOIN idx_reference f ON f.param = ? AND f.target = p.id AND f.type = p.type"
+            f"SELECT f.rid FROM ({_members(inner, condition)}) t "
+            "CROSS JOIN idx_reference f ON f.param = ? AND f.target = t.rid"
         )
         values += [*_member_values(inner, condition), chain.parameter.number]
     return _Rids(f"({' UNION ALL '.join(parts)})", "1", tuple(values), 2, is_checked=False)
@@ -366,7 +366,7 @@ def _has(has: Has) -> _Rids:
     source = (
         f"(SELECT p.rid FROM ({_members(inner, has.condition)}) t "
         "CROSS JOIN idx_reference f INDEXED BY idx_reference_from ON f.rid = t.rid AND f.param = ? "
-        "CROSS JOIN resource p ON p.type = f.type AND p.id = f.target WHERE p.type = ? AND NOT p.deleted)"
+        "CROSS JOIN resource p ON p.rid = f.target WHERE p.type = ? AND NOT p.deleted)"
     )
     values = (*_member_values(inner, has.condition), has.parameter.number, has.type)
     return _Rids(source, "1", values, 6, is_checked=False)
@@ -418,14 +418,14 @@ def _follow(connection: sqlite3.Connection, include: Include, rids: Sequence[int
     numbers = list(dict.fromkeys(parameter.number for parameter in include.parameters))
     if include.reverse:
         statement = (
-            f"SELECT DISTINCT f.rid FROM resource p CROSS JOIN idx_reference f ON f.param IN ({_marks(numbers)}) "
-            f"AND f.target = p.id AND f.type = p.type WHERE p.rid IN ({_marks(rids)})"
+            "SELECT DISTINCT f.rid FROM idx_reference f CROSS JOIN resource p ON p.rid = f.target "
+            f"WHERE f.param IN ({_marks(numbers)}) AND f.target IN ({_marks(rids)})"
         )
         values: list[Any] = [*numbers, *rids]
     else:
         statement = (
             "SELECT DISTINCT p.rid FROM idx_reference f INDEXED BY idx_reference_from "
-            "CROSS JOIN resource p ON p.type = f.type AND p.id = f.target "
+            "CROSS JOIN resource p ON p.rid = f.target "
             f"WHERE f.rid IN ({_marks(rids)}) AND f.param IN ({_marks(numbers)}) AND NOT p.deleted"
         )
         values = [*rids, *numbers]

@@ -30,7 +30,7 @@ from fhir_adapter.flows import rest, sandbox
 from fhir_adapter.flows.rest import Answer, Server
 from fhir_adapter.flows.sandbox import Conditions
 from fhir_adapter.store.database import Database
-from fhir_adapter.store.resources import keep_index_current
+from fhir_adapter.store.index import keep_index_current
 from fhir_adapter.web.failures import FHIR_JSON, as_outcome, explained
 
 BODY_LIMIT = 10_000_000

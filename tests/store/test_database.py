@@ -88,7 +88,10 @@ def test_work_that_raises_leaves_nothing_behind(database: Database) -> None:
     assert notes(database) == ["whole"]
 
 
-def test_writers_that_wait_together_share_one_commit_and_fail_alone(database: CountingDatabase) -> None:
+@pytest.mark.parametrize("failing", [{3}, {0}, {0, 1, 7}])
+def test_writers_that_wait_together_share_one_commit_and_fail_alone(
+    database: CountingDatabase, failing: set[int]
+) -> None:
     before, database.pause = database.commits, threading.Event()
     outcomes: dict[str, object] = {}
 
@@ -108,16 +111,16 @@ def test_writers_that_wait_together_share_one_commit_and_fail_alone(database: Co
     leader.start()
     while database._leader is None:
         pass
-    others = [threading.Thread(target=run, args=(f"n{i}", i == 3)) for i in range(8)]
-    for thread in others:
+    others = [threading.Thread(target=run, args=(f"n{i}", i in failing)) for i in range(8)]
+    for number, thread in enumerate(others, 1):
         thread.start()
-    while len(database._waiting) < 8:
-        pass
+        while len(database._waiting) < number:
+            pass
     database.pause.set()
     for thread in (leader, *others):
         thread.join()
     assert database.commits == before + 2
-    assert isinstance(outcomes.pop("n3"), ValueError)
+    assert all(isinstance(outcomes.pop(f"n{i}"), ValueError) for i in failing)
     assert outcomes == {name: name for name in outcomes}
     assert sorted(notes(database)) == sorted(outcomes)
 
@@ -182,4 +185,4 @@ def test_script_that_breaks_off_is_refused() -> None:
 
 
 def test_queries_are_found_by_name() -> None:
-    assert queries("resources.sql")["vread"].startswith("SELECT type, id, version")
+    assert queries("resources.sql")["owner_and_plan"] == "SELECT owner, plan FROM resource WHERE type = ? AND id = ?;"

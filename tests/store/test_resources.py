@@ -14,6 +14,7 @@ from fhir_adapter.errors import NotFound
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
 from fhir_adapter.store import resources
 from fhir_adapter.store.database import Database
+from fhir_adapter.store.index import keep_index_current
 from fhir_adapter.store.resources import Stored
 
 NOON = datetime(2025, 2, 19, 12, tzinfo=UTC)
@@ -45,7 +46,13 @@ def save(database: Database) -> Callable[..., Stored]:
 
 
 def index_of(database: Database) -> dict[str, set[Any]]:
-    return {name: set(database.read().execute(f"SELECT * FROM idx_{name}")) for name in INDEX_TABLES}
+    """The rows of every index table; references by the name of their target."""
+    reader = database.read()
+    found = {name: set(reader.execute(f"SELECT * FROM idx_{name}")) for name in INDEX_TABLES}
+    found["reference"] = set(
+        reader.execute("SELECT f.param, f.rid, p.type, p.id FROM idx_reference f JOIN resource p ON p.rid = f.target")
+    )
+    return found
 
 
 def test_saved_version_carries_meta_and_reads_back_as_the_same_bytes(database: Database, save: Any) -> None:
@@ -165,11 +172,11 @@ def test_index_made_by_another_parameter_table_is_made_again(database: Database,
     save(GOAL)
     whole = index_of(database)
     database.write(lambda connection: connection.execute("DELETE FROM idx_token"))
-    resources.keep_index_current(database)
+    keep_index_current(database)
     assert index_of(database) == whole
     save({**GOAL, "lifecycleStatus": "completed"})
     database.write(lambda connection: connection.execute("DELETE FROM idx_date"))
-    resources.keep_index_current(database)
+    keep_index_current(database)
     assert not index_of(database)["date"], "an index of this table is left alone"
 
 
@@ -196,3 +203,18 @@ def test_saving_many_at_once_is_saving_each(database: Database, save: Any, tmp_p
 
 def test_nothing_to_save_is_nothing_saved(database: Database) -> None:
     assert database.write(lambda connection: resources.save_all(connection, [], now=NOON)) == []
+
+
+def test_what_is_only_referred_to_is_not_there_but_found_by(database: Database, save: Any) -> None:
+    save(GOAL)
+    reader = database.read()
+    assert resources.read(reader, "Patient", "p1") is None
+    assert resources.history(reader, "Patient", "p1", since=None, before=None, count=1) == []
+    assert resources.owner_of(reader, "Patient", "p1") is None
+    with pytest.raises(NotFound):
+        database.write(lambda connection: resources.remove(connection, "Patient", "p1", now=NOON))
+    before = index_of(database)["reference"]
+    first = save({"resourceType": "Patient", "id": "p1", "gender": "female"}, owner="salem")
+    assert (first.version, resources.owner_of(reader, "Patient", "p1")) == (1, "salem")
+    assert index_of(database)["reference"] == before
+    assert save({"resourceType": "Patient", "id": "p1", "gender": "male"}).version == 2

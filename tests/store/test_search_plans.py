@@ -75,7 +75,7 @@ def test_reading_goes_by_an_index(database: Database, name: str) -> None:
 
 def test_plan_as_it_stood_is_read_version_by_version_of_its_members(database: Database) -> None:
     found = steps(database, queries("plans.sql")["members_as_of"], {"plan": 1, "upto": 1})
-    assert "SEARCH version USING COVERING INDEX version_by_id (type=? AND id=?)" in found
+    assert "SEARCH version USING COVERING INDEX version_by_resource (rid=?)" in found
 
 
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.sql")), ids=lambda file: file.name)

@@ -60,15 +60,15 @@ def test_system_of_a_bare_code_may_be_named() -> None:
 @pytest.mark.parametrize(
     ("name", "given_", "target"),
     [
-        ("subject", "a", Target("a", None)),
-        ("subject", "Group/a", Target("a", "Group")),
-        ("subject", "Group/a/_history/2", Target("a", "Group")),
-        ("subject", f"{BASE}/Group/a", Target("a", "Group")),
-        ("subject", "http://other/Group/a", Target("http://other/Group/a", "")),
-        ("subject", "urn:uuid:1", Target("urn:uuid:1", "")),
-        ("subject:Group", "a", Target("a", "Group")),
-        ("patient", "a", Target("a", "Patient")),
-        ("patient", "Group/a", Target("", "")),
+        ("subject", "a", Target("a", ("Patient",))),
+        ("subject", "Group/a", Target("a", ("Group",))),
+        ("subject", "Group/a/_history/2", Target("a", ("Group",))),
+        ("subject", f"{BASE}/Group/a", Target("a", ("Group",))),
+        ("subject", "http://other/Group/a", Target("http://other/Group/a", ("",))),
+        ("subject", "urn:uuid:1", Target("urn:uuid:1", ("",))),
+        ("subject:Group", "a", Target("a", ("Group",))),
+        ("patient", "a", Target("a", ("Patient",))),
+        ("patient", "Group/a", Target("a", ())),
     ],
 )
 def test_reference_is_read(name: str, given_: str, target: Target) -> None:

@@ -1,25 +1,12 @@
 -- Every version of every resource as the bytes that a read returns, and what searches find them by.
 
-CREATE TABLE version (
-    seq     INTEGER PRIMARY KEY,                -- the order of all changes; no version is ever removed, so none comes twice
-    type    TEXT    NOT NULL,
-    id      TEXT    NOT NULL,
-    version INTEGER NOT NULL,                   -- meta.versionId
-    updated TEXT    NOT NULL,                   -- meta.lastUpdated: UTC, milliseconds, Z, so that text order is time order
-    deleted INTEGER NOT NULL DEFAULT 0,
-    body    BLOB    NOT NULL                    -- FHIR JSON in UTF-8; empty for a deletion
-);
-CREATE UNIQUE INDEX version_by_id ON version (type, id, version);
-CREATE INDEX version_by_type ON version (type, seq);
-CREATE INDEX version_by_time ON version (updated, type);
-
-CREATE TABLE resource (
-    rid         INTEGER PRIMARY KEY,            -- the short name of a resource in the index tables
-    type        TEXT    NOT NULL,
+CREATE TABLE resource (                         -- a name, Type/id, and what it stands for now
+    rid         INTEGER PRIMARY KEY,            -- the short form of the name: what belongs together stays together by it
+    type        TEXT    NOT NULL,               -- '' with a whole URL as id for what is referred to but lives elsewhere
     id          TEXT    NOT NULL,
-    seq         INTEGER NOT NULL,               -- its current version
+    seq         INTEGER NOT NULL,               -- its current version; 0 while it is only referred to
     version     INTEGER NOT NULL,
-    deleted     INTEGER NOT NULL DEFAULT 0,
+    deleted     INTEGER NOT NULL,               -- 1 for what is only referred to, too
     owner       TEXT,                           -- the party that brought it
     plan        TEXT,                           -- the plan it came with
     fingerprint BLOB    NOT NULL                -- of its index rows: an edit that changes none of them writes none
@@ -27,8 +14,23 @@ CREATE TABLE resource (
 CREATE UNIQUE INDEX resource_by_id ON resource (type, id);
 CREATE INDEX resource_by_type ON resource (type, rid) WHERE NOT deleted;
 
+CREATE TABLE version (
+    seq     INTEGER PRIMARY KEY,                -- the order of all changes; no version is ever removed: none comes twice
+    rid     INTEGER NOT NULL,
+    type    TEXT    NOT NULL,
+    id      TEXT    NOT NULL,
+    version INTEGER NOT NULL,                   -- meta.versionId
+    updated TEXT    NOT NULL,                   -- meta.lastUpdated: UTC, milliseconds, Z, so that text order is time order
+    deleted INTEGER NOT NULL DEFAULT 0,
+    body    BLOB    NOT NULL                    -- FHIR JSON in UTF-8; empty for a deletion
+);
+CREATE UNIQUE INDEX version_by_resource ON version (rid, version);
+CREATE INDEX version_by_type ON version (type, seq);
+CREATE INDEX version_by_time ON version (updated, type);
+
 -- The index tables. `param` is the number of a search parameter (fhir/parameters.py). Keys start with what a search
 -- knows and go on with rid, so that one value is found in rid order (paging) and one resource is checked in one step.
+-- Where it can be they hold numbers that grow: rows of a new plan go to few pages, and a commit writes few.
 
 CREATE TABLE idx_token (                        -- code, Coding, CodeableConcept, Identifier, boolean, ContactPoint
     param  INTEGER NOT NULL,
@@ -40,10 +42,9 @@ CREATE TABLE idx_token (                        -- code, Coding, CodeableConcept
 
 CREATE TABLE idx_reference (
     param  INTEGER NOT NULL,
-    target TEXT    NOT NULL,                    -- id of a resource here, or a whole URL
+    target INTEGER NOT NULL,                    -- rid of what is referred to, whether it is here or not
     rid    INTEGER NOT NULL,
-    type   TEXT    NOT NULL,                    -- type of the resource here, '' for a URL
-    PRIMARY KEY (param, target, rid, type)
+    PRIMARY KEY (param, target, rid)
 ) WITHOUT ROWID;
 CREATE INDEX idx_reference_from ON idx_reference (rid, param);
 
