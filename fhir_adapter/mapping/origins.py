@@ -77,7 +77,7 @@ def _steps_of(element: str, resource: Resource) -> list[_Wanted]:
         nodes = [item for value in values for item in (value if isinstance(value, list) else [value])]
         told = [node for node in nodes if key and _mentions(node, key)]
         nodes = told or nodes
-        steps.append(_Wanted(name, key or None, nodes, len(told) == 1))
+        steps.append(_Wanted(name, key or None, nodes, bool(told)))
     return steps
 
 
@@ -107,7 +107,7 @@ def _within(holders: Sequence[tuple[Scope, Frame, str]], wanted: list[_Wanted], 
             matches += _matches(field, frame, anchor, wanted, run)
     if whole_list and not any(match.is_sent for match in matches):
         return whole_list
-    return _one_of(matches, all(step.is_told or len(step.items) < 2 for step in wanted if step.key))
+    return _one_of(matches, all(len(step.items) < 2 for step in wanted if step.key))
 
 
 def _matches(field: Field, frame: Frame, anchor: str, wanted: list[_Wanted], run: Run) -> Iterator[_Match]:
