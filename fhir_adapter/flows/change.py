@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
@@ -16,6 +16,7 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
@@ -182,6 +183,20 @@ def audit(
         reasons=reasons,
     )
     resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
+
+
+def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
+    """A conflict as a party is told of it: `path` is the field of its own record, where it has one."""
+    return {
+        "task": conflict.id,
+        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
+        "element": f"{conflict.reference}#{conflict.path}",
+        "kind": conflict.kind,
+        "live": parse_json(conflict.live.encode()) if conflict.live else None,
+        "liveFrom": conflict.live_party,
+        "kept": parse_json(conflict.other.encode()) if conflict.other else None,
+        "keptFrom": conflict.other_party,
+    }
 
 
 def _kept_conflict(hub: Hub, plan: Plan, conflict: Conflict, now: datetime) -> KeptConflict:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan as a party sees it: its record in its own format, and the plan version that it shows."""
+    """A plan as a party sees it: its record in its own format, the version that it shows, and the open conflicts."""
 
     record: str
     plan: str
@@ -30,6 +30,7 @@ class Shown:
     updated: str
     changed_by: tuple[str, ...]
     native: dict[str, Any]
+    conflicts: tuple[dict[str, Any], ...]
 
 
 def show_record(hub: Hub, party: Party, name: str) -> Shown:
@@ -74,19 +75,24 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     record = plans.record_of(connection, party.name, plan.id)
     if record and record.said is not None:
         before = parse_json(journal.by_id(connection, record.said).body)
-        own = {
-            reference_of(resource): resource
-            for resource in mapping.get(before, source=plan.source, namespace=hub.namespace).resources
-        }
+        mapped = mapping.get(before, source=plan.source, namespace=hub.namespace)
+        own = {reference_of(resource): resource for resource in mapped.resources}
         shown = list(_with_own_directory(connection, plan, visible, own).values())
         native = mapping.put(shown, before, source=plan.source, namespace=hub.namespace)
     else:
+        mapped = None
         native = mapping.create(list(visible.values()), source=plan.source, namespace=hub.namespace)
     name = record.record if record else plan.record
     now = hub.now()
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
     change.audit(connection, hub, plan, party, "R", now, decision.reasons)
-    return Shown(name, plan.id, plan.version, plan.updated, tuple(plans.changed_by(connection, plan.id, since)), native)
+    changed_by = tuple(plans.changed_by(connection, plan.id, since))
+    conflicts = tuple(
+        change.conflict_in_words(mapped, conflict)
+        for conflict in plans.conflicts_of(connection, plan.id)
+        if visible.get(f"Task/{conflict.id}", {}).get("status") == "requested"
+    )
+    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, conflicts)
 
 
 def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:

@@ -328,7 +328,7 @@ def _receipt(
             "unmapped": [{"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped]
             if mapped
             else [],
-            "conflicts": [_conflict_in_their_words(mapped, conflict) for conflict in conflicts],
+            "conflicts": [change.conflict_in_words(mapped, conflict) for conflict in conflicts],
             "shared": shared,
         }
     )
@@ -338,16 +338,3 @@ def _shared_with(hub: Hub, plan: Plan, found: Refs) -> list[dict[str, Any]]:
     """Which FHIR parties get the plan, and why they do or do not."""
     decisions = {party.name: decision_for(hub, party, plan, found) for party in hub.fhir_parties}
     return [{"party": name, "permit": each.permit, "reasons": each.reasons} for name, each in decisions.items()]
-
-
-def _conflict_in_their_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
-    return {
-        "task": conflict.id,
-        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
-        "element": f"{conflict.reference}#{conflict.path}",
-        "kind": conflict.kind,
-        "live": parse_json(conflict.live.encode()) if conflict.live else None,
-        "liveFrom": conflict.live_party,
-        "kept": parse_json(conflict.other.encode()) if conflict.other else None,
-        "keptFrom": conflict.other_party,
-    }

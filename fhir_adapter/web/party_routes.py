@@ -184,4 +184,5 @@ def _listed(shown: Shown) -> dict[str, Any]:
         "changed": shown.updated,
         "changedBy": shown.changed_by,
         "content": shown.native,
+        "conflicts": shown.conflicts,
     }

@@ -76,6 +76,14 @@ def test_both_edit_the_same_goal_text_and_both_values_are_kept(town: Town, sip: 
     assert tasks[0]["status"] == "requested"
     assert "Regionens ord" in str(tasks[0]["input"])
     assert "Kommunens ord" in str(tasks[0]["input"])
+    (listed,) = town.get("/parties/sodertalje/records").json()["records"]
+    (conflict,) = listed["conflicts"]
+    assert (conflict["path"], conflict["liveFrom"], conflict["keptFrom"]) == (
+        "mal[2].text",
+        "sodertalje",
+        "region-stockholm",
+    )
+    assert conflict["task"] == tasks[0]["id"]
 
 
 def test_different_fields_of_one_goal_edited_on_both_sides_come_together(town: Town, sip: dict[str, Any]) -> None:
