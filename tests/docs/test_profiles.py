@@ -22,7 +22,7 @@ PACKAGE = {
 }
 TEXTS = ("*.py", "*.yaml", "*.json", "*.sql", "*.html", "*.toml")
 
-IN_FULL = re.compile(rf"{re.escape(BASE)}/fhir/(?:StructureDefinition|CodeSystem|ValueSet)/[\w-]+")
+IN_FULL = re.compile(rf"{re.escape(BASE)}/fhir/(?:StructureDefinition|CodeSystem|ValueSet|SearchParameter)/[\w-]+")
 BY_CONSTANT = re.compile(r"\{(EXTENSIONS|CODES)\}/([\w-]+)")
 BY_MARK = re.compile(r"= ([a-z][\w-]*)#[\w-]+$|^\s*skip: .* = ([a-z][\w-]*)$|^\s+([a-z][\w-]*)#[\w-]+:", re.MULTILINE)
 BY_WORD = re.compile(r"extension\[([A-Za-z][\w-]*)\]|^\s*extension: ([A-Za-z][\w-]*)\s*$", re.MULTILINE)

@@ -83,3 +83,19 @@ Description: "A goal in the words of whoever set it; expressedBy says who. The p
 * extension contains WriteId named writeId 0..1
 * subject only Reference(Patient)
 * description and lifecycleStatus and achievementStatus and expressedBy and target and note MS
+
+// ---------------------------------------------------------------- search
+
+Instance: Goal-description
+InstanceOf: SearchParameter
+Usage: #definition
+Description: "What a goal says, as US Core asks for it: the code or the words of Goal.description."
+* url = "https://fhir-adapter.example/fhir/SearchParameter/Goal-description"
+* name = "GoalDescription"
+* status = #active
+* description = "The code or the words of Goal.description."
+* code = #description
+* base = #Goal
+* type = #token
+* expression = "Goal.description"
+* multipleOr = true
