@@ -27,7 +27,8 @@ BY_CONSTANT = re.compile(r"\{(EXTENSIONS|CODES)\}/([\w-]+)")
 BY_MARK = re.compile(r"= ([a-z][\w-]*)#[\w-]+$|^\s*skip: .* = ([a-z][\w-]*)$|^\s+([a-z][\w-]*)#[\w-]+:", re.MULTILINE)
 BY_WORD = re.compile(r"extension\[([A-Za-z][\w-]*)\]|^\s*extension: ([A-Za-z][\w-]*)\s*$", re.MULTILINE)
 DECLARED_IN_FSH = re.compile(
-    r"^(?:Extension|CodeSystem|ValueSet|Profile): \w+(?:\n(?:Parent|Title|Description): .*)*\nId: ([\w-]+)",
+    r"^(?:Extension|CodeSystem|ValueSet|Profile): \w+(?:\n(?:Parent|Title|Description): .*)*\nId: ([\w-]+)"
+    r"|^Instance: ([\w-]+)\nInstanceOf: SearchParameter",
     re.MULTILINE,
 )
 
@@ -86,8 +87,8 @@ def test_the_scan_sees_every_way_of_naming_one() -> None:
 
 def test_the_built_package_holds_what_the_sources_declare() -> None:
     sources = "\n".join(file.read_text() for file in sorted((ROOT / "profiles" / "input" / "fsh").glob("*.fsh")))
-    declared = DECLARED_IN_FSH.findall(sources)
-    assert len(declared) == len(set(declared)) == len(re.findall(r"^Id:", sources, re.MULTILINE))
+    declared = ["".join(either) for either in DECLARED_IN_FSH.findall(sources)]
+    assert len(declared) == len(set(declared)) == len(re.findall(r"^(?:Id|Instance):", sources, re.MULTILINE))
     assert {definition["id"] for definition in PACKAGE.values()} == set(declared), "run `make profiles` and commit it"
 
 
