@@ -151,14 +151,15 @@ def _last_writer(step: Step) -> Writer:
     if step.every:
         return lambda node, value: node.setdefault(name, []).append(value)
     if index is not None:
-        return lambda node, value: _write_at(node.setdefault(name, []), index, value)
+        return lambda node, value: write_at(node.setdefault(name, []), index, value)
     if step.key is not None:
         enter = _enterer(step)
         return lambda node, value: enter(node).update(value)
     return lambda node, value: node.__setitem__(name, value)
 
 
-def _write_at(elements: list[Any], index: int, value: Any) -> None:
+def write_at(elements: list[Any], index: int, value: Any) -> None:
+    """Puts `value` at a place of a list, or behind its end."""
     if index < len(elements):
         elements[index] = value
     else:
@@ -168,17 +169,28 @@ def _write_at(elements: list[Any], index: int, value: Any) -> None:
 def _enterer(step: Step) -> Callable[[dict[str, Any]], Any]:
     """Goes into the container of `step`, making it where it is missing."""
     name, index, key, wanted = step.name, step.index, step.key, step.value
+    if key is not None:
+        return lambda node: enter_with(node, name, key, wanted)
+    if index is not None or step.every:
+        return lambda node: enter_at(node, name, index)
+    return lambda node: node.setdefault(name, {})
 
-    def enter(node: dict[str, Any]) -> Any:
-        if index is None and key is None and not step.every:
-            return node.setdefault(name, {})
-        elements = node.setdefault(name, [])
-        found = _element_at(elements, index) if index is not None else None
-        if key is not None:
-            found = _element_with(elements, key, wanted)
-        if found is None:
-            found = {} if key is None else {key: wanted}
-            elements.append(found)
-        return found
 
-    return enter
+def enter_at(node: dict[str, Any], name: str, index: int | None) -> Any:
+    """The element at a place of the list `name`, made at its end where there is none; None: always a new one."""
+    elements = node.setdefault(name, [])
+    found = _element_at(elements, index) if index is not None else None
+    if found is None:
+        found = {}
+        elements.append(found)
+    return found
+
+
+def enter_with(node: dict[str, Any], name: str, key: str, wanted: str | None) -> Any:
+    """The first element of the list `name` whose `key` is `wanted`, made where there is none."""
+    elements = node.setdefault(name, [])
+    found = _element_with(elements, key, wanted)
+    if found is None:
+        found = {key: wanted}
+        elements.append(found)
+    return found

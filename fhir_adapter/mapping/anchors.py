@@ -1,15 +1,14 @@
-"""Anchors: which FHIR resource or list element stands for an item, how it is made, and how it is found again."""
+"""Anchors: which FHIR resource or list element stands for an item, and how it is found again (made: compiled.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid5
 
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
-from fhir_adapter.mapping.model import Run, is_uuid
+from fhir_adapter.mapping.model import Run
 
 
 class PublicIdentity(str):
@@ -30,15 +29,15 @@ class Link:
     text: str
     every: bool
     read: Callable[[Resource], Any]
-    write: Callable[[Resource, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A code carried by an anchor; `known_by` tells whether it must be there on the way back."""
 
-    write: Callable[[Resource, Any], None]
-    concept: Callable[[], Resource]
+    text: str
+    """the path that it is written to"""
+    concept: Resource
     read: Callable[[Resource], Any]
     system: str
     code: str
@@ -59,12 +58,15 @@ class Anchor:
     name: str
     type: str | None
     identify: Identify | None
-    make_constants: Callable[[], Resource]
-    refers: tuple[tuple[str, Callable[[Resource, Any], None]], ...]
+    id_text: str | None
+    """the declared words for the id, where there is one wording only"""
+    constants: Resource
+    refers: tuple[tuple[str, str], ...]
+    """anchor referred to, path text"""
     links: tuple[Link, ...]
     also: tuple[Link, ...]
-    reverse: tuple[str, str, Callable[[Resource, Any], None]] | None
-    """path text, anchor referred to, writer"""
+    reverse: tuple[str, str] | None
+    """path text, anchor referred to"""
     element: Link | None
     match: tuple[Callable[[Resource], Any], ...]
     mark: Mark | None
@@ -82,88 +84,6 @@ class Anchor:
     call: NativePath | None
     needed: tuple[str, str, str] | None
     """field, message and expectation of the error where no id can be made"""
-
-    # ---- native -> FHIR
-
-    def make(self, frame: Frame, run: Run) -> None:
-        """Adds this anchor's node to `frame`, with its constants, references and the references to it."""
-        nodes = frame.nodes
-        if self.when is not None and not self.when(frame.native):
-            return
-        if self.needs is not None and self.needs not in nodes:
-            return
-        if self.of is not None:
-            node = run.places.get((self.of[0], str(self.of[1].read(frame.native))))
-            if node is not None:
-                nodes[self.name] = node
-            return
-        node = self._node(frame, run)
-        if node is None:
-            return
-        nodes[self.name] = node
-        for target, write in self.refers:
-            if target in nodes:
-                write(node, {"reference": reference_of(nodes[target])})
-        if self.links or self.reverse is not None:
-            self._connect(node, nodes)
-        if self.call is not None and (name := self.call.read(frame.native)):
-            run.call(name, reference_of(node))
-
-    def _node(self, frame: Frame, run: Run) -> Resource | None:
-        if self.same is not None:
-            return frame.nodes.get(self.same)
-        if self.element is not None:
-            return self._new_element(frame.nodes)
-        assert self.type is not None
-        assert self.identify is not None
-        business_id = self.identify(run, frame)
-        if business_id is None:
-            if self.needed is not None:
-                field, message, expected = self.needed
-                run.error(frame.path + field, "required", message, expected)
-            return None
-        adopted = self.adopt and is_uuid(frame.key)
-        resource: Resource = {
-            "resourceType": self.type,
-            "id": frame.key if adopted else self._made_id(business_id, frame, run),
-        }
-        if self.identifier and frame.native.get("id") is not None and (not adopted or frame.key == run.record_id):
-            resource["identifier"] = [{"system": run.source, "value": business_id}]
-        resource.update(self.make_constants())
-        if self.mark is not None:
-            self.mark.write(resource, self.mark.concept())
-        return run.add(resource)
-
-    def _made_id(self, business_id: str, frame: Frame, run: Run) -> str:
-        if isinstance(business_id, PublicIdentity):
-            return run.national_id(business_id)
-        if self.born is not None and is_uuid(frame.key):
-            plan = next(iter(run.index.values()))
-            return str(uuid5(UUID(plan["id"]), self.born(run, frame) or ""))
-        assert self.type is not None
-        return run.id_of(self.type, business_id)
-
-    def _new_element(self, nodes: Nodes) -> Resource | None:
-        assert self.element is not None
-        parent = nodes.get(self.element.parent)
-        if parent is None:
-            return None
-        element: Resource = {"url": self.extension} if self.extension is not None else {}
-        self.element.write(parent, element)
-        return element
-
-    def _connect(self, node: Resource, nodes: Nodes) -> None:
-        for link in self.links:
-            if link.parent in nodes:
-                link.write(nodes[link.parent], {"reference": reference_of(node)})
-                break
-        for link in self.also:
-            if link.parent in nodes:
-                link.write(nodes[link.parent], {"reference": reference_of(node)})
-        if self.reverse is not None and self.reverse[1] in nodes:
-            self.reverse[2](node, {"reference": reference_of(nodes[self.reverse[1]])})
-
-    # ---- FHIR -> native
 
     def find(self, nodes: Nodes, run: Run) -> Resource | None:
         """This anchor's node among the resources that came, or None."""
@@ -216,7 +136,7 @@ class Anchor:
 
     def _references(self, nodes: Nodes, run: Run) -> list[str] | None:
         if self.reverse is not None:
-            path, parent, _ = self.reverse
+            path, parent = self.reverse
             if parent not in nodes:
                 return None
             return [reference_of(node) for node in run.pointing(self.type or "", path, reference_of(nodes[parent]))]

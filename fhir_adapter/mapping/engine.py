@@ -80,8 +80,7 @@ class Mapping:
         for early in (True, False):
             for scope, frame in opened:
                 if scope.early is early:
-                    for field in scope.fields:
-                        field.get(frame, run)
+                    scope.write(frame, run)
         return opened
 
     def put(

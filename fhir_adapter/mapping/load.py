@@ -16,9 +16,10 @@ from fhir_adapter.fhir.paths import compile_path, extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping import converters_sweden
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
+from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters import BUILDERS
 from fhir_adapter.mapping.engine import Mapping
-from fhir_adapter.mapping.frames import Frame, copied, native_path
+from fhir_adapter.mapping.frames import Frame, native_path
 from fhir_adapter.mapping.model import (
     Knowledge,
     KnownOrganisation,
@@ -29,7 +30,7 @@ from fhir_adapter.mapping.model import (
     folded,
     pattern_of_names,
 )
-from fhir_adapter.mapping.rules import Field, Rule, Target, getter
+from fhir_adapter.mapping.rules import Field, Rule, Target
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 
@@ -186,9 +187,11 @@ class _Loader:
         if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
             self.fail(f"the key {key!r} is not a field of the format's schema")
         watched = tuple(sorted({t.anchor for field in fields for rule in field.rules for t in rule.targets}))
+        make, made = make_function(name or ".", anchors)
+        write, written = write_function(name or ".", fields)
         return Scope(
             name, native_path(path), declared.get("key"), tuple(anchors), primary, fields, lists,
-            bool(declared.get("early")), watched,
+            bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}",
         )  # fmt: skip
 
     # ---- anchors
@@ -206,8 +209,9 @@ class _Loader:
             name=name,
             type=declared.get("type"),
             identify=self.identify(declared["id"]) if "id" in declared else None,
-            make_constants=constants(declared.get("set") or {}),
-            refers=tuple((target, self.path(path).write) for path, target in (declared.get("refer") or {}).items()),
+            id_text=declared["id"] if isinstance(declared.get("id"), str) else None,
+            constants=declared.get("set") or {},
+            refers=tuple((target, self.path(path).text) for path, target in (declared.get("refer") or {}).items()),
             links=tuple(self.link(text) for text in as_list(declared.get("link"))),
             also=tuple(self.link(text) for text in as_list(declared.get("also"))),
             reverse=self.reverse(declared["reverse"]) if "reverse" in declared else None,
@@ -271,13 +275,13 @@ class _Loader:
     def link(self, text: str) -> Link:
         parent, _, path = text.partition(".")
         compiled = self.path(path)
-        return Link(parent, path, "[]" in path, compiled.read, compiled.write)
+        return Link(parent, path, "[]" in path, compiled.read)
 
-    def reverse(self, text: str) -> tuple[str, str, Callable[[Resource, Any], None]]:
+    def reverse(self, text: str) -> tuple[str, str]:
         path, arrow, parent = (part.strip() for part in text.partition("->"))
         if not arrow:
             self.fail(f"reverse {text!r} is not `path -> anchor`")
-        return path, parent, self.path(path).write
+        return self.path(path).text, parent
 
     def mark(self, declared: dict[str, Any]) -> Mark | None:
         text = declared.get("mark") or declared.get("tag")
@@ -292,9 +296,7 @@ class _Loader:
             self.fail(f"the code {short!r} has no display among the marks")
         compiled = self.path(path)
         concept = {"coding": [{"system": f"{CODES}/{system}", "code": code, "display": display}]}
-        return Mark(
-            compiled.write, lambda: copied(concept), compiled.read, f"{CODES}/{system}", code, "mark" in declared
-        )  # fmt: skip
+        return Mark(compiled.text, concept, compiled.read, f"{CODES}/{system}", code, "mark" in declared)
 
     def skip(self, text: str) -> tuple[Callable[[Resource], Any], str]:
         path, _, system = (part.strip() for part in text.partition("="))
@@ -354,7 +356,7 @@ class _Loader:
         natives = tuple(native_path(name.strip().rstrip("[]*")) for name in native.split(","))
         if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
             self.fail("several fields together need a converter, and none of them may be a list")
-        return Field(natives, many, tuple(rules), getter(natives, many, tuple(rules)))
+        return Field(natives, many, tuple(rules))
 
     def rule(self, text: str, names: Sequence[str], fhir: str, words: str, types: dict[str, str | None]) -> Rule:
         targets = tuple(self.target(target.strip(), types) for target in fhir.split(","))
@@ -373,7 +375,7 @@ class _Loader:
         if not colon or anchor not in types:
             self.fail(f"{text!r} does not begin with an anchor of this list and a colon")
         compiled = self.path(path)
-        return Target(anchor, path, compiled.read, compiled.write)
+        return Target(anchor, path, compiled.read)
 
     def pair(self, words: list[str], names: Sequence[str]) -> Pair:
         builder = BUILDERS.get(words[0])
@@ -408,13 +410,6 @@ def _filled(place: str) -> Callable[[Run, Frame], Any]:
         return known[place]
     read = native_path(place).read
     return lambda _run, frame: read(frame.native) or None
-
-
-def constants(declared: Resource) -> Callable[[], Resource]:
-    """A maker of fresh copies of `declared`; cheap where there is nothing nested."""
-    if not any(isinstance(value, dict | list) for value in declared.values()):
-        return declared.copy
-    return lambda: copied(declared)
 
 
 def says_something(value: Any) -> bool:

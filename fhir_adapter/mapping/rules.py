@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
-from fhir_adapter.mapping.model import Pair, Run, Unmapped
+from fhir_adapter.mapping.model import Pair, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,6 @@ class Target:
     anchor: str
     text: str
     read: Callable[[Resource], Any]
-    write: Callable[[Resource, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,6 @@ class Rule:
             return target.read(nodes[target.anchor])
         return tuple(target.read(nodes[target.anchor]) if target.anchor in nodes else None for target in self.targets)
 
-    def write(self, nodes: Nodes, fragments: Any) -> None:
-        """Writes one fragment to each of several targets; None writes nothing."""
-        for target, fragment in zip(self.targets, fragments or (), strict=False):
-            if fragment is not None and target.anchor in nodes:
-                target.write(nodes[target.anchor], fragment)
-
-
-Getter = Callable[[Frame, Run], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -61,10 +51,6 @@ class Field:
     natives: tuple[NativePath, ...]
     many: str
     rules: tuple[Rule, ...]
-    get: Getter
-    """native -> FHIR: writes the field of an item into its nodes; says so where no node can carry it"""
-
-    # ---- FHIR -> native
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""
@@ -155,117 +141,3 @@ def _own_fragments(pair: Pair | None, fragments: Any, run: Run | None) -> list[t
 
 def _place_of(word: Any, items: list[Any]) -> int | None:
     return items.index(word) if word in items else None
-
-
-# ---- native -> FHIR, compiled: this is the hot path of every push
-
-
-def getter(natives: tuple[NativePath, ...], many: str, rules: tuple[Rule, ...]) -> Getter:
-    """The way of one field into FHIR, as straight as its rules allow."""
-    writing = [rule for rule in rules if rule.writes]
-    readable = {rule.first for rule in rules if rule.reads}
-    value_of = natives[0].read if len(natives) == 1 else _group_reader(natives)
-    if len(writing) == 1 and readable == {writing[0].first} and many == "one" and len(writing[0].targets) == 1:
-        return _single_getter(value_of, writing[0], natives, lambda frame, run: _report(natives, rules, frame, run))
-    writers = [(rule.first, _writer(rule, natives, many)) for rule in writing]
-
-    def get(frame: Frame, run: Run) -> None:
-        value = value_of(frame.native)
-        if value is None or value == "" or value == []:
-            return
-        nodes = frame.nodes
-        for anchor, write in writers:
-            if anchor in nodes:
-                write(value, frame, run)
-        if readable.isdisjoint(nodes):
-            _report(natives, rules, frame, run)
-
-    return get
-
-
-def _single_getter(
-    value_of: Callable[[Any], Any], rule: Rule, natives: tuple[NativePath, ...], report: Getter
-) -> Getter:
-    """Most fields: one rule, one target."""
-    anchor, write = rule.first, rule.targets[0].write
-    to_fhir = rule.pair.to_fhir if rule.pair is not None else None
-    name = natives[0].text if len(natives) == 1 else ""
-
-    def get(frame: Frame, run: Run) -> None:
-        value = value_of(frame.native)
-        if value is None or value == "" or value == []:  # FHIR has no empty values
-            return
-        node = frame.nodes.get(anchor)
-        if node is None:
-            report(frame, run)
-            return
-        if to_fhir is not None:
-            value = to_fhir(value, run, frame.path + name)
-            if value is None:
-                return
-        write(node, value)
-
-    return get
-
-
-_Write = Callable[[Any, Frame, Run], None]
-
-
-def _group_reader(natives: tuple[NativePath, ...]) -> Callable[[Any], Any]:
-    readers = [path.read for path in natives]
-
-    def read(native: Any) -> tuple[Any, ...] | None:
-        values = tuple([reader(native) for reader in readers])
-        for value in values:
-            if value is not None:
-                return values
-        return None
-
-    return read
-
-
-def _writer(rule: Rule, natives: tuple[NativePath, ...], many: str) -> _Write:
-    put = _fragment_writer(rule)
-    name = natives[0].text if len(natives) == 1 else ""
-    if rule.pair is None:
-        write_one: _Write = lambda value, frame, _run: put(frame.nodes, value)  # noqa: E731 - a closure like the next
-    else:
-        to_fhir = rule.pair.to_fhir
-
-        def write_one(value: Any, frame: Frame, run: Run) -> None:
-            put(frame.nodes, to_fhir(value, run, frame.path + name))
-
-    return write_one if many == "one" else _each_writer(rule, put, name, write_one)
-
-
-def _each_writer(rule: Rule, put: Callable[[Nodes, Any], None], name: str, write_one: _Write) -> _Write:
-    to_fhir = rule.pair.to_fhir if rule.pair is not None else lambda value, _run, _path: value
-
-    def write(value: Any, frame: Frame, run: Run) -> None:
-        if value.__class__ is not list:
-            write_one(value, frame, run)
-            return
-        for index, item in enumerate(value):
-            if item is not None:
-                put(frame.nodes, to_fhir(item, run, f"{frame.path}{name}[{index}]"))
-
-    return write
-
-
-def _fragment_writer(rule: Rule) -> Callable[[Nodes, Any], None]:
-    """Writes what a converter gave: None writes nothing."""
-    if len(rule.targets) > 1:
-        return rule.write
-    anchor, write = rule.targets[0].anchor, rule.targets[0].write
-
-    def put(nodes: Nodes, fragment: Any) -> None:
-        if fragment is not None:
-            write(nodes[anchor], fragment)
-
-    return put
-
-
-def _report(natives: tuple[NativePath, ...], rules: tuple[Rule, ...], frame: Frame, run: Run) -> None:
-    reason = f"cannot be carried for this item: no {' or '.join(dict.fromkeys(rule.first for rule in rules))}"
-    sent = [path.text for path in natives if path.read(frame.native) is not None]
-    run.unmapped += [Unmapped(frame.path + path, reason, "refused") for path in sent]

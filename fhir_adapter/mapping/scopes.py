@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
+from fhir_adapter.mapping.compiled import Walk
 from fhir_adapter.mapping.frames import Frame, NativePath
 from fhir_adapter.mapping.model import Run, composed
 from fhir_adapter.mapping.rules import Field
@@ -27,6 +28,12 @@ class Scope:
     early: bool
     watched: tuple[str, ...]
     """the anchors that its rules read"""
+    make: Walk
+    """native -> FHIR: makes the nodes of an item"""
+    write: Walk
+    """native -> FHIR: writes the fields of an item into its nodes"""
+    source: str
+    """both as Python, for readers"""
 
     def open(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
         """Makes the frames of every item of this list in `outer`, and of the lists inside them."""
@@ -49,8 +56,7 @@ class Scope:
 
     def make_nodes(self, frame: Frame, run: Run) -> None:
         """The nodes of one item, and its key for those that refer to it."""
-        for anchor in self.anchors:
-            anchor.make(frame, run)
+        self.make(frame, run)
         primary = frame.nodes.get(self.primary.name)
         if primary is not None and self.primary.element is None:
             run.places[self.native.text, frame.key] = primary

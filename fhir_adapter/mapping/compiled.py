@@ -1,0 +1,343 @@
+"""The way native -> FHIR as Python source: for each list of the record one function that makes, one that writes.
+
+A declaration is data; walking that data for every field of every record costs more than the work itself. So at load
+time each list becomes two straight functions, `make` (the FHIR nodes of an item) and `write` (its fields into them).
+Every rule stands above its lines as a comment: `python -m fhir_adapter.mapping.compiled NAME` prints all of it.
+Words of the declaration get into the source through `repr` alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid5
+
+from fhir_adapter.fhir.paths import Step, enter_at, enter_with, parse_path, write_at
+from fhir_adapter.fhir.resources import reference_of
+from fhir_adapter.mapping.anchors import Anchor, Link, PublicIdentity
+from fhir_adapter.mapping.frames import Frame
+from fhir_adapter.mapping.model import Run, Unmapped, is_uuid
+from fhir_adapter.mapping.rules import Field, Rule, Target
+
+Walk = Callable[[Frame, Run], None]
+"""what a generated function is: the item's frame and the run, both changed in place"""
+
+_PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
+_KNOWN = {"record": "run.record_id", "key": "frame.key", "parent": "frame.parent_key"}
+
+
+class _Source:
+    """Lines of one function, and the objects that they call by name."""
+
+    def __init__(self, name: str) -> None:
+        self.lines = [f"def {name}(frame, run):"]
+        self.depth = 1
+        self.names: dict[str, Any] = {}
+        self.nodes: dict[str, str] = {}
+        """anchor -> the variable that holds its node"""
+
+    def add(self, line: str) -> None:
+        self.lines.append("    " * self.depth + line)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Lines below a line that ends in a colon."""
+        self.add(f"{head}:")
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    def called(self, name: str, thing: Any) -> str:
+        """A name for an object that the source uses."""
+        unique = f"{re.sub(r'[^A-Za-z0-9_]', '_', name)}_{len(self.names)}"
+        self.names[unique] = thing
+        return unique
+
+    def node(self, anchor: str) -> str:
+        """The variable of an anchor; the first use fetches what lists further out have made."""
+        if anchor not in self.nodes:
+            self.nodes[anchor] = f"n{len(self.nodes)}_" + re.sub(r"[^A-Za-z0-9_]", "_", anchor)
+        return self.nodes[anchor]
+
+    def compiled(self, place: str) -> tuple[Walk, str]:
+        """The function and its source."""
+        fetched = [f"    {variable} = nodes.get({anchor!r})" for anchor, variable in self.nodes.items()]
+        text = (
+            "\n".join([self.lines[0], "    nodes, native = frame.nodes, frame.native", *fetched, *self.lines[1:]])
+            + "\n"
+        )
+        space = {**_HELPERS, **self.names}
+        exec(compile(text, f"<{place}>", "exec"), space)  # noqa: S102 - made of our own lines; words go in by repr
+        return space[text[4 : text.index("(")]], text
+
+
+def write_line(node: str, steps: Sequence[Step], value: str) -> str:
+    """The statement that does what the compiled path's `write` does."""
+    for step in steps[:-1]:
+        node = _entered(node, step)
+    last = steps[-1]
+    if last.every:
+        return f"{node}.setdefault({last.name!r}, []).append({value})"
+    if last.index is not None:
+        return f"write_at({node}.setdefault({last.name!r}, []), {last.index}, {value})"
+    if last.key is not None:
+        return f"{_entered(node, last)}.update({value})"
+    return f"{node}[{last.name!r}] = {value}"
+
+
+def _entered(node: str, step: Step) -> str:
+    if step.every:
+        return f"enter_at({node}, {step.name!r}, None)"
+    if step.index is not None:
+        return f"enter_at({node}, {step.name!r}, {step.index})"
+    if step.key is not None:
+        return f"enter_with({node}, {step.name!r}, {step.key!r}, {step.value!r})"
+    return f"{node}.setdefault({step.name!r}, {{}})"
+
+
+# ---- the nodes of an item
+
+
+def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
+    """Makes every anchor's node for an item, with its constants, references and the references to it."""
+    source = _Source("make")
+    source.add("key, own = frame.key, native.get('id')")
+    source.add("is_born = is_uuid(key)")
+    for anchor in anchors:
+        source.add(f"# {anchor.name}")
+        conditions = []
+        if anchor.when is not None:
+            conditions.append(f"{source.called(f'when_{anchor.name}', anchor.when)}(native)")
+        if anchor.needs is not None:
+            conditions.append(f"{source.node(anchor.needs)} is not None")
+        with source.block(f"if {' and '.join(conditions) or 'True'}"):
+            _make(source, anchor)
+    return source.compiled(f"{place} make")
+
+
+def _make(source: _Source, anchor: Anchor) -> None:
+    node = source.node(anchor.name)
+    if anchor.of is not None:
+        scope, by = anchor.of
+        source.add(f"found = run.places.get(({scope!r}, str({source.called('by', by.read)}(native))))")
+        with source.block("if found is not None"):
+            source.add(f"{node} = nodes[{anchor.name!r}] = found")
+    elif anchor.same is not None:
+        with source.block(f"if {source.node(anchor.same)} is not None"):
+            source.add(f"{node} = {source.node(anchor.same)}")
+            _connect(source, anchor)
+    elif anchor.element is not None:
+        parent = source.node(anchor.element.parent)
+        with source.block(f"if {parent} is not None"):
+            source.add(f"{node} = {_literal({'url': anchor.extension} if anchor.extension is not None else {})}")
+            source.add(write_line(parent, parse_path(anchor.element.text), node))
+            _connect(source, anchor)
+    else:
+        _make_resource(source, anchor)
+
+
+def _make_resource(source: _Source, anchor: Anchor) -> None:
+    """The id from the business id, the resource with constants and mark, one for each reference."""
+    _identify(source, anchor)
+    with source.block("if business is not None"):
+        source.add(f"made = {_made_id(source, anchor)}")
+        node = source.node(anchor.name)
+        source.add(f"{node} = {_literal({'resourceType': anchor.type})[:-1]}, 'id': made}}")
+        if anchor.identifier:
+            condition = (
+                "own is not None and (not is_born or key == run.record_id)" if anchor.adopt else "own is not None"
+            )
+            with source.block(f"if {condition}"):
+                source.add(f"{node}['identifier'] = [{{'system': run.source, 'value': business}}]")
+        for name, value in anchor.constants.items():
+            source.add(f"{node}[{name!r}] = {_literal(value)}")
+        if anchor.mark is not None:
+            source.add(write_line(node, parse_path(anchor.mark.text), _literal(anchor.mark.concept)))
+        source.add(f"{node} = run.index.setdefault({anchor.type + '/' if anchor.type else ''!r} + made, {node})")
+        _connect(source, anchor)
+
+
+def _identify(source: _Source, anchor: Anchor) -> None:
+    """`business`: the business id, or None with the error that the declaration has for it."""
+    text = anchor.id_text
+    if text is not None and set(_PLACE.findall(text)) <= set(_KNOWN):
+        pieces = _PLACE.split(text)
+        written = [_KNOWN[piece] if index % 2 else repr(piece) for index, piece in enumerate(pieces) if piece]
+        source.add(f"business = {' + '.join(written)}")
+        return
+    source.add(f"business = {source.called(f'identify_{anchor.name}', anchor.identify)}(run, frame)")
+    if anchor.needed is not None:
+        field, message, expected = anchor.needed
+        with source.block("if business is None"):
+            source.add(f"run.error(frame.path + {field!r}, 'required', {message!r}, {expected!r})")
+
+
+def _made_id(source: _Source, anchor: Anchor) -> str:
+    made = f"run.id_of({anchor.type!r}, business)"
+    if anchor.id_text is None or "|" in anchor.id_text:
+        made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
+    if anchor.born is not None:
+        made = f"within_plan(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
+    return f"key if is_born else {made}" if anchor.adopt else made
+
+
+def within_plan(run: Run, words: str | None) -> str:
+    """The id of what hangs on a thing that was born elsewhere: told by these words within the plan's id."""
+    plan = next(iter(run.index.values()))
+    return str(uuid5(UUID(plan["id"]), words or ""))
+
+
+def _connect(source: _Source, anchor: Anchor) -> None:
+    """The node under its name, its references, the references to it, and the name that it answers to."""
+    node = source.node(anchor.name)
+    source.add(f"nodes[{anchor.name!r}] = {node}")
+    for target, path in anchor.refers:
+        _refer(source, node, path, target)
+    if anchor.links:
+        _link_first(source, anchor.links, node)
+    for link in anchor.also:
+        _refer(source, source.node(link.parent), link.text, anchor.name, only_if=source.node(link.parent))
+    if anchor.reverse is not None:
+        _refer(source, node, anchor.reverse[0], anchor.reverse[1])
+    if anchor.call is not None:
+        source.add(f"name = {source.called('name', anchor.call.read)}(native)")
+        with source.block("if name"):
+            source.add(f"run.call(name, reference_of({node}))")
+
+
+def _refer(source: _Source, node: str, path: str, target: str, only_if: str | None = None) -> None:
+    referred = source.node(target)
+    with source.block(f"if {only_if or referred} is not None"):
+        source.add(write_line(node, parse_path(path), f"{{'reference': reference_of({referred})}}"))
+
+
+def _link_first(source: _Source, links: Sequence[Link], node: str) -> None:
+    for place, link in enumerate(links):
+        parent = source.node(link.parent)
+        with source.block(f"{'elif' if place else 'if'} {parent} is not None"):
+            source.add(write_line(parent, parse_path(link.text), f"{{'reference': reference_of({node})}}"))
+
+
+def _literal(value: Any) -> str:
+    """JSON as a Python literal: evaluated anew each time, so nobody shares it."""
+    return repr(value)
+
+
+# ---- the fields of an item
+
+
+def write_function(place: str, fields: Sequence[Field]) -> tuple[Walk, str]:
+    """Writes every field of an item into its nodes; says so where no node can carry it."""
+    source = _Source("write")
+    source.add("path = frame.path")
+    source.add("get = native.get")
+    holders = dict.fromkeys(native.names[:-1] for field in fields for native in field.natives if len(native.names) > 1)
+    getters: dict[tuple[str, ...], str] = {(): "get"}
+    for names in holders:
+        _open_object(source, names, getters)
+    for field in fields:
+        _write_field(source, field, getters)
+    return source.compiled(f"{place} write")
+
+
+def _open_object(source: _Source, names: tuple[str, ...], getters: dict[tuple[str, ...], str]) -> None:
+    """`get` of an object of the record, or of an empty one where it is missing."""
+    if names in getters:
+        return
+    _open_object(source, names[:-1], getters)
+    getters[names] = "get_" + re.sub(r"[^A-Za-z0-9_]", "_", f"{'_'.join(names)}_{len(getters)}")
+    source.add(f"value = {getters[names[:-1]]}({names[-1]!r})")
+    source.add(f"{getters[names]} = value.get if value.__class__ is dict else nothing")
+
+
+def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], str]) -> None:
+    for rule in field.rules:
+        source.add(f"# {rule.text}")
+    values = [f"{getters[native.names[:-1]]}({native.names[-1]!r})" for native in field.natives]
+    if len(values) == 1:
+        source.add(f"value = {values[0]}")
+        head = "if value or value is not None and value != '' and value != []"  # FHIR has no empty values
+    else:
+        source.add(f"value = ({', '.join(values)})")
+        head = f"if value != {(None,) * len(values)}"
+    with source.block(head):
+        for rule in field.rules:
+            if rule.writes:
+                with source.block(f"if {source.node(rule.first)} is not None"):
+                    _write_rule(source, field, rule)
+        readable = [source.node(anchor) for anchor in dict.fromkeys(rule.first for rule in field.rules if rule.reads)]
+        with source.block(f"if {' and '.join(f'{node} is None' for node in readable) or 'True'}"):
+            source.add(f"report({source.called('field', field)}, frame, run)")
+
+
+def _write_rule(source: _Source, field: Field, rule: Rule) -> None:
+    name = field.natives[0].text if len(field.natives) == 1 else ""
+    convert = source.called(f"to_{rule.first}", rule.pair.to_fhir) if rule.pair is not None else None
+    here = f"path + {name!r}" if name else "path"
+    if field.many == "one":
+        _write_value(source, rule, convert, "value", here)
+        return
+    each = source.block("for place, item in enumerate(value)")
+    with source.block("if value.__class__ is list"), each, source.block("if item is not None"):
+        _write_value(source, rule, convert, "item", f"path + {name + '['!r} + str(place) + ']'")
+    with source.block("else"):
+        _write_value(source, rule, convert, "value", here)
+
+
+def _write_value(source: _Source, rule: Rule, convert: str | None, value: str, here: str) -> None:
+    if convert is None:
+        source.add(_target_line(source, rule.targets[0], value))
+        return
+    source.add(f"made = {convert}({value}, run, {here})")
+    if len(rule.targets) == 1:
+        with source.block("if made is not None"):
+            source.add(_target_line(source, rule.targets[0], "made"))
+        return
+    with source.block("if made is not None"):
+        parts = [f"part{index}" for index in range(len(rule.targets))]
+        source.add(f"{', '.join(parts)} = made")
+        for part, target in zip(parts, rule.targets, strict=True):
+            with source.block(f"if {part} is not None and {source.node(target.anchor)} is not None"):
+                source.add(_target_line(source, target, part))
+
+
+def _target_line(source: _Source, target: Target, value: str) -> str:
+    return write_line(source.node(target.anchor), parse_path(target.text), value)
+
+
+def report(field: Field, frame: Frame, run: Run) -> None:
+    """Says that an item has no node which could carry this field."""
+    anchors = " or ".join(dict.fromkeys(rule.first for rule in field.rules))
+    sent = [native.text for native in field.natives if native.read(frame.native) is not None]
+    run.unmapped += [
+        Unmapped(frame.path + text, f"cannot be carried for this item: no {anchors}", "refused") for text in sent
+    ]
+
+
+_HELPERS: dict[str, Any] = {
+    "PublicIdentity": PublicIdentity,
+    "enter_at": enter_at,
+    "enter_with": enter_with,
+    "is_uuid": is_uuid,
+    "nothing": {}.get,
+    "reference_of": reference_of,
+    "report": report,
+    "within_plan": within_plan,
+    "write_at": write_at,
+}
+"""What every generated function may call."""
+
+
+def main(name: str) -> None:
+    """Prints the functions of a mapping."""
+    from fhir_adapter.mapping.load import find  # the loader needs this module
+
+    for scope in find(name).scopes():
+        sys.stdout.write(f"# ---- {scope.name or 'the record'}\n\n{scope.source}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
