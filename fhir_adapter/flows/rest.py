@@ -22,7 +22,8 @@ from fhir_adapter.errors import BadRequest, Gone, Issue, NotFound
 from fhir_adapter.fhir import bundles, outcomes
 from fhir_adapter.fhir.bundles import Version, etag
 from fhir_adapter.fhir.parameters import TYPES
-from fhir_adapter.fhir.search import Cursor, Pairs, SearchRequest, parse_search
+from fhir_adapter.fhir.search import Pairs, parse_search
+from fhir_adapter.fhir.search_request import Cursor, SearchRequest
 from fhir_adapter.fhir.times import TICKS, range_of
 from fhir_adapter.store import resources
 from fhir_adapter.store.database import Database

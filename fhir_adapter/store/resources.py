@@ -62,49 +62,61 @@ def save_all(
     owner: str | None = None,
 ) -> list[Stored]:
     """`save` for many resources, each of which is there once: a third quicker than one after the other."""
-    updated, names = instant(now), Names(connection)
-    seq: int = connection.execute(_SQL["newest"]).fetchone()[0]
-    done: list[Stored] = []
-    rids: list[int] = []
-    added: list[tuple[Any, ...]] = []
-    added_rows: list[tuple[int, Rows]] = []
-    changed: list[tuple[int, int, Rows]] = []
+    batch = _Batch(connection, instant(now), plan, owner)
     for resource in resources:
-        type_, id_ = resource["resourceType"], resource["id"]
-        rows = index_rows(resource)
-        fingerprint = fingerprint_of(rows)
-        seq += 1
-        known = connection.execute(_SQL["current"], (type_, id_)).fetchone()
+        batch.take(resource)
+    batch.write()
+    return [stored for _, stored in batch.done]
+
+
+class _Batch:
+    """Versions that are written together: one statement a table, whatever their number."""
+
+    def __init__(self, connection: sqlite3.Connection, updated: str, plan: str | None, owner: str | None) -> None:
+        self._connection, self._updated, self._plan, self._owner = connection, updated, plan, owner
+        self._names = Names(connection)
+        self._seq: int = connection.execute(_SQL["newest"]).fetchone()[0]
+        self._added: list[tuple[Any, ...]] = []
+        self._found_by: list[tuple[int, Rows]] = []
+        self._found_otherwise: list[tuple[int, int, Rows]] = []
+        self.done: list[tuple[int, Stored]] = []
+
+    def take(self, resource: Resource) -> None:
+        """Work out the next version of the resource."""
+        type_, id_, rows = resource["resourceType"], resource["id"], index_rows(resource)
+        self._seq += 1
+        known = self._connection.execute(_SQL["current"], (type_, id_)).fetchone()
         if known is None:
-            version, rid = 1, names.number_new(type_, id_)
-            added.append((rid, type_, id_, seq, version, 0, owner, plan, fingerprint))
-            added_rows.append((rid, rows))
+            rid, version = self._names.number_new(type_, id_), 1
+            new = (rid, type_, id_, self._seq, version, 0, self._owner, self._plan, fingerprint_of(rows))
+            self._added.append(new)
+            self._found_by.append((rid, rows))
         else:
-            rid, old_seq, old_version, _, old_owner, old_plan, old_fingerprint = known
-            version = old_version + 1
-            names.note(type_, id_, rid)
-            values = (seq, version, 0, old_owner or owner, old_plan or plan, fingerprint, rid)
-            connection.execute(_SQL["resource_set"], values)
-            if old_seq == 0:
-                added_rows.append((rid, rows))
-            elif fingerprint != old_fingerprint:
-                changed.append((rid, old_seq, rows))
-        body = dump_json(_stamped(resource, version, updated))
-        done.append(Stored(type_, id_, version, seq, updated, False, body))
-        rids.append(rid)
-    connection.executemany(_SQL["resource_add"], added)
-    connection.executemany(
-        _SQL["version_add"],
-        [
-            (one.seq, rid, one.type, one.id, one.version, updated, 0, one.body)
-            for one, rid in zip(done, rids, strict=True)
-        ],
-    )
-    add_rows(connection, names, added_rows)
-    for rid, old_seq, rows in changed:
-        replace_rows(connection, names, rid, rows_of_version(connection, old_seq), rows)
-    names.write_new()
-    return done
+            rid, version = known[0], known[2] + 1
+            self._names.note(type_, id_, rid)
+            self._take_known(known, rows)
+        body = dump_json(_stamped(resource, version, self._updated))
+        self.done.append((rid, Stored(type_, id_, version, self._seq, self._updated, False, body)))
+
+    def _take_known(self, known: Any, rows: Rows) -> None:
+        rid, old_seq, version, _, owner, plan, old_fingerprint = known
+        fingerprint = fingerprint_of(rows)
+        values = (self._seq, version + 1, 0, owner or self._owner, plan or self._plan, fingerprint, rid)
+        self._connection.execute(_SQL["resource_set"], values)
+        if old_seq == 0:  # it was only referred to
+            self._found_by.append((rid, rows))
+        elif fingerprint != old_fingerprint:
+            self._found_otherwise.append((rid, old_seq, rows))
+
+    def write(self) -> None:
+        """Write what was taken."""
+        versions = [(one.seq, rid, one.type, one.id, one.version, one.updated, 0, one.body) for rid, one in self.done]
+        self._connection.executemany(_SQL["resource_add"], self._added)
+        self._connection.executemany(_SQL["version_add"], versions)
+        add_rows(self._connection, self._names, self._found_by)
+        for rid, old_seq, rows in self._found_otherwise:
+            replace_rows(self._connection, self._names, rid, rows_of_version(self._connection, old_seq), rows)
+        self._names.write_new()
 
 
 def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetime) -> Stored:

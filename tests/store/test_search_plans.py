@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from fhir_adapter.fhir.search import Cursor, parse_search
+from fhir_adapter.fhir.search import parse_search
+from fhir_adapter.fhir.search_request import Cursor
 from fhir_adapter.store import resources, search
 from fhir_adapter.store.database import HERE, Database, queries
 

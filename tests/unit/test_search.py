@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from fhir_adapter.errors import BadRequest, NotFound
 from fhir_adapter.fhir.index import index_rows, normal, split_reference
 from fhir_adapter.fhir.parameters import PARAMETERS
-from fhir_adapter.fhir.search import Match, SearchRequest, Size, Span, Target, Text, Token, parse_search
+from fhir_adapter.fhir.search import parse_search
+from fhir_adapter.fhir.search_request import Match, SearchRequest, Size, Span, Target, Text, Token
 from fhir_adapter.fhir.times import DAY, TICKS, instant, range_of
 
 NOON = datetime(2025, 2, 19, 12, tzinfo=UTC)
