@@ -20,6 +20,7 @@ from fhir_adapter.fhir.resources import Resource
 DEEPEST = 60
 """Levels of nesting. Real resources stay under 20; a deeper one is an attack on somebody's stack."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _REFERENCE = re.compile(
     r"#[A-Za-z0-9\-.]{0,64}"  # contained
@@ -58,6 +59,8 @@ def _check_shape(value: Any, path: str, depth: int) -> Iterator[Issue]:
             yield from _check_shape(item, f"{path}[{index}]", depth + 1)
     elif value is None or (isinstance(value, str) and not value.strip()):
         yield Issue("error", "structure", path, "an empty value: leave the element out")
+    elif isinstance(value, str) and _CONTROL.search(value):
+        yield Issue("error", "value", path, "holds a control character other than tab and line end")
 
 
 def _check_object(value: Resource, path: str, depth: int) -> Iterator[Issue]:

@@ -39,6 +39,9 @@ from fhir_adapter.fhir.times import instant, range_of
 MOST_COUNT = 200
 """A page holds no more matches than this, whatever was asked for."""
 
+MOST_ALTERNATIVES = 500
+"""Over all parameters of a search: SQLite follows conditions only so deep, and nobody types more."""
+
 _PREFIXES: tuple[Prefix, ...] = get_args(Prefix)
 
 Pairs = Sequence[tuple[str, str]]
@@ -53,6 +56,9 @@ def parse_search(type_: str, pairs: Pairs, *, base: str, now: datetime, lenient:
     """
     if type_ not in PARAMETERS:
         raise NotFound(f"this server holds no {type_}")
+    if sum(1 + value.count(",") for _, value in pairs) > MOST_ALTERNATIVES:
+        message = f"more than {MOST_ALTERNATIVES} alternatives in one search"
+        raise BadRequest(message, [Issue("error", "too-costly", "", message)])
     parser = _Parser(type_, base, now)
     issues: list[Issue] = []
     for name, value in pairs:

@@ -231,9 +231,9 @@ def _entry_of(entry: Resource, place: str, base: str) -> Entry:
     request = entry.get("request")
     if not isinstance(request, dict):
         raise BadRequest("no request", [_issue("required", f"{place}.request", "each entry needs a request")])
-    method, resource = request.get("method"), entry.get("resource")
+    method, resource = str(request.get("method")), entry.get("resource")
     found = _URL.fullmatch(str(request.get("url", "")).removeprefix(f"{base}/"))
-    if method not in _FORMS or found is None or (found[2] is not None) not in _FORMS[method]:
+    if found is None or (found[2] is not None) not in _FORMS.get(method, ()):
         message = f"{method} of this URL is not supported: use POST Type, PUT Type/id, DELETE Type/id or GET"
         raise BadRequest(message, [_issue("not-supported", f"{place}.request", message)])
     if method in ("POST", "PUT") and not (isinstance(resource, dict) and "resourceType" in resource):

@@ -115,6 +115,8 @@ class Call:
         given = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
         if given not in media_types:
             raise UnsupportedMedia(f"{given or 'no media type'} is not understood: send {' or '.join(media_types)}")
+        if (self.header(b"content-encoding") or "identity").lower() != "identity":
+            raise UnsupportedMedia("compressed bodies are not understood: send it as it is")
         announced = self.header(b"content-length") or ""
         if announced.isdecimal() and int(announced) > BODY_LIMIT:
             raise _too_large()

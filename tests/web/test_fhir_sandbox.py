@@ -167,6 +167,10 @@ def test_other_media_types_are_refused(served: Served, media_type: str) -> None:
     assert refusal(answer) == (415, "not-supported", "")
 
 
+def test_compressed_body_is_refused(served: Served) -> None:
+    assert refusal(send(served, "POST", "/Goal", goal(), content_encoding="gzip")) == (415, "not-supported", "")
+
+
 def test_media_type_may_name_its_charset(served: Served) -> None:
     headers = {"content-type": "Application/JSON; charset=utf-8"}
     assert served.sandbox.post("/Goal", content=json.dumps(goal()), headers=headers).status_code == 201
@@ -271,6 +275,7 @@ def test_transaction_shows_what_it_stored_when_asked(served: Served) -> None:
         (entry("POST", "Goal/a1", goal()), (400, "not-supported", "Bundle.entry[1].request")),
         (entry("POST", "Goal"), (400, "required", "Bundle.entry[1].resource")),
         ({"resource": goal()}, (400, "required", "Bundle.entry[1].request")),
+        (entry(["GET"], {"a": 1}), (400, "not-supported", "Bundle.entry[1].request")),  # type: ignore[arg-type]
         (entry("DELETE", "Goal/a1", ifMatch=5), (400, "value", "Bundle.entry[1].request.ifMatch")),  # type: ignore[arg-type]
     ],
     ids=lambda value: json.dumps(value.get("request"))[:60] if isinstance(value, dict) else "",

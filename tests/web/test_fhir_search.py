@@ -318,6 +318,15 @@ def test_everything_that_is_wrong_is_told_at_once(town: Served) -> None:
     assert [issue["expression"] for issue in issues] == [["colour"], ["date"], ["_count"]]
 
 
+def test_search_with_too_many_alternatives_is_refused_and_with_many_answered(town: Served) -> None:
+    for name in ("patient", "status", "_id", "date", "patient.name"):
+        value = "2025" if name == "date" else "a"
+        assert town.fhir.get(f"/CarePlan?{name}={','.join([value] * 500)}").status_code == 200
+        answer = town.fhir.get(f"/CarePlan?{name}={','.join([value] * 501)}")
+        assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "too-costly")
+    assert town.fhir.get("/CarePlan?" + "&".join(["status=a,b"] * 200)).status_code == 200
+
+
 def test_query_that_is_no_text_is_refused(town: Served) -> None:
     assert town.fhir.get("/CarePlan?status=%ff").status_code == 400
     assert town.fhir.get("/CarePlan?" + "&".join(["status=active"] * 201)).status_code == 400
