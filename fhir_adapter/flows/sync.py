@@ -104,10 +104,16 @@ def deliver(hub: Hub, party: Party) -> int:
 
 
 def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
+    if claim.attempts > hub.delivery_attempts:  # counted at the claim: what kills its worker ends here, too
+        _park(hub, claim, "tried too often")
+        return False
     try:
         _bring_up_to_date(hub, party, claim.plan)
     except RemoteError as fault:
         _put_off(hub, claim, fault)
+        return False
+    except Exception as fault:  # noqa: BLE001 - one plan that cannot be sent must not hold up the others
+        _put_off(hub, claim, RemoteError(type(fault).__name__))
         return False
     hub.database.write(lambda connection: outbox.finish(connection, claim))
     return True
@@ -115,15 +121,19 @@ def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
 
 def _put_off(hub: Hub, claim: Claim, fault: RemoteError) -> None:
     """Try again later, with growing random pauses; park what was refused or has been tried often enough."""
-    problem = f"{fault.answered or 'no answer'}: {type(fault).__name__}"
+    problem = f"answered {fault.answered}" if fault.answered else str(fault)
     refused = fault.answered is not None and 400 <= fault.answered < 500 and fault.answered not in (408, 409, 412, 429)
     if claim.attempts >= (3 if refused else hub.delivery_attempts):
-        hub.database.write(lambda connection: outbox.park(connection, claim, problem))
-        log.error("delivery parked", party=claim.party, plan=claim.plan, problem=problem)
+        _park(hub, claim, problem)
         return
     pause = fault.retry_after or random.uniform(0, min(300.0, 0.5 * 2**claim.attempts))  # noqa: S311 - jitter
     hub.database.write(lambda connection: outbox.postpone(connection, claim, seconds=pause, problem=problem))
     log.warning("delivery put off", party=claim.party, plan=claim.plan, problem=problem, seconds=round(pause, 1))
+
+
+def _park(hub: Hub, claim: Claim, problem: str) -> None:
+    hub.database.write(lambda connection: outbox.park(connection, claim, problem))
+    log.error("delivery parked", party=claim.party, plan=claim.plan, problem=problem)
 
 
 def _bring_up_to_date(hub: Hub, party: Party, plan_id: str) -> None:

@@ -142,3 +142,16 @@ def test_the_regions_own_task_is_not_made_twice(town: Town, sip: dict[str, Any])
     town.sync()
     tasks = town.at_region("Task", focus=f"ServiceRequest/{request['id']}")["entry"]
     assert [(entry["resource"]["id"], entry["resource"]["status"]) for entry in tasks] == [(task["id"], "completed")]
+
+
+def test_a_delivery_that_was_tried_too_often_is_parked_and_the_next_change_goes_out(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    database = town.service.hub.database
+    database.write(lambda connection: connection.execute("UPDATE outbox SET attempts = 99"))
+    town.sync()
+    assert outbox.counts(database.read()) == {"region-stockholm": {"parked": 1}}
+    town.push(sip | {"title_local": "ny rubrik"})
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] == "ny rubrik"
