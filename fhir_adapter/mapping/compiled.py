@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -52,14 +52,15 @@ class _Source:
 
     def called(self, name: str, thing: Any) -> str:
         """A name for an object that the source uses."""
-        unique = f"{re.sub(r'[^A-Za-z0-9_]', '_', name)}_{len(self.names)}"
+        unique = f"{_as_name(name)}_{len(self.names)}"
         self.names[unique] = thing
         return unique
 
     def node(self, anchor: str) -> str:
         """The variable of an anchor; the first use fetches what lists further out have made."""
         if anchor not in self.nodes:
-            self.nodes[anchor] = f"n{len(self.nodes)}_" + re.sub(r"[^A-Za-z0-9_]", "_", anchor)
+            variable = "the_" + _as_name(anchor)
+            self.nodes[anchor] = variable if variable not in self.nodes.values() else f"{variable}_{len(self.nodes)}"
         return self.nodes[anchor]
 
     def compiled(self, place: str) -> tuple[Walk, str]:
@@ -72,6 +73,10 @@ class _Source:
         space = {**_HELPERS, **self.names}
         exec(compile(text, f"<{place}>", "exec"), space)  # noqa: S102 - made of our own lines; words go in by repr
         return space[text[4 : text.index("(")]], text
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
 def write_line(node: str, steps: Sequence[Step], value: str) -> str:
@@ -113,7 +118,7 @@ def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
             conditions.append(f"{source.called(f'when_{anchor.name}', anchor.when)}(native)")
         if anchor.needs is not None:
             conditions.append(f"{source.node(anchor.needs)} is not None")
-        with source.block(f"if {' and '.join(conditions) or 'True'}"):
+        with source.block(f"if {' and '.join(conditions)}") if conditions else nullcontext():
             _make(source, anchor)
     return source.compiled(f"{place} make")
 
@@ -140,39 +145,42 @@ def _make(source: _Source, anchor: Anchor) -> None:
 
 
 def _make_resource(source: _Source, anchor: Anchor) -> None:
-    """The id from the business id, the resource with constants and mark, one for each reference."""
-    _identify(source, anchor)
-    with source.block("if business is not None"):
-        source.add(f"made = {_made_id(source, anchor)}")
-        node = source.node(anchor.name)
-        source.add(f"{node} = {_literal({'resourceType': anchor.type})[:-1]}, 'id': made}}")
-        if anchor.identifier:
-            condition = (
-                "own is not None and (not is_born or key == run.record_id)" if anchor.adopt else "own is not None"
-            )
-            with source.block(f"if {condition}"):
-                source.add(f"{node}['identifier'] = [{{'system': run.source, 'value': business}}]")
-        for name, value in anchor.constants.items():
-            source.add(f"{node}[{name!r}] = {_literal(value)}")
-        if anchor.mark is not None:
-            source.add(write_line(node, parse_path(anchor.mark.text), _literal(anchor.mark.concept)))
-        source.add(f"{node} = run.index.setdefault({anchor.type + '/' if anchor.type else ''!r} + made, {node})")
-        _connect(source, anchor)
-
-
-def _identify(source: _Source, anchor: Anchor) -> None:
-    """`business`: the business id, or None with the error that the declaration has for it."""
+    """The resource under its reference; it is not made where the item does not say enough for a business id."""
     text = anchor.id_text
     if text is not None and set(_PLACE.findall(text)) <= set(_KNOWN):
         pieces = _PLACE.split(text)
         written = [_KNOWN[piece] if index % 2 else repr(piece) for index, piece in enumerate(pieces) if piece]
         source.add(f"business = {' + '.join(written)}")
+        _add_resource(source, anchor)
         return
     source.add(f"business = {source.called(f'identify_{anchor.name}', anchor.identify)}(run, frame)")
+    with source.block("if business is not None"):
+        _add_resource(source, anchor)
     if anchor.needed is not None:
         field, message, expected = anchor.needed
-        with source.block("if business is None"):
+        with source.block("else"):
             source.add(f"run.error(frame.path + {field!r}, 'required', {message!r}, {expected!r})")
+
+
+def _add_resource(source: _Source, anchor: Anchor) -> None:
+    """With its identifier, constants and mark, in this order."""
+    node = source.node(anchor.name)
+    source.add(f"made = {_made_id(source, anchor)}")
+    fixed = "".join(f", {name!r}: {_literal(value)}" for name, value in anchor.constants.items())
+    begin = f"{{'resourceType': {anchor.type!r}, 'id': made"
+    if anchor.identifier:
+        condition = "own is not None and (not is_born or key == run.record_id)" if anchor.adopt else "own is not None"
+        identifier = "'identifier': [{'system': run.source, 'value': business}]"
+        with source.block(f"if {condition}"):
+            source.add(f"{node} = {begin}, {identifier}{fixed}}}")
+        with source.block("else"):
+            source.add(f"{node} = {begin}{fixed}}}")
+    else:
+        source.add(f"{node} = {begin}{fixed}}}")
+    if anchor.mark is not None:
+        source.add(write_line(node, parse_path(anchor.mark.text), _literal(anchor.mark.concept)))
+    source.add(f"{node} = run.index.setdefault({f'{anchor.type}/'!r} + made, {node})")
+    _connect(source, anchor)
 
 
 def _made_id(source: _Source, anchor: Anchor) -> str:
@@ -248,7 +256,7 @@ def _open_object(source: _Source, names: tuple[str, ...], getters: dict[tuple[st
     if names in getters:
         return
     _open_object(source, names[:-1], getters)
-    getters[names] = "get_" + re.sub(r"[^A-Za-z0-9_]", "_", f"{'_'.join(names)}_{len(getters)}")
+    getters[names] = f"get_{_as_name('_'.join(names))}_{len(getters)}"
     source.add(f"value = {getters[names[:-1]]}({names[-1]!r})")
     source.add(f"{getters[names]} = value.get if value.__class__ is dict else nothing")
 
@@ -264,12 +272,14 @@ def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], s
         source.add(f"value = ({', '.join(values)})")
         head = f"if value != {(None,) * len(values)}"
     with source.block(head):
-        for rule in field.rules:
-            if rule.writes:
-                with source.block(f"if {source.node(rule.first)} is not None"):
-                    _write_rule(source, field, rule)
-        readable = [source.node(anchor) for anchor in dict.fromkeys(rule.first for rule in field.rules if rule.reads)]
-        with source.block(f"if {' and '.join(f'{node} is None' for node in readable) or 'True'}"):
+        writing = [rule for rule in field.rules if rule.writes]
+        for rule in writing:
+            with source.block(f"if {source.node(rule.first)} is not None"):
+                _write_rule(source, field, rule)
+        readable = {source.node(rule.first): None for rule in field.rules if rule.reads}
+        is_same = len(writing) == 1 and list(readable) == [source.node(writing[0].first)]
+        unread = " and ".join(f"{node} is None" for node in readable)
+        with source.block("else" if is_same else f"if {unread or True}"):
             source.add(f"report({source.called('field', field)}, frame, run)")
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_adapter.fhir.paths import extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.mapping.frames import copied
 from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
 
 Builder = Callable[[Sequence[str], Sequence[str], Knowledge], Pair]
@@ -144,12 +145,22 @@ INSTANT_FORM = "date and time: 2025-02-24T13:00:00+01:00"
 
 def is_date(value: str) -> bool:
     """Is it a date of the calendar, or a year or month alone?"""
+    if len(value) == 10 and value[4] == value[7] == "-" and _is_day(value):  # the quick way: most dates are whole
+        return True
     parts = _DATE.fullmatch(value)
     if parts is None:
         return False
     year, month, day = parts.groups()
     try:
         date(int(year), int(month or 1), int(day or 1))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_day(value: str) -> bool:
+    try:
+        date.fromisoformat(value)
     except ValueError:
         return False
     return True
@@ -521,7 +532,7 @@ def _part_of_goal(_fields: Sequence[str], words: Sequence[str], _knowledge: Know
         target = reference_by_key(words[0], value, run, path)
         return {
             "extension": [
-                {"url": "type", "valueCodeableConcept": part_of},
+                {"url": "type", "valueCodeableConcept": copied(part_of)},
                 {"url": "target", "valueReference": target},
             ]
         }
@@ -610,7 +621,7 @@ def _goal_measure(fields: Sequence[str], _words: Sequence[str], _knowledge: Know
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
         measure, value, unit = values
-        concept = {"text": measure} if measure is not None else dict(unknown) if value is not None else None
+        concept = {"text": measure} if measure is not None else copied(unknown) if value is not None else None
         if unit is not None and not is_number(value):
             run.warn(prefix + fields[2], "value", "a unit without a number is not carried")
         if value is None or value == "":

@@ -205,12 +205,14 @@ class Pair:
 
 def folded(text: str) -> str:
     """`text` as it is compared: NFC and without case."""
+    if text.isascii():
+        return text.lower()
     return (text if is_normalized("NFC", text) else normalize("NFC", text)).casefold()
 
 
 def composed(text: str) -> str:
     """`text` in NFC, for keys that must not depend on how a letter was typed."""
-    return normalize("NFC", text)
+    return text if text.isascii() else normalize("NFC", text)
 
 
 def is_uuid(text: str) -> bool:
