@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
-from fhir_adapter.mapping.model import Run
+from fhir_adapter.mapping.model import Run, reference_in
 
 
 class PublicIdentity(str):
@@ -100,7 +101,7 @@ class Anchor:
         other = nodes.get(self.same or "")
         if other is None:
             return None
-        references = [_reference(link.read(nodes[link.parent])) for link in self.links if link.parent in nodes]
+        references = [reference_in(link.read(nodes[link.parent])) for link in self.links if link.parent in nodes]
         return other if reference_of(other) in references else None
 
     def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
@@ -117,8 +118,7 @@ class Anchor:
         for reference in references:
             resource = run.index.get(reference)
             if resource is None:
-                if reference.startswith(f"{self.type}/"):
-                    found.append((reference, None))
+                found.append((reference, None))
             elif self._is_mine(resource, run):
                 found.append((reference, resource))
         return found
@@ -135,6 +135,7 @@ class Anchor:
         return self.type in ("Practitioner", "Organization", "Patient")
 
     def _references(self, nodes: Nodes, run: Run) -> list[str] | None:
+        """The references to resources of this type, or None where what refers to them did not come."""
         if self.reverse is not None:
             path, parent = self.reverse
             if parent not in nodes:
@@ -143,14 +144,8 @@ class Anchor:
         parents = [link for link in self.links if link.parent in nodes]
         if not parents:
             return None
-        found: list[str] = []
-        for link in parents:
-            fragment = link.read(nodes[link.parent])
-            for pointer in fragment if isinstance(fragment, list) else [fragment]:
-                reference = _reference(pointer)
-                if reference is not None:
-                    found.append(reference)
-        return list(dict.fromkeys(found))
+        found = [run.linked(nodes[link.parent], link.text, link.read, self.type or "") for link in parents]
+        return found[0] if len(found) == 1 else list(dict.fromkeys(chain.from_iterable(found)))
 
     def _elements(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
         assert self.element is not None
@@ -176,11 +171,6 @@ class Anchor:
         if self.element is None:
             return reference_of(node)
         return "\x1f".join(str(read(node)) for read in self.match)
-
-
-def _reference(pointer: Any) -> str | None:
-    reference = pointer.get("reference") if isinstance(pointer, dict) else None
-    return reference if isinstance(reference, str) else None
 
 
 def codings(fragment: Any) -> Iterator[Resource]:

@@ -107,6 +107,7 @@ class Run:
     """One pass over one record: its resources by reference, the names in it, and what there is to say about it."""
 
     __slots__ = (
+        "_linked",
         "_pointers",
         "claimed",
         "index",
@@ -141,6 +142,7 @@ class Run:
         self.keys: dict[str, str] = {}
         """reference -> business key"""
         self.claimed: set[int] = set()
+        self._linked: dict[tuple[int, str, str], list[str]] = {}
         self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
 
     def fresh(self) -> Run:
@@ -171,12 +173,32 @@ class Run:
         """Lets later fields refer to `reference` by name; the first bearer of a name keeps it."""
         self.names.setdefault(folded(name), reference)
 
+    def linked(self, node: Resource, path: str, read: Callable[[Resource], Any], kind: str) -> list[str]:
+        """The references to resources of a type that `read` finds at `path` in a node which came; each once.
+
+        Many lists look for their items at one place, so it is read once. The nodes must not change meanwhile.
+        """
+        known = self._linked.get((id(node), path, kind))
+        if known is None:
+            fragment = read(node)
+            pointers = fragment if isinstance(fragment, list) else [fragment]
+            references = dict.fromkeys(reference for one in pointers if (reference := reference_in(one)) is not None)
+            known = [reference for reference in references if reference.startswith(f"{kind}/")]
+            self._linked[id(node), path, kind] = known
+        return known
+
     def pointing(self, kind: str, path: str, reference: str) -> list[Resource]:
         """The resources of a type whose `path` refers to `reference`."""
         known = self._pointers.get((kind, path))
         if known is None:
             known = self._pointers[kind, path] = _pointers(self.index.values(), kind, path)
         return known.get(reference, [])
+
+
+def reference_in(pointer: Any) -> str | None:
+    """The literal reference of a Reference, or None."""
+    reference = pointer.get("reference") if isinstance(pointer, dict) else None
+    return reference if isinstance(reference, str) else None
 
 
 def _pointers(resources: Iterable[Resource], kind: str, path: str) -> dict[str, list[Resource]]:
