@@ -15,7 +15,8 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
-from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction

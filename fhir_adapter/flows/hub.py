@@ -53,8 +53,3 @@ class Hub:
     def fhir_parties(self) -> list[Party]:
         """The parties that plans are delivered to and read from by FHIR."""
         return [party for party in self.parties.values() if party.fhir]
-
-
-def instant(moment: datetime) -> str:
-    """A FHIR instant in UTC with milliseconds: 2025-02-19T12:00:00.000Z. Such texts sort by time."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

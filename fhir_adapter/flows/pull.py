@@ -11,7 +11,7 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import NotFound
 from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
-from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan
@@ -108,6 +108,3 @@ def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Ref
 def as_json(shown: Shown) -> bytes:
     """The record alone, as the party's own format."""
     return dump_json(shown.native)
-
-
-__all__ = ["Shown", "as_json", "decision_for", "instant", "show_changes", "show_record"]

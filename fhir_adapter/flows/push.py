@@ -15,8 +15,9 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
-from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan import lifecycle

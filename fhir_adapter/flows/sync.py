@@ -27,8 +27,9 @@ from fhir_adapter.fhir.resources import (
     parse_json,
     reference_of,
 )
+from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
-from fhir_adapter.flows.hub import Hub, instant
+from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import (
     Renaming,
     as_ours,

@@ -30,6 +30,7 @@ CREATE TABLE plan (
     updated TEXT NOT NULL,
     UNIQUE (source, record)
 ) WITHOUT ROWID;
+CREATE INDEX plan_by_change ON plan (change);
 
 CREATE TABLE plan_change (         -- what changed the plan, in one order over all plans: the cursor of a party's feed
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
