@@ -116,11 +116,7 @@ class Mapping:
         for inner in self.root.lists:
             inner.close(root, run, opened)
         for scope, frame in opened:
-            if scope.is_as_before(frame):
-                continue
-            for field in scope.fields:
-                field.put(frame, run, run_before)
-            scope.name_new_items(frame, run)
+            scope.put(frame, run, run_before)
         return native if before else self.schema.ordered(native)
 
     def _plan(self, run: Run) -> Resource | None:

@@ -186,7 +186,7 @@ class _Loader:
         path = native.removesuffix("[]")
         if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
             self.fail(f"the key {key!r} is not a field of the format's schema")
-        watched = tuple(sorted({t.anchor for field in fields for rule in field.rules for t in rule.targets}))
+        watched = tuple(sorted({anchor for field in fields for anchor in field.anchors}))
         make, made = make_function(name or ".", anchors)
         write, written = write_function(name or ".", fields)
         return Scope(
@@ -356,7 +356,8 @@ class _Loader:
         natives = tuple(native_path(name.strip().rstrip("[]*")) for name in native.split(","))
         if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
             self.fail("several fields together need a converter, and none of them may be a list")
-        return Field(natives, many, tuple(rules))
+        anchors = frozenset(target.anchor for rule in rules for target in rule.targets)
+        return Field(natives, many, tuple(rules), anchors)
 
     def rule(self, text: str, names: Sequence[str], fhir: str, words: str, types: dict[str, str | None]) -> Rule:
         targets = tuple(self.target(target.strip(), types) for target in fhir.split(","))

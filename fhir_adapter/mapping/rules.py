@@ -51,6 +51,8 @@ class Field:
     natives: tuple[NativePath, ...]
     many: str
     rules: tuple[Rule, ...]
+    anchors: frozenset[str]
+    """all that its rules look at"""
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""

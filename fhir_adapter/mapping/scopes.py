@@ -126,13 +126,19 @@ class Scope:
             item["id"] = node["id"]
         return str(node["id"])
 
-    def is_as_before(self, frame: Frame) -> bool:
-        """Do all nodes that the fields of this list look at say what they said before?"""
+    def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
+        """The way back for one item: only fields that look at a node which says something new need a look."""
         before = frame.before
         if before is None:
-            return False
-        nodes, olds = frame.nodes, before.nodes
-        return all(nodes.get(name) == olds.get(name) for name in self.watched)
+            changed = set(self.watched)
+        else:
+            changed = {name for name in self.watched if frame.nodes.get(name) != before.nodes.get(name)}
+            if not changed:
+                return
+        for field in self.fields:
+            if not changed.isdisjoint(field.anchors):
+                field.put(frame, run, run_before)
+        self.name_new_items(frame, run)
 
     def name_new_items(self, frame: Frame, run: Run) -> None:
         """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
