@@ -107,6 +107,8 @@ def _read_numbers(identifiers: list[Resource], _run: Run) -> tuple[Any, ...]:
 
 # ---- addresses
 
+_MUNICIPALITY = re.compile(r"(.+) \(([0-9]{4})\)")
+_CODE = re.compile(r"[0-9]{4}")
 _ADDRESS = re.compile(r"(.+), ([0-9]{3} [0-9]{2}) (.+)", re.DOTALL)
 
 
@@ -153,10 +155,10 @@ def _municipality(_fields: Sequence[str], _words: Sequence[str], _knowledge: Kno
 
 def municipality_of(text: str) -> tuple[str | None, str | None]:
     """Name and code of `Södertälje (0181)`; either may be missing."""
-    found = re.fullmatch(r"(.+) \(([0-9]{4})\)", text)
+    found = _MUNICIPALITY.fullmatch(text)
     if found is not None:
         return found.group(1), found.group(2)
-    return (None, text) if re.fullmatch(r"[0-9]{4}", text) else (text, None)
+    return (None, text) if _CODE.fullmatch(text) else (text, None)
 
 
 # ---- organisations

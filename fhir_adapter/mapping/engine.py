@@ -1,9 +1,10 @@
 """The lens: one compiled declaration, read both ways.
 
 `get` walks the record twice: first it makes every anchor (so that any field may refer to any other), then it lets every
-rule write, both through functions that compiled.py generated from the declaration. `put` makes the same walk over `before` and over the FHIR that came, matches the items of both by identity,
-and lets only those rules speak whose fragment differs from what `get(before)` gives: everything else in the record
-stays as it was sent, to the letter. Hence put(get(n), n) == n by construction.
+rule write, both through functions that compiled.py generated from the declaration. `put` makes the same walk over
+`before` and over the FHIR that came, matches the items of both by identity, and lets only those rules speak whose
+fragment differs from what `get(before)` gives: everything else in the record stays as it was sent, to the letter. Hence
+put(get(n), n) == n by construction.
 """
 
 from __future__ import annotations
