@@ -88,8 +88,11 @@ def _build(settings: Settings, lock: IO[str], *, sandbox: bool) -> Service:
 
 def _hold(data: Path) -> IO[str]:
     """The data folder for this process alone; the system lets go of it however the process ends."""
-    data.mkdir(parents=True, exist_ok=True)
-    lock = (data / "lock").open("w")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "lock").open("w")
+    except OSError as fault:
+        raise BadDeclaration(f"{data}: {fault.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

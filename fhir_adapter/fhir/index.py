@@ -223,7 +223,12 @@ def _take_number(rows: Rows, number: int, value: Any) -> None:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or isinstance(value, bool | str | dict | list) else float(value)
+    if value is None or isinstance(value, bool | str | dict | list):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return _ENDLESS if value > 0 else -_ENDLESS
 
 
 def _text(value: dict[str, Any], name: str) -> str:

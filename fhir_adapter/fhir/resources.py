@@ -19,6 +19,9 @@ EXTENSIONS = f"{BASE}/fhir/StructureDefinition"
 CODES = f"{BASE}/fhir/CodeSystem"
 WRITE_ID = f"{EXTENSIONS}/write-id"
 
+DEEPEST = 64
+"""Levels of lists and objects in what is taken in: more than FHIR or a record needs, far from what breaks a parser."""
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -29,6 +32,27 @@ def parse_json(raw: bytes) -> Any:
         return _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequest(f"not valid JSON: {fault}") from None
+
+
+def parse_input(raw: bytes) -> Any:
+    """`parse_json` for what comes from outside. Raises BadRequest for what is nested deeper than DEEPEST, too."""
+    if raw[:3] == b"\xef\xbb\xbf" or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise BadRequest("not valid JSON: it starts with a byte order mark; send UTF-8 without one")
+    if raw[:2] == b"\x1f\x8b":
+        raise BadRequest("not valid JSON: it is compressed; send it as it is")
+    value = parse_json(raw)
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(value, DEEPEST):
+        raise BadRequest(f"nested deeper than {DEEPEST} levels")
+    return value
+
+
+def _is_deeper_than(value: Any, levels: int) -> bool:
+    """Whether lists and objects go down further than `levels`; looks no deeper than that."""
+    if not isinstance(value, dict | list):
+        return False
+    if levels == 0:
+        return True
+    return any(_is_deeper_than(child, levels - 1) for child in (value.values() if isinstance(value, dict) else value))
 
 
 def dump_json(value: Any) -> bytes:

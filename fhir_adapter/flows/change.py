@@ -20,6 +20,7 @@ from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction
+from fhir_adapter.plan.lifecycle import asks_for_a_decision
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
 from fhir_adapter.plan.ownership import Owners
 from fhir_adapter.store import outbox, plans, resources
@@ -85,7 +86,9 @@ def load(connection: sqlite3.Connection, plan: Plan) -> Refs:
 
 def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arrival: Arrival, now: datetime) -> Applied:
     """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance and outbox rows."""
+    whole = arrival.theirs
     arrival = _without_guests(connection, plan, arrival, ours)
+    guests = {ref: one for ref, one in whole.items() if ref not in arrival.theirs}
     merged = merge(
         arrival.bases,
         ours,
@@ -104,19 +107,20 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
     new = [(kept, conflict) for kept, conflict in zip(conflicts, merged.conflicts, strict=True) if kept.id not in known]
     if not merged.changed and not new:
-        return Applied(plan, ours, False, conflicts, kept)
+        return Applied(plan, guests | ours, False, conflicts, kept)
     written = _write(connection, hub, plan, arrival, merged, ours, new, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for party in hub.fhir_parties:
         outbox.queue(connection, plan.id, party.name, instant(now))
     steps = tuple((ref, step) for ref, after in merged.changed.items() if (step := _unusual_step(ours.get(ref), after)))
-    return Applied(advanced, ours | written, True, conflicts, kept, steps)
+    return Applied(advanced, guests | ours | written, True, conflicts, kept, steps)
 
 
 def _tasks_of_ended_requests(changed: Refs, ours: Refs) -> Refs:
     """A request that has ended ends its Task, whoever of the two was spoken of."""
     ended = {ref: one for ref, one in changed.items() if one["resourceType"] == "ServiceRequest"}
-    tasks = {ref: one for ref, one in (ours | changed).items() if one["resourceType"] == "Task"} if ended else {}
+    everything = (ours | changed).items() if ended else ()
+    tasks = {ref: one for ref, one in everything if one["resourceType"] == "Task" and not asks_for_a_decision(one)}
     aligned = {
         ref: lifecycle.align_task(ended[task["focus"]["reference"]], task)
         for ref, task in tasks.items()

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadRequest, Issue
-from fhir_adapter.fhir.resources import BASE, Resource, dump_json, indented, parse_json, reference_of
+from fhir_adapter.fhir.resources import BASE, Resource, dump_json, indented, parse_input, reference_of
 from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
 from fhir_adapter.mapping.load import find
+from fhir_adapter.plan.lifecycle import asks_for_a_decision
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
 """Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""
@@ -63,7 +64,7 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
     earlier = {str(record.get("id")): record for record in _records_before(before)}
 
     def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
-        resources = resources_of(bundle)
+        resources = [resource for resource in resources_of(bundle) if not asks_for_a_decision(resource)]
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
         if known is None:
@@ -159,7 +160,7 @@ def _records_in(raw: bytes) -> tuple[list[tuple[int, Any]], bool]:
     """(number, record or what is wrong with it), and whether the file is one JSON object."""
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        whole = parse_json(raw)
+        whole = parse_input(raw)
     except BadRequest as fault:
         if len(raw.split(b"\n", 1)) == 1 or not _is_json(raw.lstrip().split(b"\n", 1)[0]):
             return [(1, fault)], True
@@ -171,7 +172,7 @@ def _records_in(raw: bytes) -> tuple[list[tuple[int, Any]], bool]:
 
 def _is_json(line: bytes) -> bool:
     try:
-        parse_json(line)
+        parse_input(line)
     except BadRequest:
         return False
     return True
@@ -183,6 +184,6 @@ def _lines(raw: bytes) -> Iterator[tuple[int, Any]]:
         if line.strip():
             number += 1
             try:
-                yield number, parse_json(line)
+                yield number, parse_input(line)
             except BadRequest as fault:
                 yield number, fault

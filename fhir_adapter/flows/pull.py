@@ -9,9 +9,10 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import NotFound
-from fhir_adapter.fhir.resources import dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.plan.lifecycle import asks_for_a_decision
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan
@@ -77,11 +78,11 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         before = parse_json(journal.by_id(connection, record.said).body)
         mapped = mapping.get(before, source=plan.source, namespace=hub.namespace)
         own = {reference_of(resource): resource for resource in mapped.resources}
-        shown = list(_with_own_directory(connection, plan, visible, own).values())
-        native = mapping.put(shown, before, source=plan.source, namespace=hub.namespace)
+        shown = _with_own_directory(connection, plan, visible, own)
+        native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
     else:
         mapped = None
-        native = mapping.create(list(visible.values()), source=plan.source, namespace=hub.namespace)
+        native = mapping.create(what_a_record_tells(visible), source=plan.source, namespace=hub.namespace)
     name = record.record if record else plan.record
     now = hub.now()
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
@@ -93,6 +94,11 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         if visible.get(f"Task/{conflict.id}", {}).get("status") == "requested"
     )
     return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, conflicts)
+
+
+def what_a_record_tells(shown: Refs) -> list[Resource]:
+    """The resources that a native record is made of: questions about conflicts are told beside it, never in it."""
+    return [resource for resource in shown.values() if not asks_for_a_decision(resource)]
 
 
 def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:

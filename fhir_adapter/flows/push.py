@@ -14,11 +14,11 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_input, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
@@ -58,7 +58,7 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
     if earlier:
         return earlier
     try:
-        source = _source_of(hub.database.read(), party, parse_json(delivery.body))
+        source = _source_of(hub.database.read(), party, parse_input(delivery.body))
         mapped = _mapped(mapping, delivery.body, source, hub.namespace)
         answer = hub.database.write(lambda connection: _accept(connection, hub, party, delivery, mapped, source))
     except (BadRequest, Refused, PreconditionFailed) as fault:
@@ -208,7 +208,7 @@ def _shown(
     shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
     mapping = hub.mapping_of(party)
     before = parse_json(said) if said else {}
-    native = mapping.put(list(shown.values()), before, source=plan.source, namespace=hub.namespace)
+    native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
     try:
         return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say

@@ -21,7 +21,7 @@ from fhir_adapter.errors import (
 )
 from fhir_adapter.fhir import bundles, outcomes
 from fhir_adapter.fhir.bundles import etag
-from fhir_adapter.fhir.resources import Resource, parse_json, references_in, rewrite_references
+from fhir_adapter.fhir.resources import Resource, parse_input, parse_json, references_in, rewrite_references
 from fhir_adapter.fhir.search import parse_search
 from fhir_adapter.flows.rest import Answer, Server, check_type, is_among, pairs_of, version_headers
 from fhir_adapter.store import resources
@@ -109,7 +109,7 @@ def bundle(server: Server, base: str, body: bytes, prefer: str) -> Answer:
 
 
 def _resource_in(body: bytes) -> Resource:
-    value = parse_json(body)
+    value = parse_input(body)
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
         raise BadRequest("not a FHIR resource: a JSON object with a resourceType is expected")
     return value

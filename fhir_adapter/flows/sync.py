@@ -436,13 +436,44 @@ def _arrival(
 
 
 def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
-    """The resource as the plan writes interventions; with a plan, its requests, so that each gets its Task."""
+    """The resource as the plan writes interventions, with the parts of the plan that this changes as well.
+
+    A plan brings its requests, so that each gets its Task and the notes made on its activity; a Task brings its
+    request for the same reason; an intervention that only says `basedOn` is put among the plan's activities.
+    """
     if resource is None:
         return {}
-    named = [name for name in names_in(resource) if name.startswith("ServiceRequest/") and name in ours]
-    requests = [ours[name] for name in named] if resource["resourceType"] == "CarePlan" else []
-    parts = normalise([resource, *requests], plan_ref=f"CarePlan/{plan.id}", known=ours)
+    plan_ref = f"CarePlan/{plan.id}"
+    beside = _requests_with_notes(resource, ours)
+    if plan_ref in ours and _is_loose_intervention(resource, plan_ref):
+        link = {"reference": {"reference": reference_of(resource)}}
+        activities = ours[plan_ref].get("activity", [])
+        named = resource["resourceType"] == "CarePlan" or link in activities
+        beside = [ours[plan_ref] | {"activity": activities if named else [*activities, link]}]
+    parts = normalise([resource, *beside], plan_ref=plan_ref, known=ours)
     return {reference_of(part): part for part in parts}
+
+
+def _is_loose_intervention(resource: Resource, plan_ref: str) -> bool:
+    """KL's CarePlan for one intervention, or a Task that is about nothing but the plan."""
+    based_on = [each.get("reference") for each in resource.get("basedOn", [])]
+    is_form = resource["resourceType"] == "CarePlan" or (resource["resourceType"] == "Task" and "focus" not in resource)
+    return is_form and plan_ref in based_on
+
+
+def _requests_with_notes(resource: Resource, ours: Refs) -> list[Resource]:
+    """The requests that the resource speaks of, with what it notes about them: a record has one place for notes."""
+    if resource["resourceType"] == "CarePlan":
+        said = [(each.get("reference", {}), each.get("progress", [])) for each in resource.get("activity", [])]
+    else:
+        said = [(resource.get("focus", {}), resource.get("note", []))] if resource["resourceType"] == "Task" else []
+    found = []
+    for pointer, notes in said:
+        request = ours.get(pointer.get("reference", ""))
+        if request and request["resourceType"] == "ServiceRequest":
+            new = [note for note in notes if note not in request.get("note", [])]
+            found.append(request | ({"note": [*request.get("note", []), *new]} if new else {}))
+    return found
 
 
 def _note_copy(

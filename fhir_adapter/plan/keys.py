@@ -87,6 +87,7 @@ KEYS: dict[str, Callable[[dict[str, Any]], Hashable]] = {
     "measure and due": lambda item: (_measure(item), item.get("dueDate"), content(item.get("dueDuration"))),
     "type": lambda item: content(item.get("type")),
     "code": lambda item: content(item.get("code")),
+    "the only one": lambda item: "the only one",
     "relationship": lambda item: content(item.get("relationship")),
 }
 """Every key that a rule may name. Behind the last one stands the item's content."""

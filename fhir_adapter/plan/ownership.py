@@ -103,7 +103,10 @@ RULES: dict[str, dict[str, Rule]] = {
         "input": Rule("requester", keys=("type",)),
         "output": Rule("performer", keys=("type",)),
     },
-    "Appointment": {"participant": Rule("member", keys=("actor",), fields=True)},
+    "Appointment": {
+        "participant": Rule("member", keys=("actor",), fields=True),
+        "requestedPeriod": Rule("setter", keys=("the only one",), fields=True),
+    },
     "Encounter": {
         "participant": Rule("member", keys=("individual",), fields=True),
         "hospitalization": Rule("setter", fields=True),

@@ -16,7 +16,7 @@ import requests
 import tenacity
 
 from fhir_adapter.errors import BadRequest, RemoteError
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_input, reference_of
 from fhir_adapter.remotes.failures import failure_of, no_answer, unusable
 
 FHIR_JSON = "application/fhir+json"
@@ -261,7 +261,7 @@ def _described(method: str, url: str, base_url: str) -> str:
 
 def _resource_in(answer: Answer) -> Resource:
     try:
-        value = parse_json(answer.body)
+        value = parse_input(answer.body)
     except BadRequest:
         value = None
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):

@@ -155,3 +155,105 @@ def test_a_delivery_that_was_tried_too_often_is_parked_and_the_next_change_goes_
     town.push(sip | {"title_local": "ny rubrik"})
     town.sync()
     assert town.at_region(f"CarePlan/{plan}")["title"] == "ny rubrik"
+
+
+def _an_intervention_at_the_region(town: Town, plan: str, sip: dict[str, Any]) -> dict[str, Any]:
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    activities = [town.at_region(each["reference"]["reference"]) for each in care_plan["activity"]]
+    return next(each for each in activities if each.get("code", {}).get("text") == sip["insatser"][0]["text"])
+
+
+def test_a_question_about_an_intervention_is_not_taken_for_its_task(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    for number, insats in enumerate(sip["insatser"]):
+        request = next(
+            each
+            for each in (
+                town.at_region(activity["reference"]["reference"])
+                for activity in town.at_region(f"CarePlan/{plan}")["activity"]
+            )
+            if each.get("code", {}).get("text") == insats["text"]
+        )
+        town.put_at_region(request | {"code": {"text": f"Regionens ord {number}"}})
+        insats["text"] = f"Kommunens ord {number}"
+    town.push(sip)
+    town.sync()
+    record = town.record()
+    assert [insats["status"] for insats in record["insatser"]] == [insats["status"] for insats in sip["insatser"]]
+    for insats in record["insatser"]:
+        insats["status"] = "klar"
+    town.push(record)
+    tasks = [entry["resource"] for entry in town.get("/fhir/Task", _count=100).json()["entry"]]
+    asking = [task["status"] for task in tasks if "resolve-conflict" in str(task.get("code"))]
+    assert asking == ["requested"] * 4
+
+
+def test_the_receipt_says_who_gets_the_second_plan_too(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    second = town.push(sip | {"id": "SIP-2"}).json()
+    assert [each["permit"] for each in second["shared"]] == [True]
+
+
+def test_deep_nesting_is_refused_and_blocks_nothing(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    deep = json.dumps(sip | {"id": "deep"}, ensure_ascii=False)[:-1] + ',"okand":' + "[" * 500 + "]" * 500 + "}"
+    answer = town.push(deep.encode())
+    assert answer.status_code == 400
+    assert "nested deeper" in answer.json()["issues"][0]["message"]
+    assert len(town.get("/parties/sodertalje/records").json()["records"]) == 1
+
+
+def test_an_intervention_as_a_plan_of_its_own_is_among_the_interventions(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    subject = town.at_region(f"CarePlan/{plan}")["subject"]
+    town.put_at_region({
+        "resourceType": "CarePlan", "id": str(uuid4()), "status": "active", "intent": "plan", "subject": subject,
+        "basedOn": [{"reference": f"CarePlan/{plan}"}],
+        "activity": [{"detail": {"status": "in-progress", "code": {"text": "Gruppträff"}}}]})  # fmt: skip
+    town.sync()
+    assert [(each["text"], each["status"]) for each in town.record()["insatser"][4:]] == [("Gruppträff", "pågående")]
+    town.sync()
+    assert len(town.record()["insatser"]) == 5
+
+
+def test_a_task_about_the_plan_is_among_the_interventions(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    subject = town.at_region(f"CarePlan/{plan}")["subject"]
+    town.put_at_region({
+        "resourceType": "Task", "id": str(uuid4()), "status": "accepted", "intent": "plan", "for": subject,
+        "basedOn": [{"reference": f"CarePlan/{plan}"}], "description": "Ringa vårdcentralen"})  # fmt: skip
+    town.sync()
+    town.sync()
+    assert [each["text"] for each in town.record()["insatser"][4:]] == ["Ringa vårdcentralen"]
+
+
+def test_notes_on_an_activity_and_on_its_task_are_notes_of_the_intervention(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    request = _an_intervention_at_the_region(town, plan, sip)
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    activity = next(
+        each for each in care_plan["activity"] if each["reference"]["reference"] == f"ServiceRequest/{request['id']}"
+    )
+    activity["progress"] = [{"text": "Krisplanen är påbörjad.", "time": "2025-03-01T10:00:00+01:00"}]
+    town.put_at_region(care_plan)
+    task = town.at_region("Task", focus=f"ServiceRequest/{request['id']}")["entry"][0]["resource"]
+    town.put_at_region(task | {"note": [{"text": "Möte bokat.", "time": "2025-03-02T10:00:00+01:00"}]})
+    town.sync()
+    town.sync()
+    texts = [note["text"] for note in town.record()["insatser"][0]["anteckningar"]]
+    assert sorted(texts) == ["Krisplanen är påbörjad.", "Möte bokat."]
+
+
+def test_a_meeting_that_is_moved_at_the_region_has_moved(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    activities = [town.at_region(each["reference"]["reference"]) for each in care_plan["activity"]]
+    meeting = next(each for each in activities if "requestedPeriod" in each)
+    town.put_at_region(meeting | {"requestedPeriod": [{"start": "2025-05-28T13:00:00+02:00"}]})
+    town.sync()
+    assert town.record()["uppfoljning"][0]["datum"] == "2025-05-28T13:00:00+02:00"

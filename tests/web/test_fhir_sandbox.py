@@ -145,7 +145,7 @@ WRONG: dict[str, tuple[str, str, Any, tuple[int, str, str]]] = {
     "unknown element": ("POST", "/Goal", goal(colour="red"), (422, "structure", "Goal.colour")),
     "empty": ("POST", "/Goal", goal(note=[]), (422, "structure", "Goal.note")),
     "modifier": ("POST", "/Goal", goal(modifierExtension=[{"url": "u"}]), (422, "extension", "Goal.modifierExtension")),
-    "deep": ("POST", "/Goal", b'{"resourceType":"Goal","x":' + b"[" * 500 + b"]" * 500 + b"}", (422, "too-long", "")),
+    "deep": ("POST", "/Goal", b'{"resourceType":"Goal","x":' + b"[" * 500 + b"]" * 500 + b"}", (400, "structure", "")),
     "deeper": ("POST", "/Goal", b"[" * 200_000, (400, "structure", "")),
 }
 
