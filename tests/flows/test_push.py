@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -164,3 +165,16 @@ def test_a_note_that_is_sent_back_and_forth_stays_one_note(town: Town, sip: dict
     for _ in range(3):
         assert town.push(town.record()).json()["state"] == "unchanged"
     assert town.record()["anteckningar"] == sip["anteckningar"]
+
+
+@pytest.mark.parametrize("name", ["n\x00l", ".", "..", " x", "a\nb", "x" * 201])
+def test_a_record_id_that_no_url_can_name_is_refused(town: Town, sip: dict[str, Any], name: str) -> None:
+    answer = town.push(sip | {"id": name})
+    assert answer.status_code == 422
+    assert answer.json()["issues"][0]["path"] == "id"
+
+
+@pytest.mark.parametrize("name", ["a/b", "2016-0329990", "åäö 1", "x?y#z%20"])
+def test_an_odd_record_id_is_found_again(town: Town, sip: dict[str, Any], name: str) -> None:
+    assert town.push(sip | {"id": name}).status_code == 201
+    assert town.record(quote(name, safe=""))["id"] == name
