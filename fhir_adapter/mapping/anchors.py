@@ -161,6 +161,8 @@ class Anchor:
             return False
         if self.gone is not None and self.gone(node) is not None:
             return False
+        if self.match and self.extension is None and all(read(node) is None for read in self.match):
+            return False  # an element that names nobody: the record could not say who it is
         if self.skip is None:
             return True
         read, system = self.skip

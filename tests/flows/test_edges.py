@@ -257,3 +257,17 @@ def test_a_meeting_that_is_moved_at_the_region_has_moved(town: Town, sip: dict[s
     town.put_at_region(meeting | {"requestedPeriod": [{"start": "2025-05-28T13:00:00+02:00"}]})
     town.sync()
     assert town.record()["uppfoljning"][0]["datum"] == "2025-05-28T13:00:00+02:00"
+
+
+def test_a_participant_without_a_member_does_not_lock_the_municipality_out(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    team = town.at_region(town.at_region(f"CarePlan/{plan}")["careTeam"][0]["reference"])
+    team["participant"].append({"role": [{"text": "jourläkare"}]})
+    town.put_at_region(team)
+    town.sync()
+    record = town.record()
+    assert record["deltagare"] == sip["deltagare"]
+    assert town.push(record).json()["state"] == "unchanged"
+    kept = town.get(f"/fhir/CareTeam/{team['id']}").json()
+    assert {"role": [{"text": "jourläkare"}]} in kept["participant"]
