@@ -31,7 +31,7 @@ lint: $(READY) ## format, lint and types, without changing anything
 check: lint test ## what to run before a commit
 
 bench: $(READY) ## how fast the road is, beside the same work done bare
-	@$(BIN)/python benchmarks/road.py
+	@$(BIN)/python -m benchmarks.road
 
 profiles: ## compile profiles/input/fsh into profiles/package (needs node, npm, Maven)
 	@profiles/build

@@ -53,14 +53,12 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
 
     Raises Conflict when the key was used with another body. A record that is refused gets a receipt as well.
     """
-    mapping = hub.mapping_of(party)
+    hub.mapping_of(party)
     earlier = _earlier_answer(hub.database.read(), party, delivery)
     if earlier:
         return earlier
     try:
-        source = _source_of(hub.database.read(), party, parse_input(delivery.body))
-        mapped = _mapped(mapping, delivery.body, source, hub.namespace)
-        answer = hub.database.write(lambda connection: _accept(connection, hub, party, delivery, mapped, source))
+        answer = hub.database.write(lambda connection: _take(connection, hub, party, delivery))
     except (BadRequest, Refused, PreconditionFailed) as fault:
         refusal = fault
         return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, refusal))
@@ -91,6 +89,14 @@ def _source_of(connection: sqlite3.Connection, party: Party, native: Any) -> str
     record = native.get("id") if isinstance(native, dict) else None
     plan = plans.of_record(connection, party.name, record) if isinstance(record, str) else None
     return plan.source if plan else party.source
+
+
+def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery) -> Answer:
+    """Map and merge, one sender after the other: threads that map beside the one that writes would only take the
+    interpreter from it at each of its statements, and who waits meanwhile shares its commit."""
+    source = _source_of(connection, party, parse_input(delivery.body))
+    mapped = _mapped(hub.mapping_of(party), delivery.body, source, hub.namespace)
+    return _accept(connection, hub, party, delivery, mapped, source)
 
 
 def _accept(
