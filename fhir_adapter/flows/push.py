@@ -125,7 +125,11 @@ def _accept(
     said_last = record is not None and record.said_last
     exact = delivery.seen is not None
     arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
-    applied = change.apply(connection, hub, plan, ours, arrival, now)
+    try:
+        applied = change.apply(connection, hub, plan, ours, arrival, now)
+    except Refused as fault:
+        issues = [replace(each, path=mapped.native_path(each.path, "") or each.path) for each in fault.issues]
+        raise Refused(str(fault), issues) from None
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
     kept = (_kept_issue(mapped, kept) for kept in applied.kept)

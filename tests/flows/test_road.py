@@ -234,3 +234,13 @@ def test_the_municipality_takes_over_what_the_region_added(town: Town, sip: dict
     tasks = town.at_region("Task", focus=f"ServiceRequest/{new['id']}")["entry"]
     assert [entry["resource"]["status"] for entry in tasks] == ["in-progress"]
     assert town.record() == record
+
+
+def test_another_municipality_cannot_reach_a_part_of_the_plan_by_its_id(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    goal = town.get(f"/fhir/CarePlan/{plan}").json()["goal"][1]["reference"].split("/")[1]
+    stolen = {"id": "N1", "person": sip["person"], "mal": [{"id": goal, "text": "ändrad"}]}
+    answer = town.push(stolen, party="nykvarn")
+    assert answer.status_code == 422
+    assert answer.json()["issues"][0]["path"] == "mal[0]"
+    assert "ändrad" not in str(town.record())
