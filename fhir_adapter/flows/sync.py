@@ -47,6 +47,7 @@ from fhir_adapter.remotes.client import Entry, RemoteVersion
 from fhir_adapter.remotes.directory import find_by_identifier
 from fhir_adapter.store import copies, journal, outbox, plans, resources
 from fhir_adapter.store.copies import Copy, Written
+from fhir_adapter.store.database import attempt
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member, Plan
 
@@ -291,7 +292,7 @@ def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = ()) ->
     newest = max((_utc(version.updated) for version in feed if version.updated), default=since)
 
     def take_in(connection: sqlite3.Connection) -> int:
-        taken = sum(_take_in(connection, hub, party, version, versions) for version in versions)
+        taken = sum(_take_in_or_park(connection, hub, party, version, versions) for version in versions)
         copies.move_watermark(connection, party.name, newest)
         return taken
 
@@ -376,6 +377,28 @@ def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> 
             found.append(version)
             wanted += names_in(version.resource)
     return found
+
+
+def _take_in_or_park(
+    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: Sequence[RemoteVersion]
+) -> bool:
+    """One version that cannot be taken in does not hold up those beside it: it is kept for somebody to look at."""
+    try:
+        with attempt(connection):
+            return _take_in(connection, hub, party, version, news)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it is this version's
+        key = f"{version.type}/{version.id}/_history/{version.version}"
+        entry = journal.enter(
+            connection,
+            party=party.name,
+            key=key,
+            media_type="application/fhir+json",
+            body=dump_json(version.resource or {}),
+            received=instant(hub.now()),
+        )
+        journal.close(connection, entry, "parked", receipt=type(fault).__name__)
+        log.error("version parked", party=party.name, type=version.type, problem=type(fault).__name__)
+        return True
 
 
 def _take_in(
@@ -504,7 +527,9 @@ def _reason_to_park(
 
 
 def _plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resource) -> Plan | None:
-    """The plan that the resource is part of; a new one is part of the plan of what it points to."""
+    """The plan that the resource is at home in or part of; a new one is part of the plan of what it points to."""
+    if home := resources.home_plan_of(connection, type_, id_):
+        return plans.get(connection, home)
     candidates = [(type_, id_)] + [
         (name.partition("/")[0], id_in(name))
         for name in names_in(theirs)

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -163,6 +164,19 @@ def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> N
         connection.execute("ROLLBACK TO work")
         ticket.fail(fault)
     connection.execute("RELEASE work")
+
+
+@contextmanager
+def attempt(connection: sqlite3.Connection) -> Iterator[None]:
+    """Part of a write that may fail alone: if the block raises, only what it did is undone."""
+    connection.execute("SAVEPOINT attempt")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO attempt")
+        raise
+    finally:
+        connection.execute("RELEASE attempt")
 
 
 def migrate(connection: sqlite3.Connection) -> None:

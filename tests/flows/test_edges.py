@@ -271,3 +271,14 @@ def test_a_participant_without_a_member_does_not_lock_the_municipality_out(town:
     assert town.push(record).json()["state"] == "unchanged"
     kept = town.get(f"/fhir/CareTeam/{team['id']}").json()
     assert {"role": [{"text": "jourläkare"}]} in kept["participant"]
+
+
+def test_what_the_region_says_of_a_person_with_two_plans_shows_in_the_first(town: Town, sip: dict[str, Any]) -> None:
+    plans = [town.push(sip | {"id": name}).json()["plan"]["id"] for name in ("SIP-1", "SIP-2", "SIP-3", "SIP-4")]
+    town.sync()
+    person = town.at_region(town.at_region(f"CarePlan/{plans[0]}")["subject"]["reference"])
+    phone = next(each for each in person["telecom"] if each["system"] == "phone")
+    phone["value"] = "070-000 00 00"
+    town.put_at_region(person)
+    town.sync()
+    assert town.record("SIP-1")["person"]["phone"] == "070-000 00 00"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fhir_adapter.errors import BadDeclaration
-from fhir_adapter.store.database import MIGRATIONS, Database, queries, statements_in
+from fhir_adapter.store.database import MIGRATIONS, Database, attempt, queries, statements_in
 
 
 class CountingDatabase(Database):
@@ -186,3 +187,20 @@ def test_script_that_breaks_off_is_refused() -> None:
 
 def test_queries_are_found_by_name() -> None:
     assert queries("resources.sql")["owner_and_plan"] == "SELECT owner, plan FROM resource WHERE type = ? AND id = ?;"
+
+
+def test_an_attempt_that_fails_undoes_itself_and_nothing_else(tmp_path: Path) -> None:
+    database = Database(tmp_path / "d.sqlite")
+
+    def work(connection: sqlite3.Connection) -> list[int]:
+        connection.execute("CREATE TABLE t (a)")
+        connection.execute("INSERT INTO t VALUES (1)")
+        with suppress(ZeroDivisionError), attempt(connection):
+            connection.execute("INSERT INTO t VALUES (2)")
+            raise ZeroDivisionError
+        with attempt(connection):
+            connection.execute("INSERT INTO t VALUES (3)")
+        return [row[0] for row in connection.execute("SELECT a FROM t")]
+
+    assert database.write(work) == [1, 3]
+    database.close()
