@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
@@ -15,10 +17,14 @@ from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.lifecycle import asks_for_a_decision
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
+from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,34 @@ def show_record(hub: Hub, party: Party, name: str) -> Shown:
     return hub.database.write(lambda connection: _show(connection, hub, party, _find(connection, party, name), 0))
 
 
-def show_changes(hub: Hub, party: Party, since: int, count: int) -> tuple[list[Shown], int, bool]:
-    """The party's records that changed after the cursor, the next cursor, and whether there may be more."""
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A page of what changed: the next cursor, whether there may be more, and records that could not be written."""
 
-    def collect(connection: sqlite3.Connection) -> tuple[list[Shown], int, bool]:
+    shown: tuple[Shown, ...]
+    failed: tuple[str, ...]
+    cursor: int
+    more: bool
+
+
+def show_changes(hub: Hub, party: Party, since: int, count: int) -> Changes:
+    """The party's records that changed after the cursor, oldest change first. One that fails holds up no other."""
+
+    def collect(connection: sqlite3.Connection) -> Changes:
+        shown, failed = [], []
         changed = plans.changed_since(connection, since, count)
-        shown = [_show(connection, hub, party, plan, since) for plan in changed if _sees(connection, hub, party, plan)]
-        return shown, changed[-1].change if changed else since, len(changed) == count
+        for plan in changed:
+            try:
+                with attempt(connection):
+                    shown.append(_show(connection, hub, party, plan, since))
+            except NotFound:
+                continue
+            except Exception as fault:  # noqa: BLE001 - whatever it is, it is this record's
+                if plans.record_of(connection, party.name, plan.id):
+                    failed.append(plan.id)
+                log.error("record not shown", party=party.name, plan=plan.id, problem=type(fault).__name__)
+        cursor = changed[-1].change if changed else since
+        return Changes(tuple(shown), tuple(failed), cursor, len(changed) == count)
 
     return hub.database.write(collect)
 
@@ -60,10 +87,6 @@ def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
     if plan is None:
         raise NotFound("no such record")
     return plan
-
-
-def _sees(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan) -> bool:
-    return decision_for(hub, party, plan, change.as_refs(plans.members(connection, plan.id))).permit
 
 
 def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, since: int) -> Shown:

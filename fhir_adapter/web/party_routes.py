@@ -72,18 +72,21 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         return _receipt(answer)
 
     @routes.get("/{party}/records", summary="What changed since a cursor, in the party's own format")
-    def changes(
+    def list_changes(
         party: str,
         since: Annotated[str, Query(description="The cursor of the previous answer; left out: from the start")] = "0",
         count: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response:
         sender = hub.party(party)
         hub.mapping_of(sender)
-        shown, cursor, more = show_changes(hub, sender, _cursor(since), count)
-        return Response(
-            dump_json({"cursor": str(cursor), "more": more, "records": [_listed(record) for record in shown]}),
-            media_type=JSON,
-        )
+        changes = show_changes(hub, sender, _cursor(since), count)
+        page = {
+            "cursor": str(changes.cursor),
+            "more": changes.more,
+            "records": [_listed(shown) for shown in changes.shown],
+            "failed": changes.failed,
+        }
+        return Response(dump_json(page), media_type=JSON)
 
     @routes.get("/{party}/records/{record:path}", summary="One record with everybody's changes")
     def fetch_record(party: str, record: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
