@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.policies import Decision
-from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.fhir.resources import CODES, Resource, asks_for_a_decision
 
 WITHHELD = frozenset({"AuditEvent", "Provenance"})
 """Who looked and who wrote is for the plan's keeper, not for the other parties."""
@@ -29,12 +29,7 @@ def project(resources: Mapping[str, Resource], party: Party, decision: Decision 
 def _is_shown(resource: Resource, party: Party, plan: Mapping[str, Resource]) -> bool:
     if resource.get("resourceType") in WITHHELD:
         return False
-    return not _is_about_a_conflict(resource) or _concerns(resource, party, plan)
-
-
-def _is_about_a_conflict(resource: Resource) -> bool:
-    codings = resource.get("code", {}).get("coding", []) if resource.get("resourceType") == "Task" else []
-    return any(coding.get("system") == _CONFLICT for coding in codings)
+    return not asks_for_a_decision(resource) or _concerns(resource, party, plan)
 
 
 def _concerns(task: Resource, party: Party, plan: Mapping[str, Resource]) -> bool:

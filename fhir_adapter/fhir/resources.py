@@ -94,3 +94,9 @@ def rewrite_references(value: Any, rename: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [rewrite_references(child, rename) for child in value]
     return value
+
+
+def asks_for_a_decision(resource: Resource) -> bool:
+    """Whether this is one of the service's own Tasks about a conflict."""
+    codings = resource.get("code", {}).get("coding", []) if resource.get("resourceType") == "Task" else []
+    return any(coding.get("system") == f"{CODES}/conflict" for coding in codings)

@@ -14,13 +14,12 @@ from uuid import uuid5
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction
-from fhir_adapter.plan.lifecycle import asks_for_a_decision
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
 from fhir_adapter.plan.ownership import Owners
 from fhir_adapter.store import outbox, plans, resources

@@ -10,10 +10,17 @@ from uuid import UUID
 
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadRequest, Issue
-from fhir_adapter.fhir.resources import BASE, Resource, dump_json, indented, parse_input, reference_of
+from fhir_adapter.fhir.resources import (
+    BASE,
+    Resource,
+    asks_for_a_decision,
+    dump_json,
+    indented,
+    parse_input,
+    reference_of,
+)
 from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
 from fhir_adapter.mapping.load import find
-from fhir_adapter.plan.lifecycle import asks_for_a_decision
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
 """Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""

@@ -11,10 +11,9 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import NotFound
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.plan.lifecycle import asks_for_a_decision
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.database import attempt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,13 +15,12 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_input, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_input, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
-from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import KeptConflict, Plan, Record
@@ -106,14 +106,7 @@ def _accept(
     if earlier:
         return earlier
     now = hub.now()
-    entry = journal.enter(
-        connection,
-        party=party.name,
-        key=delivery.key,
-        media_type=delivery.media_type,
-        body=delivery.body,
-        received=instant(now),
-    )
+    entry = _enter(connection, party, delivery, now)
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
     ours = change.load(connection, plan)
     theirs = _by_reference(mapped, ours)
@@ -155,6 +148,17 @@ def _accept(
         receipt=receipt.decode(),
     )
     return Answer(status, receipt)
+
+
+def _enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now: datetime) -> int:
+    return journal.enter(
+        connection,
+        party=party.name,
+        key=delivery.key,
+        media_type=delivery.media_type,
+        body=delivery.body,
+        received=instant(now),
+    )
 
 
 def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str) -> tuple[Plan, bool]:
@@ -237,7 +241,7 @@ def _by_reference(mapped: Mapped, ours: Refs) -> Refs:
 
 def _intervention_of(resource: Resource) -> str:
     """The ServiceRequest that a Task is about; empty for anything else."""
-    if resource["resourceType"] != "Task" or lifecycle.asks_for_a_decision(resource):
+    if resource["resourceType"] != "Task" or asks_for_a_decision(resource):
         return ""
     reference = str(resource.get("focus", {}).get("reference", ""))
     return reference if reference.startswith("ServiceRequest/") else ""
@@ -268,14 +272,7 @@ def _refuse(
     earlier = _earlier_answer(connection, party, delivery)
     if earlier:
         return earlier
-    entry = journal.enter(
-        connection,
-        party=party.name,
-        key=delivery.key,
-        media_type=delivery.media_type,
-        body=delivery.body,
-        received=instant(hub.now()),
-    )
+    entry = _enter(connection, party, delivery, hub.now())
     receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
     journal.close(connection, entry, "refused", status=refusal.status, receipt=receipt.decode())
     return Answer(refusal.status, receipt)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_adapter.errors import Issue
-from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision
 
 Transitions = dict[str, tuple[str, ...]]
 
@@ -210,12 +210,6 @@ def check_transition(before: Resource, after: Resource) -> Issue | None:
     if is_terminal(before):
         return Issue("error", "business-rule", path, f"{message}: what has ended is not reopened silently", expected)
     return Issue("warning", "business-rule", path, message, expected)
-
-
-def asks_for_a_decision(resource: Resource) -> bool:
-    """Whether this is one of the service's own Tasks about a conflict."""
-    codings = resource.get("code", {}).get("coding", []) if resource.get("resourceType") == "Task" else []
-    return any(coding.get("system") == f"{CODES}/conflict" for coding in codings)
 
 
 def _is_inactive_condition(resource: Resource) -> bool:

@@ -72,11 +72,6 @@ def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> C
     return Copy(*row) if row else None
 
 
-def has_any(connection: sqlite3.Connection, party: str) -> bool:
-    """Whether anything was ever shared with the party."""
-    return connection.execute(_SQL["any"], {"party": party}).fetchone() is not None
-
-
 def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
     """Remember what the party holds now."""
     connection.execute(

@@ -10,9 +10,6 @@ SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party A
 -- name: by_id
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
 
--- name: any
-SELECT 1 FROM copy WHERE party = :party LIMIT 1;
-
 -- name: save
 INSERT INTO copy (party, type, id, remote_id, version, sent, body)
 VALUES (:party, :type, :id, :remote_id, :version, :sent, :body)
