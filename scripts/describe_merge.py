@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fhir_adapter.plan.lifecycle import ENDS, LIFECYCLES, TASK_FOLLOWS, Transitions
-from fhir_adapter.plan.ownership import ANY, ANY_OWNER, CHOICES, OWNERS, RULES, Rule
+from fhir_adapter.plan.ownership import (
+    ANY,
+    ANY_OWNER,
+    CHOICES,
+    CONTRIBUTED,
+    NAMED_BY,
+    NAMED_BY_ITEM,
+    OWNERS,
+    REMOVERS,
+    RULES,
+    STRICT_FIRST,
+    Rule,
+)
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "merge.md"
 
@@ -16,12 +28,41 @@ _REMOVALS = {
     "ended": "gets period.end",
     "followed": "what it points to is ended, the link stays",
     "kept": "stays (append-only)",
+    "retired": "stays as an old one (use = old)",
+}
+
+_PREFERRED = {
+    "owner": "the owner's",
+    "stricter": "the stricter one",
+    "earlier": "the earlier one",
+    "later": "the later one",
+}
+
+_KINDS = {
+    "lead": "who leads the plan",
+    "setter": "who set it",
+    "measurer": "who measured",
+    "requester": "who asked for the intervention",
+    "performer": "who carries it out",
+    "member": "the member's organisation",
+    "author": "who wrote the note",
+    "adder": "who added the link",
+    "sender": "who said it first",
+    "person": "the person",
+    "shared": "nobody",
 }
 
 
 def with_current_parts(text: str) -> str:
     """The document with everything between `<!-- generated: x -->` and `<!-- end -->` made anew."""
-    parts = {"rules": rules(), "owners": owners(), "choices": choices(), "ends": ends(), "lifecycles": lifecycles()}
+    parts = {
+        "kinds": kinds(),
+        "rules": rules(),
+        "owners": owners(),
+        "choices": choices(),
+        "ends": ends(),
+        "lifecycles": lifecycles(),
+    }
     for name, body in parts.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
@@ -33,7 +74,9 @@ def with_current_parts(text: str) -> str:
 def rules() -> str:
     """One row for every listed element."""
     head = (
-        "| element | owner | items are the same by | inside | an item that its owner leaves out |\n" + "|---" * 5 + "|"
+        "| element | owner | of two values is live | items are the same by | inside | an item that is left out |\n"
+        + "|---" * 6
+        + "|"
     )
     rows = [_row(type_, path, rule) for type_, by_path in RULES.items() for path, rule in by_path.items()]
     rows += [_row("any type", path, rule) for path, rule in ANY.items()]
@@ -43,13 +86,38 @@ def rules() -> str:
 def _row(type_: str, path: str, rule: Rule) -> str:
     keys = ", else ".join((*rule.keys, "content")) if rule.keys else "–"
     inside = "field by field" if rule.fields else "one value"
-    return f"| {type_}: `{path}` | {rule.owner} | {keys} | {inside} | {_REMOVALS[rule.removal] if rule.keys else '–'} |"
+    left_out = _REMOVALS[rule.removal] if rule.keys else "–"
+    if rule.keys and rule.owner in CONTRIBUTED and rule.removal in ("dropped", "ended"):
+        left_out += ", if its owner leaves it out"
+    return f"| {type_}: `{path}` | {rule.owner} | {_PREFERRED[rule.prefer]} | {keys} | {inside} | {left_out} |"
+
+
+def kinds() -> str:
+    """One row for every kind of owner."""
+    rows = [f"| {kind} | {meaning} | {_named_by(kind)} |" for kind, meaning in _KINDS.items()]
+    strict = ", ".join(STRICT_FIRST)
+    return "\n".join(
+        ["| owner | who that is | named by |", "|---|---|---|", *rows, "", f"The stricter one comes first: {strict}."]
+    )
+
+
+def _named_by(kind: str) -> str:
+    elements = [f"{type_}.{element}" for (owner, type_), element in NAMED_BY.items() if owner == kind]
+    items = [f"the item's {element}" for owner, names in NAMED_BY_ITEM.items() if owner == kind for element in names]
+    return ", else ".join(items) or ", ".join(elements) or "–"
 
 
 def owners() -> str:
     """Who owns what no rule names."""
-    rows = [f"| {type_} | {owner} |" for type_, owner in OWNERS.items()]
-    return "\n".join(["| type | owner of all other elements |", "|---|---|", *rows, f"| any other | {ANY_OWNER} |"])
+    rows = [f"| {type_} | {owner} | {REMOVERS.get(type_, owner)} |" for type_, owner in OWNERS.items()]
+    return "\n".join(
+        [
+            "| type | owner of all other elements | may take it out of the plan |",
+            "|---|---|---|",
+            *rows,
+            f"| any other | {ANY_OWNER} | {ANY_OWNER} |",
+        ]
+    )
 
 
 def choices() -> str:

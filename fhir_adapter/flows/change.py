@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
@@ -21,7 +22,7 @@ from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes, lifecycle
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
-from fhir_adapter.plan.ownership import Owners
+from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import outbox, plans, resources
 from fhir_adapter.store.plans import KeptConflict, Member, Plan
 
@@ -93,7 +94,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         ours,
         arrival.theirs,
         party=arrival.party.name,
-        owners=_owners(connection, plan),
+        owners=_owners(connection, hub, plan, ours),
         partial=arrival.partial,
         now=now,
         hidden=ours.keys() - project(ours, arrival.party).keys(),
@@ -223,12 +224,23 @@ def _kept_conflict(hub: Hub, plan: Plan, conflict: Conflict, now: datetime) -> K
     )
 
 
-def _owners(connection: sqlite3.Connection, plan: Plan) -> Owners:
+def _owners(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) -> Owners:
+    """Who owns what: whom the plan names, as parties; else who brought it."""
+
     def brought_by(reference: str) -> str | None:
         type_, id_ = reference.split("/", 1)
         return resources.owner_of(connection, type_, id_)
 
-    return Owners(lead=plan.party, of=brought_by, wrote=lambda ref: plans.wrote(connection, plan.id, ref))
+    def party_of(reference: Any) -> str | None:
+        return next((party.name for party in hub.parties.values() if speaks_for(party, reference, ours)), None)
+
+    author = ours.get(f"CarePlan/{plan.id}", {}).get("author")
+    return Owners(
+        lead=(party_of(author) if author else None) or plan.party,
+        of=brought_by,
+        wrote=lambda ref: plans.wrote(connection, plan.id, ref),
+        names=party_of,
+    )
 
 
 def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:

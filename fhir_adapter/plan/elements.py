@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan import lifecycle
+from fhir_adapter.plan.identity import is_protected
 from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label
-from fhir_adapter.plan.ownership import Owners, Rule, choice_stem, rule_for
+from fhir_adapter.plan.owners import Owners, is_said_by_the_person
+from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
 
 ConflictKind = Literal["both-changed", "edit-against-delete", "own-words", "quarantined"]
 
@@ -34,6 +36,21 @@ class Conflict:
     live_party: str | None
     other_party: str
     kind: ConflictKind
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Something that was taken out of the plan: what it was, by whom and when. `path` as in a Conflict.
+
+    A late copy that brings the same again does not bring it back: it is a question.
+    """
+
+    reference: str
+    path: str
+    removed: Any
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +73,27 @@ class Work:
     ours: Mapping[str, Resource]
     has_said: bool
     said_last: bool
+    buried: Callable[[], Collection[Tombstone]] = tuple
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
+
+    def is_buried(self, reference: str, path: str, value: Any) -> bool:
+        """Whether exactly this was taken out of the plan before."""
+        return any((one.reference, one.path, one.removed) == (reference, path, value) for one in self.buried())
+
+    def bury(self, reference: str, path: str, removed: Any) -> None:
+        """Note that the party took this out of the plan."""
+        self.tombstones.append(Tombstone(reference, path, removed, self.party, self.now))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One element of one resource: `path` for the rules, `label` for people, `rule` how it merges."""
+    """One element of one resource: `path` for the rules, `label` for people, `rule` how it merges.
+
+    `inside` is the list item that it is or stands in, as it is live (else as it is said).
+    """
 
     work: Work
     reference: str
@@ -71,26 +101,34 @@ class Place:
     path: str
     label: str
     rule: Rule
+    inside: Any = None
 
     def child(self, name: str) -> Place:
         """The element `name` of the object here."""
         path = f"{self.path}.{name}" if self.path else name
         text = f"{self.label}.{name}" if self.label else name
-        return replace(self, path=path, label=text, rule=rule_for(self.type, path))
+        rule = self.work.owners.rules.rule_for(self.type, path)
+        return Place(self.work, self.reference, self.type, path, text, rule, self.inside)
 
-    def item(self, key: Key) -> Place:
+    def item(self, key: Key, value: Any) -> Place:
         """The item with this key in the list here."""
-        return replace(self, label=f"{self.label}[{label(key)}]")
+        text = f"{self.label}[{label(key)}]"
+        return Place(self.work, self.reference, self.type, self.path, text, self.rule, value)
 
     @property
     def owner(self) -> str | None:
         """The party that owns this element."""
-        return self.work.owners.owner_of(self.reference, self.rule.owner)
+        return self.work.owners.owner_of(self.reference, self.rule.owner, self.work.ours, item=self.inside)
 
     @property
     def is_own(self) -> bool:
         """Whether the party whose words are merged owns this element."""
         return self.owner == self.work.party
+
+    @property
+    def may_be_taken_away(self) -> bool:
+        """Whether the party may take away an item here: contributions are their owner's, values everybody's."""
+        return self.rule.owner not in CONTRIBUTED or self.owner in (None, self.work.party)
 
 
 def _merge_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
@@ -116,6 +154,8 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     if ours in bases and not _is_reopened_by_another(place, theirs):
         if _is_in_the_persons_own_words(place):
             _report(place, bases, theirs, ours, "own-words", taken=True)
+        if theirs is MISSING:
+            place.work.bury(place.reference, place.label, ours)
         return theirs
     if ours in bases or theirs is MISSING:
         _report(place, bases, ours, theirs, "edit-against-delete", taken=False)
@@ -123,9 +163,28 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     if ours is MISSING:
         _report(place, bases, theirs, ours, "edit-against-delete", taken=True)
         return theirs
-    live, other = (theirs, ours) if place.is_own else (ours, theirs)
-    _report(place, bases, live, other, "both-changed", taken=place.is_own)
+    taken = _is_theirs_preferred(place, ours, theirs)
+    live, other = (theirs, ours) if taken else (ours, theirs)
+    _report(place, bases, live, other, "both-changed", taken=taken)
     return live
+
+
+def _is_theirs_preferred(place: Place, ours: Any, theirs: Any) -> bool:
+    """Which of two new values is live: the stricter one where the rule says so, else the owner's."""
+    if place.rule.prefer == "owner" or not (isinstance(ours, str) and isinstance(theirs, str)):
+        return place.is_own
+    if place.rule.prefer == "stricter":
+        return _strictness(theirs) < _strictness(ours)
+    if place.rule.prefer == "later":
+        return theirs > ours
+    return theirs.ljust(_INSTANT, "9") < ours.ljust(_INSTANT, "9")  # a month ends later than its first days
+
+
+_INSTANT = len("2025-01-01T00:00:00.000000+00:00")
+
+
+def _strictness(code: str) -> int:
+    return STRICT_FIRST.index(code) if code in STRICT_FIRST else -1  # fail closed: nobody knows what it permits
 
 
 def _is_edited(work: Work, bases: Sequence[Any], ours: Any, theirs: Any) -> bool:
@@ -156,12 +215,20 @@ def _is_reopened_by_another(place: Place, theirs: Any) -> bool:
 
 
 def _is_in_the_persons_own_words(place: Place) -> bool:
-    """Whether somebody else rewrites what the person said: taken, but the person's words are never lost silently."""
-    if place.type != "Goal" or place.path != "description" or place.is_own:
-        return False
-    mine = place.work.ours.get(place.reference, {})
-    spoken_by = mine.get("expressedBy", {}).get("reference", "")
-    return "description" in mine and "Patient/" in spoken_by
+    """Whether somebody else rewrites what the person said: taken, but the person's words are never lost silently.
+
+    Who took the words down may correct them.
+    """
+    work = place.work
+    mine = work.ours.get(place.reference, {})
+    element = place.path.partition(".")[0]
+    if place.rule.owner == "person":
+        is_said = is_said_by_the_person(mine) or "expressedBy" not in mine
+    else:
+        is_said = element in OWN_WORDS.get(place.type, ()) and is_said_by_the_person(mine)
+    speaker = mine.get("expressedBy")
+    is_theirs = work.party in (work.owners.of(place.reference), work.owners.names(speaker) if speaker else None)
+    return is_said and element in mine and not is_theirs
 
 
 def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
@@ -171,7 +238,9 @@ def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: Con
     others = work.owners.wrote(place.reference) or (owner if owner != work.party else None)
     live_party, other_party = (work.party, others or UNKNOWN_PARTY) if taken else (others, work.party)
     work.conflicts.append(
-        Conflict(place.reference, place.label, _json(base), _json(live), _json(other), live_party, other_party, kind)
+        Conflict(
+            place.reference, place.label, _json(base), _json(live), _json(other), live_party, other_party, kind, owner
+        )
     )
 
 
@@ -216,7 +285,7 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
     for key in _in_order(keys[-2], keys[-1]):
         *before, mine, said = (version.get(key, MISSING) for version in by_key)
         before = [ABSENT if base is ABSENT else item for base, item in zip(bases, before, strict=True)]
-        value = _merge_item(place.item(key), before, mine, said)
+        value = _merge_item(place.item(key, said if mine is MISSING else mine), before, mine, said)
         if value is not MISSING:
             live[key] = value
     return list(live.values()) or MISSING
@@ -257,9 +326,12 @@ def _as_we_spell_it(place: Place, ours: Any, theirs: Any) -> Any:
 
 
 def _merge_item_that_we_lack(place: Place, bases: Sequence[Any], theirs: Any) -> Any:
-    if all(base is MISSING or base is ABSENT for base in bases):
-        return theirs
-    return _merge_whole(place, bases, MISSING, theirs)
+    if not all(base is MISSING or base is ABSENT for base in bases):
+        return _merge_whole(place, bases, MISSING, theirs)
+    if place.work.is_buried(place.reference, place.label, theirs):
+        _report(place, bases, MISSING, theirs, "edit-against-delete", taken=False)
+        return MISSING
+    return theirs
 
 
 def _take_item_away(place: Place, bases: Sequence[Any], ours: Any) -> Any:
@@ -269,13 +341,27 @@ def _take_item_away(place: Place, bases: Sequence[Any], ours: Any) -> Any:
     if removal == "followed" and target in work.ours:
         work.unlinked.append(target)
         return ours
-    ended = lifecycle.end_membership(ours, work.now) if removal == "ended" else MISSING
+    ended = _ended_item(place, ours)
     if ended == ours:
         return ours
-    if removal != "kept" and place.is_own and was_seen(bases, ours, place.type, place.path):
+    is_allowed = place.may_be_taken_away or removal == "retired"  # a retired item is still there
+    if removal != "kept" and is_allowed and was_seen(place, bases, ours):
+        if _is_in_the_persons_own_words(place):
+            _report(place, bases, MISSING, ours, "own-words", taken=True)
+        if removal != "retired":  # nothing went; and of a protected person not even a mark may be kept
+            work.bury(place.reference, place.label, ours)
         return ended
     _report(place, bases, ours, MISSING, "edit-against-delete", taken=False)
     return ours
+
+
+def _ended_item(place: Place, ours: Any) -> Any:
+    """What is left of an item that its owner takes away; MISSING where nothing is."""
+    if place.rule.removal == "ended":
+        return lifecycle.end_membership(ours, place.work.now)
+    if place.rule.removal == "retired" and not is_protected(place.work.ours.get(place.reference, {})):
+        return ours | {"use": "old"}
+    return MISSING
 
 
 def _target_of(link: Any) -> str:
@@ -286,22 +372,22 @@ def _target_of(link: Any) -> str:
     return reference if isinstance(reference, str) else ""
 
 
-def was_seen(bases: Sequence[Any], ours: Any, type_: str, path: str) -> bool:
+def was_seen(place: Place, bases: Sequence[Any], ours: Any) -> bool:
     """Whether everything that ours says stands in one of the bases, element by element."""
     if ours in bases:
         return True
     if isinstance(ours, dict):
         before = [base for base in bases if isinstance(base, dict)]
         return bool(before) and all(
-            was_seen([base[name] for base in before if name in base], value, type_, f"{path}.{name}".lstrip("."))
+            was_seen(place.child(name), [base[name] for base in before if name in base], value)
             for name, value in ours.items()
         )
     if isinstance(ours, list):
         versions = [base for base in bases if isinstance(base, list)]
-        *keys, mine = assign_keys(rule_for(type_, path).keys, [*versions, ours], len(versions))
+        *keys, mine = assign_keys(place.rule.keys, [*versions, ours], len(versions))
         known = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
         return all(
-            was_seen([one[key] for one in known if key in one], item, type_, path)
+            was_seen(place, [one[key] for one in known if key in one], item)
             for key, item in zip(mine, ours, strict=True)
         )
     return False

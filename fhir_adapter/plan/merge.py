@@ -6,27 +6,41 @@ is *edited* if it equals none of them; ours was *seen* if it equals one of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
 from fhir_adapter.plan import lifecycle
+from fhir_adapter.plan.contained import with_own_contained_ids
 from fhir_adapter.plan.elements import (
     UNKNOWN_PARTY,
     Conflict,
     ConflictKind,
     Kept,
     Place,
+    Tombstone,
     Work,
     merge_fields,
     was_seen,
 )
 from fhir_adapter.plan.keys import ABSENT
-from fhir_adapter.plan.ownership import Owners, Rule
+from fhir_adapter.plan.owners import Owners
+from fhir_adapter.plan.ownership import Rule
 
-__all__ = ["UNKNOWN_PARTY", "Conflict", "ConflictKind", "Kept", "Merged", "Owners", "Refs", "looks_emptied", "merge"]
+__all__ = [
+    "UNKNOWN_PARTY",
+    "Conflict",
+    "ConflictKind",
+    "Kept",
+    "Merged",
+    "Owners",
+    "Refs",
+    "Tombstone",
+    "looks_emptied",
+    "merge",
+]
 
 Refs = dict[str, Resource]
 """`Type/id` -> resource."""
@@ -46,6 +60,7 @@ class Merged:
     removed: list[str]
     conflicts: list[Conflict]
     kept: list[Kept]
+    tombstones: list[Tombstone]
 
 
 def merge(
@@ -60,6 +75,7 @@ def merge(
     hidden: Collection[str] | None = None,
     exact: bool = False,
     said_last: bool = False,
+    buried: Callable[[], Collection[Tombstone]] = tuple,
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -69,11 +85,11 @@ def merge(
     every base has and it lacks was taken away. now: when things end. hidden: references of ours that the party may
     not see. What it says about those is quarantined; what it says about visible ones that are in no base was added by
     both sides. None: whatever is in no base counts as hidden. said_last: the party said bases[0] after it was shown
-    the others; going back from its own words to what it was shown is then an edit. No argument is changed; results
-    may share parts with them.
+    the others; going back from its own words to what it was shown is then an edit. buried: what was taken out of the
+    plan before, asked for only where something is added. No argument is changed; results may share parts with them.
     """
     has_said = len(bases) > 1 and not exact
-    work = Work(party, owners, now, ours, has_said, has_said and said_last)
+    work = Work(party, owners, now, ours, has_said, has_said and said_last, tuple if exact else buried)
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
@@ -81,7 +97,7 @@ def merge(
             changed[reference] = result
     gone = [] if partial else _left_out(work, bases, theirs)
     removed = []
-    for reference in dict.fromkeys(gone + work.unlinked):
+    for reference in _without_tasks_of_others(work, dict.fromkeys(gone + work.unlinked)):
         known = [base[reference] for base in bases if reference in base]
         ended = _take_away(work, reference, known, changed.get(reference))
         if ended is not None:
@@ -89,7 +105,7 @@ def merge(
             removed.append(reference)
     if not partial and has_said:
         _report_what_was_not_taken_up(work, bases, theirs)
-    return Merged(changed, removed, work.conflicts, work.kept)
+    return Merged(changed, removed, work.conflicts, work.kept, work.tombstones)
 
 
 def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> tuple[str, ...]:
@@ -121,6 +137,23 @@ def _left_out(work: Work, bases: Sequence[Mapping[str, Resource]], theirs: Mappi
     return [ref for ref in bases[0] if ref not in theirs and all(ref in base for base in must_have)]
 
 
+def _without_tasks_of_others(work: Work, gone: Collection[str]) -> list[str]:
+    """What is to be taken away, but the Tasks of interventions that go as well: they share their request's fate."""
+    focus = {ref: work.ours.get(ref, {}).get("focus", {}).get("reference") for ref in gone if ref.startswith("Task/")}
+    apart = {ref for ref, request in focus.items() if request in gone and not _may_take_away(work, request)}
+    return [reference for reference in gone if reference not in apart]
+
+
+def _may_take_away(work: Work, reference: str) -> bool:
+    return _owner_of_whole(work, reference) in (None, work.party)
+
+
+def _owner_of_whole(work: Work, reference: str, said: Resource | None = None) -> str | None:
+    """Who may take the resource out of the plan."""
+    kind = work.owners.rules.whole(reference.partition("/")[0])
+    return work.owners.owner_of(reference, kind, work.ours, resource=said)
+
+
 def _merge_resource(
     work: Work, reference: str, stored: Sequence[Resource | None], said: Resource, hidden: Collection[str] | None
 ) -> Resource | None:
@@ -130,6 +163,9 @@ def _merge_resource(
     if mine is not None and content_of(mine) == theirs:
         return None
     bases = [content_of(base) for base in stored if base]
+    if _changes_the_meaning(theirs, [*bases, *([mine] if mine else [])]):
+        work.conflicts.append(_quarantined(work, reference, "modifierExtension", theirs))
+        return None
     if not bases:
         return _merge_unknown(work, reference, [ABSENT] * len(stored), mine, theirs, hidden)
     if all(base == theirs for base in bases):
@@ -150,30 +186,65 @@ def _merge_unknown(
     if mine is None:
         return theirs
     if hidden is None or reference in hidden:
-        # neither applied nor dropped; nothing of ours may leak into what the sender gets back
-        work.conflicts.append(Conflict(reference, "", None, None, theirs, None, work.party, "quarantined"))
+        work.conflicts.append(_quarantined(work, reference, "", theirs))
+        return None
+    if work.is_buried(reference, "", theirs):
+        owner = _owner_of_whole(work, reference)
+        live = content_of(mine)
+        work.conflicts.append(
+            Conflict(reference, "", None, live, theirs, owner, work.party, "edit-against-delete", owner)
+        )
         return None
     return _merge_known(work, reference, bases, mine, theirs)
+
+
+def _quarantined(work: Work, reference: str, path: str, theirs: Resource) -> Conflict:
+    """Neither applied nor dropped; nothing of ours may leak into what the sender gets back."""
+    return Conflict(reference, path, None, None, theirs, None, work.party, "quarantined")
+
+
+def _changes_the_meaning(theirs: Resource, known: Sequence[Resource]) -> bool:
+    """Whether there is a modifierExtension that nobody here had before: what it turns around, nobody can tell."""
+    new = set(_modifiers_in(theirs))
+    return bool(new) and not new <= {url for resource in known for url in _modifiers_in(resource)}
+
+
+def _modifiers_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (str(one.get("url")) for one in value.get("modifierExtension", ()) if isinstance(one, dict))
+        for child in value.values():
+            yield from _modifiers_in(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _modifiers_in(child)
 
 
 def _merge_lost(work: Work, reference: str, bases: Sequence[Resource], theirs: Resource) -> Resource | None:
     """The party speaks of something that it knew and the plan no longer has: only an edit brings it back."""
     if theirs in bases:
         return None
-    other = work.owners.wrote(reference) or work.owners.of(reference) or UNKNOWN_PARTY
-    work.conflicts.append(Conflict(reference, "", bases[-1], theirs, None, work.party, other, "edit-against-delete"))
+    owner = _owner_of_whole(work, reference, theirs)
+    other = work.owners.wrote(reference) or owner or UNKNOWN_PARTY
+    work.conflicts.append(
+        Conflict(reference, "", bases[-1], theirs, None, work.party, other, "edit-against-delete", owner)
+    )
     return theirs
 
 
 def _merge_known(work: Work, reference: str, bases: Sequence[Any], mine: Resource, theirs: Resource) -> Resource | None:
     ours = content_of(mine)
-    place = Place(work, reference, theirs.get("resourceType", ""), "", "", Rule("setter", fields=True))
+    theirs = with_own_contained_ids(bases, ours, theirs)
+    place = _root(work, reference, theirs.get("resourceType", ""))
     live = merge_fields(place, bases, ours, theirs)
     if live == ours:
         return None
     known = [base for base in bases if base is not ABSENT]
     _report_edit_of_what_was_removed(place, known, ours, theirs, live)
     return _with_stored_parts(live, mine)
+
+
+def _root(work: Work, reference: str, type_: str) -> Place:
+    return Place(work, reference, type_, "", "", Rule("setter", fields=True))
 
 
 def _report_edit_of_what_was_removed(
@@ -183,9 +254,11 @@ def _report_edit_of_what_was_removed(
     if not lifecycle.is_removed(live) or lifecycle.is_removed(theirs) or any(map(lifecycle.is_removed, bases)):
         return
     work = place.work
-    owner = work.owners.of(place.reference)
+    owner = _owner_of_whole(work, place.reference)
     base = bases[-1] if bases else None
-    work.conflicts.append(Conflict(place.reference, "", base, live, theirs, owner, work.party, "edit-against-delete"))
+    work.conflicts.append(
+        Conflict(place.reference, "", base, live, theirs, owner, work.party, "edit-against-delete", owner)
+    )
 
 
 def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Resource | None) -> Resource | None:
@@ -202,13 +275,14 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
     if ended == live:
         return None
     bases = [content_of(base) for base in known]
-    owner = work.owners.of(reference)
-    is_seen = not known or was_seen(bases, content_of(mine), mine.get("resourceType", ""), "")
-    if owner == work.party and is_seen:
+    owner = _owner_of_whole(work, reference)
+    place = _root(work, reference, mine.get("resourceType", ""))
+    if _may_take_away(work, reference) and (not known or was_seen(place, bases, content_of(mine))):
+        work.bury(reference, "", content_of(mine))
         return ended
     base = bases[-1] if bases else None
     work.conflicts.append(
-        Conflict(reference, "", base, content_of(live), None, owner, work.party, "edit-against-delete")
+        Conflict(reference, "", base, content_of(live), None, owner, work.party, "edit-against-delete", owner)
     )
     return None
 

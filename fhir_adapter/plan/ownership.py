@@ -2,19 +2,56 @@
 
 Every rule is `resource type -> element path -> Rule`. A path has no positions and no keys (`participant.period`).
 What is not listed: an object is one value, a list is a set of values, the owner is the resource's (`OWNERS`).
-docs/merge.md shows these tables (made by scripts/describe_merge.py).
+docs/merge.md shows these tables (made by scripts/describe_merge.py). plan/owners.py finds who the owner is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from fhir_adapter.errors import BadDeclaration
 
 OwnerKind = Literal[
-    "lead", "setter", "measurer", "requester", "performer", "member", "author", "adder", "sender"
+    "lead", "setter", "measurer", "requester", "performer", "member", "author", "adder", "sender", "person", "shared"
 ]  # fmt: skip
-Removal = Literal["dropped", "ended", "followed", "kept"]
+Removal = Literal["dropped", "ended", "followed", "kept", "retired"]
+Preference = Literal["owner", "stricter", "earlier", "later"]
+
+CONTRIBUTED: frozenset[OwnerKind] = frozenset({"member", "author", "adder", "sender"})
+"""Owners of single items: only who contributed an item takes it away. Lists of any other owner are values of their
+element, which whoever has seen them may change."""
+
+NAMED_BY: dict[tuple[OwnerKind, str], str] = {
+    ("lead", "CarePlan"): "author",
+    ("setter", "Goal"): "expressedBy",
+    ("person", "Goal"): "expressedBy",
+    ("requester", "ServiceRequest"): "requester",
+    ("requester", "Task"): "requester",
+    ("performer", "ServiceRequest"): "performer",
+    ("performer", "Task"): "owner",
+    ("measurer", "Observation"): "performer",
+    ("adder", "Condition"): "recorder",
+    ("setter", "Consent"): "organization",
+    ("setter", "Communication"): "sender",
+    ("setter", "DocumentReference"): "custodian",
+    ("setter", "Encounter"): "serviceProvider",
+    ("setter", "QuestionnaireResponse"): "author",
+}
+"""Owner and type -> the element that names the owner (the first, where it is a list)."""
+
+NAMED_BY_ITEM: dict[OwnerKind, tuple[str, ...]] = {
+    "author": ("authorReference",),
+    "member": ("onBehalfOf", "member", "actor", "individual"),
+}
+"""Owner of an item -> the elements of the item that name it, first come first."""
+
+OWN_WORDS: dict[str, tuple[str, ...]] = {"Goal": ("description", "target")}
+"""What a person says, where the resource tells that the person said it: never overwritten silently."""
+
+STRICT_FIRST = ("entered-in-error", "rejected", "inactive", "deny", "draft", "proposed", "active", "permit")
+"""States of a consent and types of its provisions, those that permit least first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +60,16 @@ class Rule:
 
     `keys` name functions of plan/keys (coarse to fine) that tell which items of two lists are the same one;
     `fields`: both sides' changes inside the object come together, otherwise it is one value;
-    `removal` of a list item by its owner: the item is dropped; ended (period.end); followed to the resource that it
-    points to, which is ended while the link stays; or kept, because the list is append-only.
+    `removal` of a list item: the item is dropped; ended (period.end); followed to the resource that it points to,
+    which is ended while the link stays; kept, because the list is append-only; or retired, which is kept as an old one
+    (use = old). `prefer`: whose value is live where two differ.
     """
 
     owner: OwnerKind
     keys: tuple[str, ...] = ()
     fields: bool = False
     removal: Removal = "dropped"
+    prefer: Preference = "owner"
 
 
 OWNERS: dict[str, OwnerKind] = {
@@ -45,6 +84,9 @@ OWNERS: dict[str, OwnerKind] = {
 """Owner of every element of a resource that no rule names; other types belong to the party that brought them."""
 
 ANY_OWNER: OwnerKind = "setter"
+
+REMOVERS: dict[str, OwnerKind] = {"Task": "requester"}
+"""Who may take the whole resource out of the plan, where that is another than the owner of its elements."""
 
 NOTES = Rule("author", keys=("note",), fields=True, removal="kept")
 LINKS = Rule("adder", keys=("reference",))
@@ -63,6 +105,8 @@ ANY: dict[str, Rule] = {
     "address": Rule("setter", keys=("use",)),
     "basedOn": LINKS,
     "supportingInfo": LINKS,
+    "text": Rule("sender"),
+    "language": Rule("sender"),
 }
 """Rules of every type, unless the type has its own for the path."""
 
@@ -82,7 +126,10 @@ RULES: dict[str, dict[str, Rule]] = {
         "managingOrganization": Rule("lead", keys=("reference",)),
     },
     "Goal": {
+        "description": Rule("setter"),
         "lifecycleStatus": Rule("lead"),
+        "statusDate": Rule("lead"),
+        "statusReason": Rule("lead"),
         "achievementStatus": Rule("measurer"),
         "outcomeReference": Rule("measurer", keys=("reference",)),
         "outcomeCode": Rule("measurer"),
@@ -112,11 +159,18 @@ RULES: dict[str, dict[str, Rule]] = {
         "hospitalization": Rule("setter", fields=True),
     },
     "Consent": {
+        "status": Rule("setter", prefer="stricter"),
         "provision": Rule("setter", fields=True),
+        "provision.type": Rule("setter", prefer="stricter"),
+        "provision.period.start": Rule("setter", prefer="later"),
+        "provision.period.end": Rule("setter", prefer="earlier"),
         "provision.actor": Rule("setter", keys=("actor",)),
     },
     "Observation": {"component": Rule("measurer", keys=("code",), fields=True)},
-    "Patient": {"contact": Rule("setter", keys=("relationship",), fields=True)},
+    "Patient": {
+        "contact": Rule("setter", keys=("relationship",), fields=True),
+        "identifier": Rule("sender", keys=("identifier",), fields=True, removal="retired"),
+    },
 }
 
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -135,46 +189,73 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Owners:
-    """Who owns what in one plan, by the names of parties.
+class Rules:
+    """The rules of one plan: the tables above, with the owners that a country or a plan type wants otherwise.
 
-    `lead` leads the plan; `of` tells which party brought a resource (None: nobody knows; then nobody's value is
-    preferred to the one that is live). Finer owners than the lead all resolve to the party that brought the resource.
-    `wrote` tells, where known, who changed a resource last: the author of a value that gives way to the owner's.
+    owners: FHIR type, or type and element path without positions ("Goal.description") -> owner; it holds for
+    everything inside the element, too. Made by `overridden`; every rule is worked out once.
     """
 
-    lead: str | None
-    of: Callable[[str], str | None]
-    wrote: Callable[[str], str | None] = lambda _reference: None
+    owners: Mapping[str, OwnerKind] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Rule] = field(default_factory=dict, compare=False, repr=False)
 
-    def owner_of(self, reference: str, kind: OwnerKind) -> str | None:
-        """The party that owns an element of this kind in the resource `reference` (`Type/id`)."""
-        return self.lead if kind == "lead" else self.of(reference)
+    @staticmethod
+    def default() -> Rules:
+        """The rules as the tables have them."""
+        return _DEFAULT
 
+    def overridden(self, owners: Mapping[str, str]) -> Rules:
+        """These rules with other owners. Raises BadDeclaration for a word that names no owner."""
+        found: dict[str, OwnerKind] = dict(self.owners)
+        for path, owner in owners.items():
+            if owner not in _KINDS:
+                raise BadDeclaration(f"{path}: no owner is called {owner!r}; {', '.join(_KINDS)} are")
+            found[_stemmed(path)] = _KINDS[owner]
+        return Rules(found) if owners else self
 
-def rule_for(type_: str, path: str) -> Rule:
-    """The rule of an element: the type's own, else the one of every type, else what is said of unlisted ones."""
-    rule = RULES.get(type_, {}).get(path) or ANY.get(path)
-    if rule:
+    def rule_for(self, type_: str, path: str) -> Rule:
+        """The rule of an element: the type's own, else the one of every type, else what is said of unlisted ones."""
+        rule = self._known.get((type_, path))
+        if rule is None:
+            rule = self._known[type_, path] = self._work_out(type_, path)
         return rule
-    owner = _owner_of_what_holds(type_, path)
-    last = path.rpartition(".")[2]
-    if last in ("extension", "modifierExtension"):
-        return ANY["extension"]
-    if last == "period" or last.endswith("Period"):
-        return Rule(owner, fields=True)
-    return Rule(owner)
+
+    def whole(self, type_: str) -> OwnerKind:
+        """Who may take a resource of this type out of the plan."""
+        return self.owners.get(type_) or REMOVERS.get(type_) or OWNERS.get(type_, ANY_OWNER)
+
+    def _work_out(self, type_: str, path: str) -> Rule:
+        owner = self._owner(type_, path)
+        listed = RULES.get(type_, {}).get(path) or ANY.get(path)
+        last = path.rpartition(".")[2]
+        if listed:
+            return replace(listed, owner=owner)
+        if last in ("extension", "modifierExtension"):
+            return ANY["extension"]
+        return Rule(owner, fields=last == "period" or last.endswith("Period"))
+
+    def _owner(self, type_: str, path: str) -> OwnerKind:
+        """The owner that is named for the element, or for the nearest one that holds it."""
+        while path:
+            other = self.owners.get(_stemmed(f"{type_}.{path}"))
+            rule = RULES.get(type_, {}).get(path) or ANY.get(path)
+            if other or rule:
+                return other or (rule.owner if rule else ANY_OWNER)
+            path = path.rpartition(".")[0]
+        return self.owners.get(type_) or OWNERS.get(type_, ANY_OWNER)
 
 
-def _owner_of_what_holds(type_: str, path: str) -> OwnerKind:
-    """An unlisted element inside a listed one belongs to the listed one's owner."""
-    holder = path.rpartition(".")[0]
-    while holder:
-        rule = RULES.get(type_, {}).get(holder) or ANY.get(holder)
-        if rule:
-            return rule.owner
-        holder = holder.rpartition(".")[0]
-    return OWNERS.get(type_, ANY_OWNER)
+_DEFAULT = Rules()
+
+_KINDS: dict[str, OwnerKind] = {kind: kind for kind in get_args(OwnerKind)}
+
+
+def _stemmed(element: str) -> str:
+    """`ServiceRequest.occurrence` for ServiceRequest.occurrencePeriod: the forms of x[y] have one owner."""
+    type_, _, path = element.partition(".")
+    holder, _, last = path.rpartition(".")
+    stem = choice_stem(type_, holder, last)
+    return ".".join(part for part in (type_, holder, stem) if part)
 
 
 def choice_stem(type_: str, path: str, name: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.plan.merge import Merged, Refs, merge
-from fhir_adapter.plan.ownership import Owners
+from fhir_adapter.plan.owners import Owners
 
 FEW = settings(max_examples=50, deadline=None)
 """Examples a law in the ordinary run."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from fhir_adapter.fhir.resources import WRITE_ID
 from fhir_adapter.plan.merge import UNKNOWN_PARTY, content_of, looks_emptied, merge
-from fhir_adapter.plan.ownership import Owners
+from fhir_adapter.plan.owners import Owners
 
 NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
 

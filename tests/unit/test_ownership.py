@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_adapter.plan.keys import KEYS, assign_keys, fingerprint, label
-from fhir_adapter.plan.ownership import ANY, RULES, Owners, choice_stem, rule_for
+from fhir_adapter.plan.owners import Owners
+from fhir_adapter.plan.ownership import ANY, RULES, Rules, choice_stem
 
 EVERY_RULE = [(type_, path, rule) for type_, rules in {**RULES, "*": ANY}.items() for path, rule in rules.items()]
 
@@ -21,26 +22,26 @@ def test_a_removal_that_is_not_a_drop_has_a_key_to_find_the_item(type_, path, ru
 
 
 def test_a_type_without_rules_belongs_to_who_brought_it():
-    assert rule_for("Location", "status").owner == "setter"
+    assert Rules.default().rule_for("Location", "status").owner == "setter"
 
 
 def test_the_types_own_rule_comes_before_the_one_of_every_type():
-    assert rule_for("Goal", "addresses").owner == "adder"
-    assert rule_for("Goal", "note").removal == "kept"
+    assert Rules.default().rule_for("Goal", "addresses").owner == "adder"
+    assert Rules.default().rule_for("Goal", "note").removal == "kept"
 
 
 def test_periods_of_any_name_merge_field_by_field():
-    assert rule_for("ServiceRequest", "occurrencePeriod").fields
-    assert rule_for("CareTeam", "participant.period").fields
-    assert not rule_for("ServiceRequest", "occurrenceTiming").fields
+    assert Rules.default().rule_for("ServiceRequest", "occurrencePeriod").fields
+    assert Rules.default().rule_for("CareTeam", "participant.period").fields
+    assert not Rules.default().rule_for("ServiceRequest", "occurrenceTiming").fields
 
 
 def test_what_is_inside_a_listed_element_has_its_owner():
-    assert rule_for("CareTeam", "participant.period.end").owner == "member"
+    assert Rules.default().rule_for("CareTeam", "participant.period.end").owner == "member"
 
 
 def test_extensions_are_matched_by_url_at_any_depth():
-    assert rule_for("Goal", "target.extension").keys == ("url",)
+    assert Rules.default().rule_for("Goal", "target.extension").keys == ("url",)
 
 
 def test_forms_of_a_choice_share_one_name():
@@ -50,11 +51,12 @@ def test_forms_of_a_choice_share_one_name():
     assert choice_stem("Goal", "", "statusDate") == "statusDate"
 
 
-def test_only_the_leads_elements_belong_to_the_lead():
+def test_what_names_nobody_and_nobody_brought_is_the_leads():
     owners = Owners("kommun", lambda reference: {"Goal/g2": "region"}.get(reference))
-    assert owners.owner_of("Goal/g2", "lead") == "kommun"
-    assert owners.owner_of("Goal/g2", "setter") == "region"
-    assert owners.owner_of("Goal/unknown", "setter") is None
+    assert owners.owner_of("Goal/g2", "lead", {}) == "kommun"
+    assert owners.owner_of("Goal/g2", "setter", {}) == "region"
+    assert owners.owner_of("Goal/unknown", "setter", {}) == "kommun"
+    assert owners.owner_of("Goal/g2", "shared", {}) is None
 
 
 def keys(names, *versions, bases):
