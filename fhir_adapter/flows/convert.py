@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from fhir_adapter.fhir.resources import (
     BASE,
     Resource,
     asks_for_a_decision,
-    dump_json,
-    indented,
-    parse_input,
     reference_of,
 )
 from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
+from fhir_adapter.mapping.inputs.declared import JSON, read_any
+from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format
 from fhir_adapter.mapping.load import find
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
@@ -44,11 +43,12 @@ def source_of(name: str) -> str:
 
 
 def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None) -> Converted:
-    """Native records to FHIR: a JSON object gives one indented transaction Bundle; NDJSON or a JSON array one a line.
+    """Native records to FHIR: a file that is one record gives one indented transaction Bundle, others one a line.
 
     A record that is refused is left out and its issues tell why. Raises BadDeclaration for an unknown mapping.
     """
     mapping = find(mapping_name, folder)
+    _, contents = _read(mapping, raw)
 
     def convert(record: Any, issues: list[Issue]) -> Resource:
         mapped = mapping.get(record, source=source_of(mapping.name), namespace=NAMESPACE)
@@ -59,16 +59,17 @@ def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None) -> Co
         ]
         return transaction(mapped.resources)
 
-    return _convert_each(raw, convert)
+    bundles, told, ok = _convert_each(contents, convert)
+    return Converted(JSON.write(bundles, single=contents.single), told, ok)
 
 
 def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None) -> Converted:
-    """FHIR Bundles to native records, in the same three forms.
+    """FHIR Bundles (one, a line each, or a list) to native records in the mapping's own format.
 
     `before`: the records as they were, found by their business id; what the Bundle does not say differently stays.
     """
     mapping = find(mapping_name, folder)
-    earlier = {str(record.get("id")): record for record in _records_before(before)}
+    format_, earlier = _records_before(mapping, before)
 
     def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
         resources = [resource for resource in resources_of(bundle) if not asks_for_a_decision(resource)]
@@ -78,7 +79,9 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
             return mapping.create(resources, source=source, namespace=NAMESPACE)
         return mapping.put(resources, known, source=source, namespace=NAMESPACE)
 
-    return _convert_each(raw, convert)
+    contents = JSON.read(raw)
+    records, told, ok = _convert_each(contents, convert)
+    return Converted(format_.write(records, single=contents.single), told, ok)
 
 
 def transaction(resources: Sequence[Resource]) -> Resource:
@@ -133,64 +136,38 @@ def _record_before(resources: list[Resource], earlier: dict[str, Any], mapping: 
     return next(iter(earlier.values())) if len(earlier) == 1 and record_id is None else None
 
 
-def _records_before(raw: bytes | None) -> list[dict[str, Any]]:
+def _records_before(mapping: Mapping, raw: bytes | None) -> tuple[Format, dict[str, dict[str, Any]]]:
+    """The records as they were by their id, and the format that they are in."""
     if raw is None:
-        return []
-    records, _ = _records_in(raw)
-    found = [record for _, record in records]
+        return mapping.format, {}
+    format_, contents = _read(mapping, raw)
+    found = [entry.taken() for entry in contents.entries]
     if not all(isinstance(record, dict) for record in found):
         raise BadRequest("--before: expected records, each a JSON object")
-    return found
+    return format_, {str(record.get("id")): record for record in found}
 
 
-def _convert_each(raw: bytes, convert: Any) -> Converted:
-    records, is_single = _records_in(raw)
-    output: list[bytes] = []
+def _read(mapping: Mapping, raw: bytes) -> tuple[Format, Contents]:
+    """The records of a file; one that cannot be read as a whole counts as one wrong record."""
+    try:
+        return read_any(mapping.format, raw)
+    except BadRequest as fault:
+        return mapping.format, Contents([Entry(1, fault, raw)])
+
+
+def _convert_each(
+    contents: Contents, convert: Callable[[Any, list[Issue]], Any]
+) -> tuple[list[Any], list[dict[str, Any]], bool]:
+    """What came of each record, what there is to say, and whether all went well."""
+    converted: list[Any] = []
     told: list[dict[str, Any]] = []
     ok = True
-    for number, record in records:
+    for entry in contents.entries:
         issues: list[Issue] = []
         try:
-            if isinstance(record, AdapterError):
-                raise record
-            converted = dump_json(convert(record, issues))
+            converted.append(convert(entry.taken(), issues))
         except AdapterError as fault:
             ok = False
             issues = list(fault.issues)
-        else:
-            output.append(indented(converted) if is_single else converted)
-        told += [{"record": number, **issue.as_dict()} for issue in issues]
-    return Converted(b"".join(line + b"\n" for line in output), told, ok)
-
-
-def _records_in(raw: bytes) -> tuple[list[tuple[int, Any]], bool]:
-    """(number, record or what is wrong with it), and whether the file is one JSON object."""
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    try:
-        whole = parse_input(raw)
-    except BadRequest as fault:
-        if len(raw.split(b"\n", 1)) == 1 or not _is_json(raw.lstrip().split(b"\n", 1)[0]):
-            return [(1, fault)], True
-        return list(_lines(raw)), False
-    if isinstance(whole, list):
-        return list(enumerate(whole, start=1)), False
-    return [(1, whole)], True
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        parse_input(line)
-    except BadRequest:
-        return False
-    return True
-
-
-def _lines(raw: bytes) -> Iterator[tuple[int, Any]]:
-    number = 0
-    for line in raw.split(b"\n"):
-        if line.strip():
-            number += 1
-            try:
-                yield number, parse_input(line)
-            except BadRequest as fault:
-                yield number, fault
+        told += [{"record": entry.number, **replace(issue, path=entry.place(issue.path)).as_dict()} for issue in issues]
+    return converted, told, ok

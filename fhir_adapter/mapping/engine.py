@@ -20,6 +20,7 @@ from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import own_identifier
 from fhir_adapter.mapping.frames import Frame, copied, native_path
+from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import RecordSchema
@@ -41,6 +42,7 @@ class Mapping:
         knowledge: Knowledge,
         constants: dict[str, Any],
         refused: dict[str, str],
+        format_: Format,
     ) -> None:
         self.name = name
         self.version = version
@@ -49,6 +51,7 @@ class Mapping:
         self.schema = schema
         self.knowledge = knowledge
         self.constants = constants
+        self.format = format_
         self.refused = {native_path(path): reason for path, reason in refused.items()}
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:

@@ -20,6 +20,8 @@ from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters import BUILDERS
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.frames import Frame, native_path
+from fhir_adapter.mapping.inputs.declared import declared_format
+from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import (
     Knowledge,
     KnownOrganisation,
@@ -59,13 +61,21 @@ def load(folder: Path) -> Mapping:
 
 
 def find(name: str, folder: Path | None = None) -> Mapping:
-    """The mapping called `name` in `folder` (else FOLDER), compiled once. Raises BadDeclaration where there is none."""
+    """The mapping called `name` in `folder` (else FOLDER), compiled once; a name with a / is a folder of one's own.
+
+    Raises BadDeclaration where there is none.
+    """
+    if "/" in name or name in (".", ".."):
+        own = Path(name).resolve()
+        if not (own / "mapping.yaml").is_file():
+            raise BadDeclaration(f"{name}: there is no mapping.yaml in this folder")
+        return _find(own.name, own.parent)
     return _find(name, folder or FOLDER)
 
 
 @functools.lru_cache(maxsize=32)
 def _find(name: str, folder: Path) -> Mapping:
-    if re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) is None or not (folder / name / "mapping.yaml").is_file():
+    if re.fullmatch(r"[\w][\w. -]*", name) is None or not (folder / name / "mapping.yaml").is_file():
         known = sorted(path.parent.name for path in folder.glob("*/mapping.yaml"))
         raise BadDeclaration(f"there is no mapping {name!r}; there are: {', '.join(known) or 'none'}")
     return load(folder / name)
@@ -109,8 +119,15 @@ class _Loader:
         self.check_coverage()
         return Mapping(
             declared["name"], str(declared["version"]), self.folder, root, schema, self.knowledge,
-            declared.get("constants") or {}, refused,
+            declared.get("constants") or {}, refused, self.format(declared.get("input"), schema),
         )  # fmt: skip
+
+    def format(self, declared: Any, schema: RecordSchema) -> Format:
+        self.place = "input"
+        try:
+            return declared_format(declared, schema)
+        except (ValueError, TypeError, AttributeError) as fault:
+            self.fail(str(fault))
 
     def schema(self, name: str) -> RecordSchema:
         declared = self.read(name)

@@ -153,7 +153,7 @@ def test_a_mapping_is_found_in_another_folder(tmp_path: Path) -> None:
     assert find("other", tmp_path).folder == tmp_path / "other"
 
 
-@pytest.mark.parametrize("name", ["nonsense", "../se-sip", "", "SE-SIP"])
+@pytest.mark.parametrize("name", ["nonsense", "", "SE-SIP"])
 def test_an_unknown_mapping_is_told_with_those_there_are(name: str) -> None:
     with pytest.raises(BadDeclaration, match=r"there are: .*se-sip"):
         find(name)
