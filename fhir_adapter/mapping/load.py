@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,10 +16,10 @@ import yaml
 from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.fhir.paths import compile_path, extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
-from fhir_adapter.mapping import converters_sweden
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.compiled import make_function, write_function
-from fhir_adapter.mapping.converters import BUILDERS
+from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.converters.times import zone_of
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.frames import Frame, native_path
 from fhir_adapter.mapping.inputs.declared import declared_format
@@ -27,6 +29,7 @@ from fhir_adapter.mapping.model import (
     KnownOrganisation,
     Municipality,
     Pair,
+    Register,
     Run,
     Table,
     folded,
@@ -37,8 +40,6 @@ from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 
 __all__ = ["FOLDER", "find", "load"]
-
-assert converters_sweden.PERSONNUMMER  # importing it registers its converters
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where PyYAML was built with it: a tenth of the time."""
@@ -109,6 +110,7 @@ class _Loader:
         for word in ("name", "version", "schema", "lists"):
             if word not in declared:
                 self.fail(f"{word!r} is missing")
+        self.zone = self.zone_named(declared.get("zone") or "")
         schema = self.schema(declared["schema"])
         self.knowledge = self.read_knowledge(declared)
         self.file, self.place = self.folder / "mapping.yaml", ""
@@ -143,17 +145,43 @@ class _Loader:
         marks = codes.pop("marks", {})
         tables = {name: self.table(name, table) for name, table in codes.items()}
         tables["marks"] = Table("marks", None, {}, {}, marks, "")
-        if "organisations" not in declared:
-            return Knowledge(tables)
-        known = self.read(declared["organisations"])
+        known = self.read(declared["organisations"]) if "organisations" in declared else {}
+        register = self.register(known, tables)
+        return Knowledge(tables, register, self.zone, declared.get("converters") or {})
+
+    def zone_named(self, name: str) -> str:
+        try:
+            return zone_of(name).key if name else ""
+        except ValueError as fault:
+            self.fail(str(fault))
+
+    def register(self, declared: dict[str, Any], tables: dict[str, Table]) -> Register:
+        numbers, places = declared.get("numbers") or {}, declared.get("municipality") or {}
+        kinds = tables.get(numbers.get("kinds", ""))
+        if "kinds" in numbers and kinds is None:
+            self.fail(f"`numbers: kinds:` names {numbers['kinds']!r}, which is not a code table")
+        columns = places.get("columns") or []
         try:
             organisations = {
-                number: KnownOrganisation(number, *row) for number, row in known.get("organisations", {}).items()
+                number: KnownOrganisation(number, *row) for number, row in (declared.get("organisations") or {}).items()
             }
-            municipalities = {code: Municipality(*row) for code, row in known.get("municipalities", {}).items()}
-        except TypeError as fault:
+            municipalities = {
+                code: Municipality(row[0], dict(zip(columns, row[1:], strict=True)))
+                for code, row in (declared.get("municipalities") or {}).items()
+            }
+        except (TypeError, ValueError) as fault:
             self.fail(f"a row has too few or too many columns: {fault}")
-        return Knowledge(tables, organisations, municipalities, pattern_of_names(organisations.values()))
+        return Register(
+            numbers.get("system", ""),
+            organisations,
+            municipalities,
+            tuple(organisations),
+            pattern_of_names(organisations.values()),
+            kinds,
+            {str(first): kind for first, kind in (numbers.get("kind_by_beginning") or {}).items()},
+            numbers.get("kind_otherwise"),
+            re.compile(places.get("code") or "[0-9]+"),
+        )
 
     def table(self, name: str, declared: dict[str, Any]) -> Table:
         self.place = f"table {name!r}"
@@ -174,7 +202,8 @@ class _Loader:
                 displays[code] = row[2]
         self.place = ""
         allowed = dict.fromkeys(row[0] for row in declared["rows"] if row[0])
-        return Table(name, declared.get("system"), codes, words, displays, ", ".join(allowed))
+        aliases = frozenset(declared.get("aliases") or ())
+        return Table(name, declared.get("system"), codes, words, displays, ", ".join(allowed), aliases)
 
     # ---- lists
 
@@ -383,7 +412,7 @@ class _Loader:
         called = [part for part in parts if part not in flags]
         if len(called) > 1:
             self.fail("names two converters")
-        pair = self.pair(called[0].split(), names) if called else None
+        pair = self.pair(shlex.split(called[0]), names) if called else None
         if pair is None and len(targets) > 1:
             self.fail("several targets need a converter")
         return Rule(text, targets, targets[0].anchor, pair, reads="write" not in flags, writes="read" not in flags)
@@ -396,12 +425,14 @@ class _Loader:
         return Target(anchor, path, compiled.read)
 
     def pair(self, words: list[str], names: Sequence[str]) -> Pair:
-        builder = BUILDERS.get(words[0])
-        if builder is None:
-            self.fail(f"there is no converter {words[0]!r}")
+        converter = CONVERTERS.get(words[0])
+        if converter is None:
+            near = difflib.get_close_matches(words[0], CONVERTERS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(CONVERTERS))}"
+            self.fail(f"there is no converter {words[0]!r}; {hint}")
         try:
-            return builder(names, words[1:], self.knowledge)
-        except (ValueError, KeyError) as fault:
+            return converter.build(names, converter.words(words[1:]), self.knowledge)
+        except (ValueError, KeyError, re.error) as fault:
             self.fail(f"the converter {words[0]!r} says: {fault}")
 
     def check_coverage(self) -> None:

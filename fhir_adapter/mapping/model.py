@@ -61,6 +61,12 @@ class Table:
     displays: Mapping[str, str]
     allowed: str
     """the words that it knows, for messages"""
+    aliases: frozenset[str] = frozenset()
+    """other spellings of the system, understood and never written"""
+
+    def has_system(self, system: Any) -> bool:
+        """Is it this table's code system, by any of its spellings?"""
+        return system == self.system or system in self.aliases
 
     def code_of(self, word: str) -> str | None:
         """The code of a word (compared without case and Unicode form), or None."""
@@ -69,38 +75,87 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class KnownOrganisation:
-    """An organisation with a public number; `kind` is the principal it is: kommun, region or annan."""
+    """An organisation with a public number; `kind` is a code of the register's kinds, or None."""
 
     number: str
     name: str
-    kind: str
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Municipality:
-    """A municipality code's name, its own organisation number and its region's."""
+    """A municipality code's name, and the numbers of the organisations that answer for its people, by their kind."""
 
     name: str
-    organisation: str
-    region: str
+    organisations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The organisations and municipalities that a country's records name by number, code or words."""
+
+    system: str = ""
+    """identifier system of organisation numbers"""
+    organisations: Mapping[str, KnownOrganisation] = field(default_factory=dict)
+    municipalities: Mapping[str, Municipality] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+    """the numbers of the organisations in their order"""
+    names: re.Pattern[str] = re.compile("(?!)")
+    """matches a folded text that begins with a known name; its group is called after the organisation's place: n7"""
+    kinds: Table | None = None
+    beginnings: Mapping[str, str] = field(default_factory=dict)
+    """what an organisation is by the first digits of its number"""
+    otherwise: str | None = None
+    municipality_code: re.Pattern[str] = re.compile("[0-9]+")
+
+    def identity_of(self, number: str) -> str:
+        """`system|value` of an organisation number; one of another system is written so in the table already."""
+        return number if "|" in number else f"{self.system}|{number}"
+
+    def kind_of(self, number: str) -> str | None:
+        """The kind of the organisation with this number: the table's word for it, else by its beginning."""
+        known = self.organisations.get(number)
+        if known is not None and known.kind is not None:
+            return known.kind
+        return next((kind for first, kind in self.beginnings.items() if number.startswith(first)), self.otherwise)
+
+    def named(self, text: str) -> tuple[str, str] | None:
+        """(number, unit) where `text` begins with the name of a known organisation; unit may be empty."""
+        found = self.names.match(folded(text))
+        if found is None or found.lastgroup is None:
+            return None
+        return self.places[int(found.lastgroup[1:])], composed(text)[found.end() :].lstrip(" ,")
+
+    def municipality_in(self, text: str) -> tuple[str | None, str | None]:
+        """Name and code of `Södertälje (0181)`; either may be missing."""
+        name, opened, rest = text.rpartition(" (")
+        if opened and rest.endswith(")") and self.municipality_code.fullmatch(rest[:-1]):
+            return name, rest[:-1]
+        return (None, text) if self.municipality_code.fullmatch(text) else (text, None)
+
+    def organisation_of(self, text: Any, kind: str) -> str | None:
+        """The number of the organisation of a kind that answers for people of a municipality (name, code or both)."""
+        municipality = self.municipalities.get(self.municipality_in(text)[1] or "") if isinstance(text, str) else None
+        return municipality.organisations.get(kind) if municipality is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """The tables that a mapping's converters look things up in; read at start-up."""
+    """What a mapping's converters look things up in; read at start-up."""
 
     tables: Mapping[str, Table] = field(default_factory=dict)
-    organisations: Mapping[str, KnownOrganisation] = field(default_factory=dict)
-    municipalities: Mapping[str, Municipality] = field(default_factory=dict)
-    organisation_names: re.Pattern[str] = re.compile("(?!)")
-    """matches a folded text that begins with a known name; the group is called after the number: n2120000159"""
+    register: Register = field(default_factory=Register)
+    zone: str = ""
+    """of times that the record writes without one"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """the declaration's `converters:`, by converter"""
 
 
 def pattern_of_names(organisations: Iterable[KnownOrganisation]) -> re.Pattern[str]:
-    """One pattern for all known names, the longest first, each ending where a word does."""
-    by_length = sorted(organisations, key=lambda one: -len(one.name))
-    names = "|".join(f"(?P<n{one.number}>{re.escape(folded(one.name))})" for one in by_length)
-    return re.compile(f"(?:{names})(?=[ ,]|$)")
+    """One pattern for all known names, the longest first, each ending where a word does; groups are their places."""
+    by_length = sorted(enumerate(organisations), key=lambda one: -len(one[1].name))
+    names = "|".join(f"(?P<n{place}>{re.escape(folded(one.name))})" for place, one in by_length)
+    return re.compile(f"(?:{names})(?=[ ,]|$)") if names else re.compile("(?!)")
 
 
 class Run:

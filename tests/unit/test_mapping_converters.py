@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID, uuid5
 
 import pytest
 
-from fhir_adapter.mapping.converters import instant_of, is_date, minutes_between, plus_minutes, words_of
-from fhir_adapter.mapping.converters_sweden import is_coordination_number, luhn_holds, municipality_of
+from fhir_adapter.mapping.converters.meetings import minutes_between, plus_minutes
+from fhir_adapter.mapping.converters.numbers import kvnr, luhn, mod11, svnr
+from fhir_adapter.mapping.converters.texts import words_of
+from fhir_adapter.mapping.converters.times import Form, instant_of, is_date, is_unclear, on_the_wall
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.load import find
 from fhir_adapter.mapping.model import Knowledge, Run, folded, is_uuid
@@ -15,15 +18,23 @@ from fhir_adapter.mapping.model import Knowledge, Run, folded, is_uuid
 
 @pytest.mark.parametrize("number", ["196101182803", "200001252386", "196109732393", "198507142381", "198901712391"])
 def test_official_test_numbers_pass_the_check_digit(number: str) -> None:
-    assert luhn_holds(number)
-    assert not luhn_holds(number[:-1] + str((int(number[-1]) + 1) % 10))
+    assert luhn(number)
+    assert not luhn(number[:-1] + str((int(number[-1]) + 1) % 10))
 
 
 @pytest.mark.parametrize(
-    ("number", "is_one"), [("196109732393", True), ("196101182803", False), ("198901602391", False)]
+    ("check", "number", "holds"),
+    [
+        (svnr, "1233140375", True),
+        (svnr, "1243140375", False),
+        (kvnr, "S100234564", True),
+        (kvnr, "S100234565", False),
+        (mod11, "0707614285", True),
+        (mod11, "0707614286", False),
+    ],
 )
-def test_a_coordination_number_is_known_by_its_day(number: str, is_one: bool) -> None:
-    assert is_coordination_number(number) is is_one
+def test_the_check_digits_of_other_countries_are_known(check: Callable[[str], bool], number: str, holds: bool) -> None:
+    assert check(number) is holds
 
 
 @pytest.mark.parametrize(
@@ -36,7 +47,7 @@ def test_a_coordination_number_is_known_by_its_day(number: str, is_one: bool) ->
     ],
 )
 def test_a_municipality_is_name_code_or_both(text: str, parts: tuple[str | None, str | None]) -> None:
-    assert municipality_of(text) == parts
+    assert find("se-sip").knowledge.register.municipality_in(text) == parts
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,62 @@ def test_a_municipality_is_name_code_or_both(text: str, parts: tuple[str | None,
     ],
 )
 def test_an_instant_keeps_its_digits_and_gets_a_zone(value: str, instant: str | None) -> None:
-    assert instant_of(value) == instant
+    assert instant_of(value, "Europe/Stockholm") == instant
+
+
+def test_a_time_without_zone_is_none_where_the_mapping_names_no_zone() -> None:
+    assert instant_of("2025-02-19T13:00:00", "") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ("2025-10-26T02:30:00", True),
+        ("2025-03-30T02:30:00", True),
+        ("2025-10-26T03:00:00", False),
+        ("2025-10-26T02:30:00+01:00", False),
+        ("2025-10-26", False),
+    ],
+)
+def test_a_time_around_the_clock_change_is_unclear_without_its_zone(value: str, is_one: bool) -> None:
+    assert is_unclear(value, "Europe/Copenhagen") is is_one
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("2025-02-19T12:00:00Z", "2025-02-19T13:00:00"),
+        ("2025-07-19T13:00:00.120+02:00", "2025-07-19T13:00:00.120"),
+        ("2025-10-26T02:30:00+02:00", "2025-10-26T02:30:00"),
+        ("2025-10-26T02:30:00+01:00", "2025-10-26T02:30:00+01:00"),
+        ("2025-02-19", "2025-02-19"),
+        ("2025", "2025"),
+    ],
+)
+def test_a_clock_shows_every_time_but_the_second_of_two_equal_hours(value: str, shown: str) -> None:
+    assert on_the_wall(value, "Europe/Copenhagen") == shown
+
+
+@pytest.mark.parametrize(
+    ("form", "written", "read"),
+    [
+        ("YYYYMMDDhhmmss", "20250219130501", "2025-02-19T13:05:01"),
+        ("YYYYMMDDhhmmss", "199205", "1992-05"),
+        ("YYYYMMDDhhmmss", "1992", "1992"),
+        ("DD.MM.YYYY", "19.02.2025", "2025-02-19"),
+        ("DD.MM.YYYY hh:mm", "19.02.2025 13:05", "2025-02-19T13:05"),
+    ],
+)
+def test_a_date_keeps_its_precision_in_the_senders_form(form: str, written: str, read: str) -> None:
+    assert Form(form).read(written) == read
+    assert Form(form).write(read) == written
+
+
+def test_a_text_of_another_form_is_not_read() -> None:
+    assert Form("DD.MM.YYYY").read("2025-02-19") is None
+    assert Form("YYYYMMDD").read("1992052") is None
+    with pytest.raises(ValueError, match="each of YYYY MM DD"):
+        Form("MM.MM.")
 
 
 def test_the_end_of_a_meeting_keeps_zone_and_precision() -> None:

@@ -1,0 +1,104 @@
+"""Words of the sender and codes of FHIR, by a code table of the mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.mapping.converters.registry import Words, converter
+from fhir_adapter.mapping.converters.texts import words_of
+from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table
+
+
+def table_named(name: str, knowledge: Knowledge) -> Table:
+    """The code table of the mapping with this name. Raises ValueError."""
+    table = knowledge.tables.get(name)
+    if table is None:
+        known = ", ".join(sorted(knowledge.tables.keys() - {"marks"}))
+        raise ValueError(f"there is no code table {name!r} in the codes file; there are: {known or 'none'}")
+    return table
+
+
+def marked(short: str, knowledge: Knowledge) -> Resource:
+    """The Coding for `system#code`, with the display that it has among the mapping's marks. Raises ValueError."""
+    system, hash_, code = short.rpartition("#")
+    if not hash_:
+        raise ValueError(f"{short!r} is not `system#code`")
+    display = knowledge.tables["marks"].displays.get(short) if "marks" in knowledge.tables else None
+    if display is None:
+        raise ValueError(f"the code {short!r} has no display among the marks")
+    return {"system": system if ":" in system else f"{CODES}/{system}", "code": code, "display": display}
+
+
+def has_code(codings: Sequence[Resource] | None, wanted: Resource) -> bool:
+    """Is the Coding `wanted` among these, by system and code?"""
+    return any(
+        entry.get("system") == wanted["system"] and entry.get("code") == wanted["code"] for entry in codings or ()
+    )
+
+
+@converter("code", "TABLE [silent=CODE] [else=CODE]")
+def _code(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> a code that FHIR requires. An unknown word is an error, or `else=CODE` with a warning;
+    `silent=CODE`: the record leaves the field out for this code."""
+    table = table_named(words.plain[0], knowledge)
+    silent, otherwise = words.option("silent"), words.option("else") or None
+
+    def to_fhir(value: str, run: Run, path: str) -> str | None:
+        code = table.code_of(value)
+        if code is None and otherwise is None:
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
+        elif code is None:
+            run.warn(path, "code-invalid", f"this word is not in the code list: taken as {otherwise}", table.allowed)
+        return code or otherwise
+
+    return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code))
+
+
+@converter("concept", "TABLE")
+def _concept(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> a coded CodeableConcept; a word that the table does not know is kept as text, with a warning."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        code = table.code_of(value)
+        if code is None:
+            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed)
+            return {"text": value}
+        return {"coding": [coding(table, code)]}
+
+    def to_native(concept: Resource, _run: Run) -> str | None:
+        for entry in concept.get("coding") or ():
+            code = entry.get("code")
+            if code is not None and table.has_system(entry.get("system")) and code in table.words:
+                return table.words[code]
+        return words_of(concept)
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("coding", "TABLE")
+def _coding(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> the table's Coding in a list of Codings; Codings of other systems are left alone."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        code = table.code_of(value)
+        if code is None:
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
+            return None
+        return coding(table, code)
+
+    def to_native(entries: list[Resource], _run: Run) -> str | None:
+        mine = (str(entry.get("code")) for entry in entries if table.has_system(entry.get("system")))
+        return next((table.words[code] for code in mine if code in table.words), None)
+
+    return Pair(to_fhir, to_native)
+
+
+def coding(table: Table, code: str) -> Resource:
+    """A Coding of a table's code, with its display where the table has one."""
+    made: Resource = {"system": table.system, "code": code}
+    if code in table.displays:
+        made["display"] = table.displays[code]
+    return made

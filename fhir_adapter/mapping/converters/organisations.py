@@ -1,0 +1,140 @@
+"""Organisations: by number, by name, as a unit of one, and as the principal that a person's municipality tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.mapping.converters.codes import coding, table_named
+from fhir_adapter.mapping.converters.people import bearer_of, name_of, named_reference
+from fhir_adapter.mapping.converters.registry import Words, converter
+from fhir_adapter.mapping.converters.texts import words_of
+from fhir_adapter.mapping.frames import native_path
+from fhir_adapter.mapping.model import Knowledge, Pair, Run, composed, folded
+
+
+def organisation_by_number(number: str, name: str | None, run: Run) -> Resource:
+    """The Organization with a public number: the same from every source, named by the table where it knows it."""
+    register = run.knowledge.register
+    identity = register.identity_of(number)
+    if identity in run.organisations:
+        return run.organisations[identity]
+    known = register.organisations.get(number)
+    system, _, value = identity.rpartition("|")
+    made: Resource = {
+        "resourceType": "Organization",
+        "id": run.national_id(identity),
+        "identifier": [{"system": system, "value": value}],
+    }
+    kind = register.kind_of(number)
+    if kind is not None and register.kinds is not None:
+        made["type"] = [{"coding": [coding(register.kinds, kind)]}]
+    made["name"] = known.name if known else name or value
+    run.organisations[identity] = _called(made, run)
+    return run.organisations[identity]
+
+
+def organisation_by_name(name: str, run: Run, above: Resource | None = None) -> Resource:
+    """The Organization that a source knows by name only; `above` is the one that it is a unit of."""
+    key = f"{above['id']}/{composed(name)}" if above is not None else composed(name)
+    made: Resource = {"resourceType": "Organization", "id": run.id_of("Organization", key), "name": name}
+    if above is not None:
+        made["partOf"] = {"reference": f"Organization/{above['id']}"}
+    return _called(made, run)
+
+
+def _called(organisation: Resource, run: Run) -> Resource:
+    run.call(organisation["name"], f"Organization/{organisation['id']}")
+    return run.add(organisation)
+
+
+def organisation_for(name: str | None, number: str | None, run: Run) -> Resource:
+    """The Organization for what a record says: a whole organisation, a unit of one, or one known by name only."""
+    known = run.knowledge.register.named(name) if name else None
+    if number is None and known is not None:
+        number = known[0]
+    if number is None:
+        return organisation_by_name(name or "", run)
+    unit = known[1] if known is not None and known[0] == number else name
+    whole = organisation_by_number(number, name, run)
+    if not unit or folded(unit) == folded(whole["name"]):
+        return whole
+    return organisation_by_name(unit, run, whole)
+
+
+@converter("organisation")
+def _organisation(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """(name, organisation number), or the name alone <-> a Reference to an Organization, with the name as sent where it
+    is another. A name that begins with one of the organisations file is that organisation, or a unit of it."""
+    alone = len(fields) == 1
+
+    def to_fhir(values: Any, run: Run, _prefix: str) -> Resource:
+        name, number = (values, None) if alone else values
+        made = organisation_for(name, number.replace("-", "").replace(" ", "") if number else None, run)
+        pointer = {"reference": f"Organization/{made['id']}"}
+        return pointer | ({"display": name} if name and name != made["name"] else {})
+
+    def to_native(pointer: Resource, run: Run) -> Any:
+        number = number_of(run.index.get(str(pointer.get("reference"))), run)
+        name = name_of(pointer, run)
+        return name if alone else (None if name == number else name, number)
+
+    return Pair(to_fhir, to_native)
+
+
+def number_of(organisation: Resource | None, run: Run, depth: int = 5) -> str | None:
+    """The public number of an Organization, or of the one that it is a unit of."""
+    if organisation is None or depth == 0:
+        return None
+    for identifier in organisation.get("identifier") or ():
+        if identifier.get("system") == run.knowledge.register.system:
+            value = identifier.get("value")
+            return str(value) if value else None
+    above = (organisation.get("partOf") or {}).get("reference")
+    return number_of(run.index.get(str(above)), run, depth - 1)
+
+
+@converter("principal", "TABLE by=FIELD")
+def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """The kind of a principal (municipality, region) <-> a Reference to the person's own one of that kind, told by the
+    municipality in the record's field `by`."""
+    table, register = table_named(words.plain[0], knowledge), knowledge.register
+    own = native_path(words.option("by"))
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        kind = table.code_of(value)
+        if kind is None:
+            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed)
+            return {"display": value}
+        number = register.organisation_of(own.read(run.record), kind)
+        if number is None:
+            return {"display": value} if kind != register.otherwise else None
+        return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
+
+    def to_native(pointer: Resource, run: Run) -> str | None:
+        organisation = run.index.get(str(pointer.get("reference")))
+        number = number_of(organisation, run)
+        kind = register.kind_of(number) if number is not None else None
+        kind = kind or words_of(((organisation or {}).get("type") or [None])[0])
+        if kind is not None:
+            return table.words.get(folded(kind))
+        display = pointer.get("display")
+        return str(display) if display else None
+
+    return Pair(to_fhir, to_native)
+
+
+def party_reference(value: str, run: Run, path: str, *, quiet: bool) -> Resource:
+    """A Reference for the name of a person in the plan, or of an organisation that the plan or the table knows."""
+    if bearer_of(value, run) is None and run.knowledge.register.named(value) is not None:
+        return {"reference": f"Organization/{organisation_for(value, None, run)['id']}", "display": value}
+    return named_reference(value, run, path, quiet=quiet)
+
+
+@converter("party", "[quiet]")
+def _party(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """The name of a person in the record, or of an organisation in it or in the organisations file <-> a Reference.
+    `quiet`: a name of nobody known is no warning."""
+    quiet = "quiet" in words.flags
+    return Pair(lambda value, run, path: party_reference(value, run, path, quiet=quiet), name_of)
