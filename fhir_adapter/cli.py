@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from fhir_adapter.flows.convert import Converted
 
+from fhir_adapter.commands.merge import merge
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
 from fhir_adapter.serving import Server, address_of, listen
@@ -113,6 +114,9 @@ def unmap(
     from fhir_adapter.flows.convert import unmap_file
 
     _print(unmap_file(mapping, _input(file), before=_input(before) if before else None))
+
+
+app.command()(merge)
 
 
 def main() -> None:

@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     # the one place where everything is put together
     "app": {"web", "flows", "mapping", "access", "checks", "store", "remotes", "fhir", "errors", "settings", "logs"},
     "demo": {"app", "serving", "settings", "flows", "remotes", "fhir", "errors"},
-    "cli": {"app", "demo", "serving", "settings", "logs", "flows", "errors"},
+    "commands": {"app", "settings", "logs", "flows", "errors"},
+    "cli": {"commands", "app", "demo", "serving", "settings", "logs", "flows", "errors"},
     "__main__": {"cli"},
 }
 
@@ -46,7 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "starlette": {"web", "app", "serving"},
     "jinja2": {"web"},
     "uvicorn": {"serving"},
-    "typer": {"cli"},
+    "typer": {"cli", "commands"},
     "rich": {"cli", "demo"},
     "structlog": {"logs", "app", "web", "flows"},
     "pydantic": {"settings", "web", "checks"},

@@ -15,13 +15,14 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping.engine import Mapped
-from fhir_adapter.plan import changes, lifecycle
+from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
-from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, merge
+from fhir_adapter.plan.decide import Steps, decide
+from fhir_adapter.plan.merge import Conflict, Kept, Refs, merge
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import outbox, plans, resources
 from fhir_adapter.store.plans import KeptConflict, Member, Plan
@@ -101,36 +102,18 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         exact=arrival.exact,
         said_last=arrival.said_last,
     )
-    merged.changed.update(_tasks_of_ended_requests(merged.changed, ours))
+    steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
-    conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in merged.conflicts)
+    conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in steps.ask)
     known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
-    new = [(kept, conflict) for kept, conflict in zip(conflicts, merged.conflicts, strict=True) if kept.id not in known]
-    if not merged.changed and not new:
+    new = [(kept, conflict) for kept, conflict in zip(conflicts, steps.ask, strict=True) if kept.id not in known]
+    if not steps.save and not new:
         return Applied(plan, guests | ours, False, conflicts, kept)
-    written = _write(connection, hub, plan, arrival, merged, ours, new, now)
+    written = _write(connection, hub, plan, arrival, steps, ours, new, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for party in hub.fhir_parties:
         outbox.queue(connection, plan.id, party.name, instant(now))
-    steps = tuple((ref, step) for ref, after in merged.changed.items() if (step := _unusual_step(ours.get(ref), after)))
-    return Applied(advanced, guests | ours | written, True, conflicts, kept, steps)
-
-
-def _tasks_of_ended_requests(changed: Refs, ours: Refs) -> Refs:
-    """A request that has ended ends its Task, whoever of the two was spoken of."""
-    ended = {ref: one for ref, one in changed.items() if one["resourceType"] == "ServiceRequest"}
-    everything = (ours | changed).items() if ended else ()
-    tasks = {ref: one for ref, one in everything if one["resourceType"] == "Task" and not asks_for_a_decision(one)}
-    aligned = {
-        ref: lifecycle.align_task(ended[task["focus"]["reference"]], task)
-        for ref, task in tasks.items()
-        if task.get("focus", {}).get("reference") in ended
-    }
-    return {ref: task for ref, task in aligned.items() if task != tasks[ref]}
-
-
-def _unusual_step(before: Resource | None, after: Resource) -> Issue | None:
-    return lifecycle.check_transition(before, after) if before else None
+    return Applied(advanced, guests | ours | written, True, conflicts, kept, steps.unusual)
 
 
 def _write(
@@ -138,13 +121,13 @@ def _write(
     hub: Hub,
     plan: Plan,
     arrival: Arrival,
-    merged: Merged,
+    steps: Steps,
     ours: Refs,
     new: Sequence[tuple[KeptConflict, Conflict]],
     now: datetime,
 ) -> Refs:
-    written: list[Resource] = list(merged.changed.values())
-    care_plan = merged.changed.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
+    written: list[Resource] = list(steps.save.values())
+    care_plan = steps.save.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
     for kept, conflict in new:
         plans.add_conflict(connection, plan.id, kept, journal=arrival.journal)
         written.append(

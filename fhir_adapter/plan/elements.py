@@ -260,8 +260,19 @@ def merge_fields(place: Place, bases: Sequence[Any], ours: Resource, theirs: Res
             value = _merge_whole(element, forms, _part(ours, names), _part(theirs, names))
             part = {} if value is MISSING else value
         if part != {name: ours[name] for name in names if name in ours}:
-            live = {name: value for name, value in live.items() if name not in names} | part
+            live = _with_part(live, names, part)
     return live
+
+
+def _with_part(live: Resource, names: Sequence[str], part: Resource) -> Resource:
+    """The object with one element as `part` has it, where it stood; a new element stands last."""
+    found: Resource = {}
+    for name, value in live.items():
+        if name in names:
+            found.update((new, part[new]) for new in part if new not in found)
+        else:
+            found[name] = value
+    return found | part
 
 
 def _names_by_element(place: Place, versions: Sequence[Resource]) -> list[list[str]]:

@@ -61,7 +61,10 @@ def _instant(text: Any) -> Hashable:
 
 
 def _activity(activity: dict[str, Any]) -> Hashable:
-    return _reference(activity.get("reference")) or activity.get("id")
+    """What it points to, else its element id, else what its detail is about, whatever became of that."""
+    detail = activity.get("detail") or {}
+    about = content({name: detail[name] for name in ("kind", "code", "description") if name in detail})
+    return _reference(activity.get("reference")) or activity.get("id") or about or None
 
 
 def _measure(target: dict[str, Any]) -> Hashable:
