@@ -9,22 +9,25 @@ put(get(n), n) == n by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from fhir_adapter.errors import Refused
+from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import own_identifier
+from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
+from fhir_adapter.mapping.shorthand import Shorthand
 
 __all__ = ["Mapped", "Mapping", "Unmapped", "copied", "own_identifier_of_plan"]
 
@@ -43,6 +46,8 @@ class Mapping:
         constants: dict[str, Any],
         refused: dict[str, str],
         format_: Format,
+        demands: Demands,
+        shorthand: Shorthand,
     ) -> None:
         self.name = name
         self.version = version
@@ -52,6 +57,8 @@ class Mapping:
         self.knowledge = knowledge
         self.constants = constants
         self.format = format_
+        self.demands = demands
+        self.shorthand = shorthand
         self.refused = {native_path(path): reason for path, reason in refused.items()}
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
@@ -59,9 +66,11 @@ class Mapping:
         errors = self.schema.errors(native)
         if errors:
             raise Refused("the record does not follow its format", errors)
-        run = Run(native, str(native["id"]), source, namespace, self.knowledge)
-        opened = self._forward(native, run)
-        issues = list(dict.fromkeys(run.issues))
+        whole = self.shorthand.expanded(native)
+        run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
+        opened = self._forward(whole, run)
+        spelled = self.shorthand.spelled(whole)
+        issues = [_respelled(issue, spelled) for issue in dict.fromkeys([*run.issues, *self.demands.issues(whole)])]
         if any(issue.severity == "error" for issue in issues):
             raise Refused("the record cannot be taken", issues)
         unmapped = self.schema.unknown(native) + run.unmapped
@@ -70,9 +79,10 @@ class Mapping:
             for path, reason in self.refused.items()
             if path.read(native) is not None
         ]
-        return Mapped(
-            run.record_id, list(run.index.values()), issues, unmapped, partial(origins.native_path, opened, run)
-        )
+        trace = partial(origins.native_path, opened, run)
+        if spelled:
+            trace = partial(_traced, trace, spelled)
+        return Mapped(run.record_id, list(run.index.values()), issues, unmapped, trace)
 
     def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
         """Every item's frame with its list, the record's own first; the resources are in the run."""
@@ -100,12 +110,13 @@ class Mapping:
     def _back(
         self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
     ) -> dict[str, Any]:
-        native: dict[str, Any] = copied(before)
+        native = self.shorthand.expanded(copied(before))
+        before = self.shorthand.expanded(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
         plan = self._plan(run)
         if plan is None:
-            return native
+            return self.shorthand.contracted(native, is_new=not before)
         run_before, frame_before = None, None
         if before:
             run_before = Run(before, run.record_id, source, namespace, self.knowledge)
@@ -121,6 +132,7 @@ class Mapping:
             inner.close(root, run, opened)
         for scope, frame in opened:
             scope.put(frame, run, run_before)
+        native = self.shorthand.contracted(native, is_new=not before)
         return native if before else self.schema.ordered(native)
 
     def _plan(self, run: Run) -> Resource | None:
@@ -148,6 +160,16 @@ class Mapping:
                 for native in field.natives:
                     for rule in field.rules:
                         yield f"{prefix}{native.text}", rule
+
+
+def _respelled(issue: Issue, spelled: dict[str, str]) -> Issue:
+    """An issue of a bare item points at the item: its sender knows no field in it."""
+    return replace(issue, path=spelled[issue.path]) if issue.path in spelled else issue
+
+
+def _traced(trace: Callable[[str, str], str], spelled: dict[str, str], reference: str, element: str) -> str:
+    path = trace(reference, element)
+    return spelled.get(path, path)
 
 
 def own_identifier_of_plan(resources: Iterable[Resource], source: str) -> str | None:

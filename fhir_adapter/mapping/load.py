@@ -20,6 +20,7 @@ from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIde
 from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.converters.times import zone_of
+from fhir_adapter.mapping.demands import Demands, read_demands, read_variants
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.frames import Frame, native_path
 from fhir_adapter.mapping.inputs.declared import declared_format
@@ -38,6 +39,7 @@ from fhir_adapter.mapping.model import (
 from fhir_adapter.mapping.rules import Field, Rule, Target
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
+from fhir_adapter.mapping.shorthand import Shorthand
 
 __all__ = ["FOLDER", "find", "load"]
 
@@ -53,7 +55,7 @@ _ANCHOR_WORDS = {
     "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark",
     "tag", "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call", "needed",
 }  # fmt: skip
-_LIST_WORDS = {"native", "key", "early", "anchors", "rules", "lists"}
+_LIST_WORDS = {"native", "key", "early", "bare", "alone", "anchors", "rules", "lists"}
 
 
 def load(folder: Path) -> Mapping:
@@ -122,7 +124,20 @@ class _Loader:
         return Mapping(
             declared["name"], str(declared["version"]), self.folder, root, schema, self.knowledge,
             declared.get("constants") or {}, refused, self.format(declared.get("input"), schema),
+            self.demands(declared), shorthand_of(declared["lists"]),
         )  # fmt: skip
+
+    def demands(self, declared: dict[str, Any]) -> Demands:
+        self.place = "demands"
+        chosen = declared.get("variants") or {}
+        try:
+            always = read_demands(declared.get("demands") or (), self.condition)
+            if not chosen:
+                return Demands(always)
+            variants = read_variants(self.read(chosen["file"]), self.condition)
+            return Demands(always, variants, chosen["by"])
+        except (ValueError, KeyError, TypeError, re.error) as fault:
+            self.fail(str(fault))
 
     def format(self, declared: Any, schema: RecordSchema) -> Format:
         self.place = "input"
@@ -141,7 +156,7 @@ class _Loader:
     # ---- tables
 
     def read_knowledge(self, declared: dict[str, Any]) -> Knowledge:
-        codes = self.read(declared["codes"]) if "codes" in declared else {}
+        codes = {name: table for file in as_list(declared.get("codes")) for name, table in self.read(file).items()}
         marks = codes.pop("marks", {})
         tables = {name: self.table(name, table) for name, table in codes.items()}
         tables["marks"] = Table("marks", None, {}, {}, marks, "")
@@ -171,12 +186,13 @@ class _Loader:
             }
         except (TypeError, ValueError) as fault:
             self.fail(f"a row has too few or too many columns: {fault}")
+        units = [(unit, str(number)) for number, names in (declared.get("units") or {}).items() for unit in names]
         return Register(
             numbers.get("system", ""),
             organisations,
             municipalities,
-            tuple(organisations),
-            pattern_of_names(organisations.values()),
+            (*organisations, *(number for _, number in units)),
+            pattern_of_names([*(one.name for one in organisations.values()), *(unit for unit, _ in units)]),
             kinds,
             {str(first): kind for first, kind in (numbers.get("kind_by_beginning") or {}).items()},
             numbers.get("kind_otherwise"),
@@ -341,8 +357,9 @@ class _Loader:
         if display is None:
             self.fail(f"the code {short!r} has no display among the marks")
         compiled = self.path(path)
-        concept = {"coding": [{"system": f"{CODES}/{system}", "code": code, "display": display}]}
-        return Mark(compiled.text, concept, compiled.read, f"{CODES}/{system}", code, "mark" in declared)
+        system = system if ":" in system else f"{CODES}/{system}"
+        concept = {"coding": [{"system": system, "code": code, "display": display}]}
+        return Mark(compiled.text, concept, compiled.read, system, code, "mark" in declared)
 
     def skip(self, text: str) -> tuple[Callable[[Resource], Any], str]:
         path, _, system = (part.strip() for part in text.partition("="))
@@ -468,6 +485,21 @@ def says_something(value: Any) -> bool:
     if isinstance(value, list):
         return any(says_something(child) for child in value)
     return value is not None and value != ""
+
+
+def shorthand_of(lists: list[Any], outer: str = "") -> Shorthand:
+    """The lists whose items may stand as a bare value, by their paths in the record."""
+    fields: dict[str, str] = {}
+    alone: set[str] = set()
+    for one in lists:
+        path = outer + one.get("native", ".").removesuffix("[]").removeprefix(".")
+        if "bare" in one:
+            fields[path] = one["bare"]
+            alone.update({path} if one.get("alone") else ())
+        below = shorthand_of(one.get("lists") or [], f"{path}[]." if path else "")
+        fields |= below.fields
+        alone |= below.alone
+    return Shorthand(fields, frozenset(alone))
 
 
 def as_list(value: Any) -> list[str]:

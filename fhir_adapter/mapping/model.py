@@ -99,7 +99,7 @@ class Register:
     organisations: Mapping[str, KnownOrganisation] = field(default_factory=dict)
     municipalities: Mapping[str, Municipality] = field(default_factory=dict)
     places: tuple[str, ...] = ()
-    """the numbers of the organisations in their order"""
+    """the numbers of the organisations in their order, then for each known unit the number of its organisation"""
     names: re.Pattern[str] = re.compile("(?!)")
     """matches a folded text that begins with a known name; its group is called after the organisation's place: n7"""
     kinds: Table | None = None
@@ -120,11 +120,13 @@ class Register:
         return next((kind for first, kind in self.beginnings.items() if number.startswith(first)), self.otherwise)
 
     def named(self, text: str) -> tuple[str, str] | None:
-        """(number, unit) where `text` begins with the name of a known organisation; unit may be empty."""
+        """(number, unit) where `text` begins with the name of a known organisation or unit; unit may be empty."""
         found = self.names.match(folded(text))
         if found is None or found.lastgroup is None:
             return None
-        return self.places[int(found.lastgroup[1:])], composed(text)[found.end() :].lstrip(" ,")
+        place, text = int(found.lastgroup[1:]), composed(text)
+        unit = text[found.end() :].lstrip(" ,") if place < len(self.organisations) else text
+        return self.places[place], unit
 
     def municipality_in(self, text: str) -> tuple[str | None, str | None]:
         """Name and code of `Södertälje (0181)`; either may be missing."""
@@ -151,10 +153,10 @@ class Knowledge:
     """the declaration's `converters:`, by converter"""
 
 
-def pattern_of_names(organisations: Iterable[KnownOrganisation]) -> re.Pattern[str]:
+def pattern_of_names(known: Iterable[str]) -> re.Pattern[str]:
     """One pattern for all known names, the longest first, each ending where a word does; groups are their places."""
-    by_length = sorted(enumerate(organisations), key=lambda one: -len(one[1].name))
-    names = "|".join(f"(?P<n{place}>{re.escape(folded(one.name))})" for place, one in by_length)
+    by_length = sorted(enumerate(known), key=lambda one: -len(one[1]))
+    names = "|".join(f"(?P<n{place}>{re.escape(folded(name))})" for place, name in by_length)
     return re.compile(f"(?:{names})(?=[ ,]|$)") if names else re.compile("(?!)")
 
 

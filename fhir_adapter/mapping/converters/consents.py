@@ -11,16 +11,25 @@ from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
+_ROLES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 
-@converter("recipient")
-def _recipient(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+
+@converter("recipient", "[role=CODE]")
+def _recipient(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """A party's name <-> an actor that a Consent's provision permits. A unit of a known organisation becomes an
-    Organization of its own, part of it: a consent to a unit is never widened to the whole."""
-    return Pair(_actor, lambda actor, run: name_of(actor.get("reference") or {}, run))
+    Organization of its own, part of it: a consent to a unit is never widened to the whole. `role=CODE`: only actors of
+    this role (HL7 v3 ParticipationType, else IRCP), so that two fields can share a provision."""
+    only = words.option("role")
+
+    def to_native(actor: Resource, run: Run) -> str | None:
+        codes = {entry.get("code") for entry in (actor.get("role") or {}).get("coding") or ()}
+        return name_of(actor.get("reference") or {}, run) if not only or only in codes else None
+
+    return Pair(lambda value, run, path: _actor(value, run, path, only or "IRCP"), to_native)
 
 
-def _actor(value: str, run: Run, path: str) -> Resource:
-    role = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+def _actor(value: str, run: Run, path: str, code: str = "IRCP") -> Resource:
+    role = {"system": _ROLES, "code": code}
     return {"role": {"coding": [role]}, "reference": party_reference(value, run, path, quiet=False)}
 
 

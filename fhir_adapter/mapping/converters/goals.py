@@ -141,3 +141,14 @@ def _goal_measure(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -
 def is_number(value: Any) -> bool:
     """Is it a JSON number?"""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+@converter("due")
+def _due(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """A date <-> the dueDate of a goal's targets: one of its own when written, the first there is when read."""
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        checked = check_date(value, run, path)
+        return {"dueDate": checked} if checked is not None else None
+
+    return Pair(to_fhir, lambda targets, _run: next((one["dueDate"] for one in targets if "dueDate" in one), None))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.mapping.converters.codes import coding, table_named
+from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.people import bearer_of, name_of, named_reference
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
@@ -138,3 +138,20 @@ def _party(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     `quiet`: a name of nobody known is no warning."""
     quiet = "quiet" in words.flags
     return Pair(lambda value, run, path: party_reference(value, run, path, quiet=quiet), name_of)
+
+
+@converter("team_party", "MARK")
+def _team_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A party's name (a person in the record, an organisation or a unit of one) <-> a CareTeam participant with this
+    function, a `system#code` among the marks."""
+    role = marked(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        return {"role": [{"coding": [dict(role)]}], "member": party_reference(value, run, path, quiet=True)}
+
+    def to_native(participant: Resource, run: Run) -> str | None:
+        is_mine = any(has_code(concept.get("coding"), role) for concept in participant.get("role") or ())
+        member = participant.get("member")
+        return name_of(member, run) if is_mine and isinstance(member, dict) else None
+
+    return Pair(to_fhir, to_native)

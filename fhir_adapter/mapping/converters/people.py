@@ -89,10 +89,11 @@ def _member_name(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -
     return Pair(lambda value, _run, _path: {"display": value}, name_of)
 
 
-@converter("person_or_named", "TABLE")
+@converter("person_or_named", "TABLE [quiet]")
 def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """The record's words for the person it is about, or a name <-> a Reference. The words are those that the table has
-    for the code `person`; without a name in FHIR the first of them is read."""
+    for the code `person`; without a name in FHIR the first of them is read. `quiet`: a name of nobody is no warning."""
+    quiet = "quiet" in words.flags
     table = table_named(words.plain[0], knowledge)
     if "person" not in table.words:
         raise ValueError(f"the table {table.name!r} has no word for the code 'person'")
@@ -102,7 +103,7 @@ def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge)
             patient = next((reference for reference in run.index if reference.startswith("Patient/")), None)
             if patient is not None:
                 return {"reference": patient, "display": value}
-        return named_reference(value, run, path, quiet=False, people=True)
+        return named_reference(value, run, path, quiet=quiet, people=True)
 
     def to_native(pointer: Resource, run: Run) -> str | None:
         if not pointer.get("display") and str(pointer.get("reference", "")).startswith("Patient/"):

@@ -1,0 +1,125 @@
+"""Codes that the sender itself holds, with or without its words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
+from fhir_adapter.mapping.converters.registry import Words, converter
+from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
+
+
+@converter(
+    "coded", "TABLE", loses="words that stand for a code, and another spelling of its system, come back as the code"
+)
+def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A code (or `system|code`, or the table's words for it) <-> a CodeableConcept; or (code, words) <-> the same, the
+    words as its text. The code decides: words that say something else are kept, with a warning, and so is a code that
+    the table does not know. userSelected marks a code that was sent beside its own words, not told by them."""
+    table = table_named(words.plain[0], knowledge)
+    if len(fields) == 1:
+        return Pair(lambda value, run, path: _concept_of(value, table, run, path), lambda it, _run: _code_in(it, table))
+    if len(fields) != 2:
+        raise ValueError("it stands for a code, or for a code and its words")
+
+    def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> Resource:
+        code, said = values
+        if code is None:
+            return _of_words(said, table, run, prefix + fields[1])
+        concept = _concept_of(code, table, run, prefix + fields[0])
+        if said is None or "coding" not in concept:
+            return concept if said is None else concept | {"text": said}
+        display = concept["coding"][0].get("display")
+        if display is not None and folded(display) != folded(said):
+            run.warn(prefix + fields[1], "code-invalid", "other words than the code's: the code counts", display)
+        if table.code_of(said) == concept["coding"][0]["code"]:
+            concept["coding"][0]["userSelected"] = True
+        return concept | {"text": said}
+
+    def to_native(concept: Resource, _run: Run) -> tuple[Any, ...]:
+        said = concept.get("text")
+        found = _entry_in(concept, table)
+        if found is None:
+            return _code_in(concept | {"text": None}, table), said
+        is_by_words = said is not None and not found.get("userSelected") and table.code_of(said) == found.get("code")
+        return None if is_by_words else found.get("code"), said
+
+    return Pair(to_fhir, to_native)
+
+
+def _concept_of(value: str, table: Table, run: Run, path: str) -> Resource:
+    """The concept of a code, of words for one, or of something that the table does not know: kept as it came."""
+    system, bar, code = value.rpartition("|")
+    if bar and not table.has_system(system):
+        run.warn(path, "code-invalid", "a code of another system than is expected here: it is kept", table.system)
+        return {"coding": [{"system": system, "code": code}]}
+    if code in table.words:
+        return {"coding": [coding(table, code)]}
+    by_words = table.code_of(value)
+    if by_words is not None:
+        return {"coding": [coding(table, by_words)]}
+    if " " in value:
+        run.warn(path, "code-invalid", "these words are not in the code list: they are kept as text", table.allowed)
+        return {"text": value}
+    run.warn(path, "code-invalid", "this code is not in the code list: it is kept", f"a code of {table.system}")
+    return {"coding": [{"system": table.system, "code": code}]}
+
+
+def _of_words(said: str, table: Table, run: Run, path: str) -> Resource:
+    code = table.code_of(said)
+    if code is None:
+        run.warn(path, "code-invalid", "these words are not in the code list: they are kept as text", table.allowed)
+        return {"text": said}
+    return {"coding": [coding(table, code)], "text": said}
+
+
+def _entry_in(concept: Resource, table: Table) -> Resource | None:
+    codings = concept.get("coding") or ()
+    return next((one for one in codings if table.has_system(one.get("system")) and one.get("code")), None)
+
+
+def _code_in(concept: Resource, table: Table) -> str | None:
+    """The concept's code in the table's system; a code of another one with its system; else its words."""
+    found = _entry_in(concept, table)
+    if found is not None:
+        return str(found["code"])
+    other = next((one for one in concept.get("coding") or () if one.get("system") and one.get("code")), None)
+    if other is not None:
+        return f"{other['system']}|{other['code']}"
+    return concept.get("text")
+
+
+@converter("optional_words", "TABLE")
+def _optional_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word of the table <-> a coded CodeableConcept; any other words <-> its text, and no warning: the field is free
+    text in which some words have a code."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: str, _run: Run, _path: str) -> Resource:
+        code = table.code_of(value)
+        return {"text": value} if code is None else {"coding": [coding(table, code)], "text": value}
+
+    def to_native(concept: Resource, _run: Run) -> str | None:
+        said = concept.get("text")
+        found = _entry_in(concept, table)
+        return said or (table.words.get(found["code"]) if found is not None else None)
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("target_of", "MARK TABLE")
+def _target_of(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A code <-> the Goal.target whose measure is the mark, a `system#code`: its detail is a concept of the table."""
+    measure, table = marked(words.plain[0], knowledge), table_named(words.plain[1], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        return {"measure": {"coding": [dict(measure)]}, "detailCodeableConcept": _concept_of(value, table, run, path)}
+
+    def to_native(targets: list[Resource], _run: Run) -> str | None:
+        mine = (one for one in targets if has_code((one.get("measure") or {}).get("coding"), measure))
+        detail = next((one["detailCodeableConcept"] for one in mine if "detailCodeableConcept" in one), None)
+        return _code_in(detail, table) if detail is not None else None
+
+    return Pair(to_fhir, to_native)
