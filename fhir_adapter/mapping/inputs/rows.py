@@ -136,9 +136,9 @@ class Rows(Format):
         place = texts.index(self.key) if self.key is not None else None
         groups: dict[object, _Group] = {}
         for row in rows:
-            said = row.cells[place].strip() if place is not None and place < len(row.cells) else ""
+            said = _bare(row.cells[place]) if place is not None and place < len(row.cells) else ""
             fault = self._fault_of(row, header)
-            if place is not None and not said and fault is None:
+            if place is not None and not said.strip() and fault is None:
                 name = self._column(texts[place] or "")
                 fault = Issue("error", "required", f"row {row.number}, column {name}", "this cell is empty", "the key")
             group = groups.setdefault(said or row.number, _Group())
@@ -186,7 +186,7 @@ class Rows(Format):
 
     def values_of(self, cell: str, path: FieldPath) -> list[Any]:
         """What a cell says: nothing, a value, or with a `separator` several of a list of plain values."""
-        text = cell[1:] if _SHIELDED.match(cell) else cell
+        text = _bare(cell)
         is_list = not path.rest
         parts = text.split(self.separator) if is_list and self.separator else [text]
         type_ = self._types.get(pattern_of(path.text), "string")
@@ -198,6 +198,7 @@ class Rows(Format):
         laid = [self._laid_out(record) for record in records]
         used = {column for rows in laid for row in rows for column in row}
         known = list(self.columns) or [path for path in self._order if path in used]
+        known = known or [self._column(self.key or next(iter(self._order), "id"))]
         header = [*known, *sorted(used.difference(known), key=self._rank)]
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter or ";", quotechar=self.quote, lineterminator="\r\n")
@@ -377,6 +378,11 @@ def delimiter_of(text: str) -> str:
 def _shielded(text: str) -> str:
     """Text that a spreadsheet does not run: an apostrophe before what begins like a formula; reading takes it away."""
     return f"'{text}" if _FORMULA.match(text) and not _HARMLESS.fullmatch(text) else text
+
+
+def _bare(cell: str) -> str:
+    """What a cell says, without the apostrophe of `_shielded`."""
+    return cell[1:] if _SHIELDED.match(cell) else cell
 
 
 def _value_at(node: Any, steps: tuple[str | int, ...]) -> Any:
