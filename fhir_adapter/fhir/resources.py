@@ -30,7 +30,9 @@ def parse_json(raw: bytes) -> Any:
     """The JSON value of `raw`, decimals exact (1.00 stays 1.00). Raises BadRequest with the place of the fault."""
     try:
         return _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except RecursionError:
+        raise BadRequest(f"nested deeper than {DEEPEST} levels") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise BadRequest(f"not valid JSON: {fault}") from None
 
 

@@ -11,7 +11,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import NotFound
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.merge import Refs
@@ -97,7 +97,7 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     visible = project(found, party)
     record = plans.record_of(connection, party.name, plan.id)
     if record and record.said is not None:
-        before = parse_json(journal.by_id(connection, record.said).body)
+        before = mapping.record_in(journal.by_id(connection, record.said).body)
         mapped = mapping.get(before, source=plan.source, namespace=hub.namespace)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
@@ -131,8 +131,3 @@ def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Ref
         return type_ in change.DIRECTORY and resources.home_plan_of(connection, type_, id_) not in (None, plan.id)
 
     return {ref: own.get(ref, resource) if is_guest(ref) else resource for ref, resource in visible.items()}
-
-
-def as_json(shown: Shown) -> bytes:
-    """The record alone, as the party's own format."""
-    return dump_json(shown.native)

@@ -5,7 +5,7 @@ raw body -> answered before? -> map -> one transaction: journal, merge, versions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_input, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
@@ -31,12 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A record as it came in: `key` is the Idempotency-Key, `seen` the plan version of its If-Match, if it had one."""
+    """A record as it came in: `key` is the Idempotency-Key, `seen` the plan version of its If-Match, if it had one.
+
+    Of a record that was cut out of a file: `fault` is why it cannot be read, `place` where the file has a field.
+    """
 
     key: str
     media_type: str
     body: bytes
     seen: int | None = None
+    fault: BadRequest | None = None
+    place: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,9 @@ def _source_of(connection: sqlite3.Connection, party: Party, native: Any) -> str
 def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery) -> Answer:
     """Map and merge, one sender after the other: threads that map beside the one that writes would only take the
     interpreter from it at each of its statements, and who waits meanwhile shares its commit."""
-    source = _source_of(connection, party, parse_input(delivery.body))
+    if delivery.fault:
+        raise delivery.fault
+    source = _source_of(connection, party, hub.mapping_of(party).record_in(delivery.body))
     mapped = _mapped(hub.mapping_of(party), delivery.body, source, hub.namespace)
     return _accept(connection, hub, party, delivery, mapped, source)
 
@@ -213,7 +220,7 @@ def _bases(
 @lru_cache(maxsize=512)
 def _mapped(mapping: Mapping, body: bytes, source: str, namespace: UUID) -> Mapped:
     """A record in FHIR. What a party says now is what it said before at its next push; the newest are remembered."""
-    return mapping.get(parse_json(body), source=source, namespace=namespace)
+    return mapping.get(mapping.record_in(body), source=source, namespace=namespace)
 
 
 def _shown(
@@ -221,7 +228,7 @@ def _shown(
 ) -> list[Refs]:
     shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
     mapping = hub.mapping_of(party)
-    before = parse_json(said) if said else {}
+    before = mapping.record_in(said) if said else {}
     native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
     try:
         return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
@@ -332,10 +339,11 @@ def _receipt(
             "key": delivery.key,
             "record": record,
             "plan": {"id": plan.id, "version": plan.version} if plan else None,
-            "issues": [issue.as_dict() for issue in issues],
-            "unmapped": [{"path": field.path, "kind": field.kind, "reason": field.reason} for field in mapped.unmapped]
-            if mapped
-            else [],
+            "issues": [replace(issue, path=delivery.place(issue.path)).as_dict() for issue in issues],
+            "unmapped": [
+                {"path": delivery.place(field.path), "kind": field.kind, "reason": field.reason}
+                for field in (mapped.unmapped if mapped else ())
+            ],
             "conflicts": [change.conflict_in_words(mapped, conflict) for conflict in conflicts],
             "shared": shared,
         }

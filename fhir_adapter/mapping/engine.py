@@ -22,6 +22,7 @@ from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import own_identifier
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
+from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Rule
@@ -60,6 +61,10 @@ class Mapping:
         self.demands = demands
         self.shorthand = shorthand
         self.refused = {native_path(path): reason for path, reason in refused.items()}
+
+    def record_in(self, raw: bytes) -> Any:
+        """The one record in `raw`, in the system's own format or as JSON. Raises BadRequest."""
+        return one_of_any(self.format, raw)
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
         """The record in FHIR, the CarePlan first. Raises Refused with every error at once, by native path."""

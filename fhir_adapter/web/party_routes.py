@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
@@ -10,19 +11,26 @@ from fastapi.concurrency import run_in_threadpool
 
 from fhir_adapter.errors import BadRequest, Issue, NotFound, TooLarge, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json
+from fhir_adapter.flows.batch import as_content, as_document, deliver, encoding_of
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.pull import Shown, as_json, show_changes, show_record
-from fhir_adapter.flows.push import Answer, Delivery, push, receipt_of
+from fhir_adapter.flows.pull import Shown, show_changes, show_record
+from fhir_adapter.flows.push import Answer, Delivery, receipt_of
 
 JSON = "application/json"
 LONGEST_KEY = 200
+CHARSETS = {
+    "utf-8": ("utf-8", "utf8"),
+    "latin-1": ("iso-8859-1", "latin-1", "latin1"),
+    "cp1252": ("windows-1252", "cp1252"),
+}
+"""What senders call an encoding."""
 
 RECEIPT_DOC: dict[int | str, dict[str, Any]] = {
     200: {"description": "Receipt: the record was merged into an existing plan, or changed nothing"},
     201: {"description": "Receipt: a new plan"},
     409: {"description": "The Idempotency-Key was used before with another body"},
     413: {"description": "The body is larger than the limit"},
-    415: {"description": "The body is not application/json"},
+    415: {"description": "The body is not in the party's format"},
     422: {"description": "Receipt: refused or parked; each issue names the record's own field"},
 }
 
@@ -50,19 +58,18 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         responses=RECEIPT_DOC,
         openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}},
     )
-    async def deliver(
+    async def deliver_records(
         party: str,
         request: Request,
         idempotency_key: Annotated[str | None, Header(description="One per record and state; a repeat is safe")] = None,
         if_match: Annotated[str | None, Header(description='The version last fetched, W/"3"')] = None,
     ) -> Response:
         sender = hub.party(party)
-        hub.mapping_of(sender)
-        _check_is_json(request)
+        media_type = _media_type_of(request, lambda kind: encoding_of(hub, sender, kind))
         delivery = Delivery(
-            _checked_key(idempotency_key), JSON, await body_within(request, body_limit), _version_in(if_match)
+            _checked_key(idempotency_key), media_type, await body_within(request, body_limit), _version_in(if_match)
         )
-        return _receipt(await run_in_threadpool(push, hub, sender, delivery))
+        return _receipt(await run_in_threadpool(deliver, hub, sender, delivery))
 
     @routes.get("/{party}/receipts/{key}", summary="The receipt that was given under an Idempotency-Key")
     def fetch_receipt(party: str, key: str) -> Response:
@@ -83,18 +90,25 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         page = {
             "cursor": str(changes.cursor),
             "more": changes.more,
-            "records": [_listed(shown) for shown in changes.shown],
+            "records": [_listed(shown, as_content(hub, sender, shown)) for shown in changes.shown],
             "failed": changes.failed,
         }
         return Response(dump_json(page), media_type=JSON)
 
     @routes.get("/{party}/records/{record:path}", summary="One record with everybody's changes")
-    def fetch_record(party: str, record: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        shown = show_record(hub, hub.party(party), record)
+    def fetch_record(
+        party: str,
+        record: str,
+        if_none_match: Annotated[str | None, Header()] = None,
+        accept: Annotated[str, Header(description="application/json: as JSON, whatever the format")] = "*/*",
+    ) -> Response:
+        reader = hub.party(party)
+        shown = show_record(hub, reader, record)
         etag = f'W/"{shown.version}"'
         if if_none_match and etag in [tag.strip() for tag in if_none_match.split(",")]:
             return Response(status_code=304, headers={"ETag": etag})
-        return Response(as_json(shown), media_type=JSON, headers={"ETag": etag})
+        document, media_type = as_document(hub, reader, shown, accept)
+        return Response(document, media_type=media_type, headers={"ETag": etag})
 
     return routes
 
@@ -124,14 +138,18 @@ async def body_within(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _check_is_json(request: Request) -> None:
+def _media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> str:
+    """The content type, one of the party's own format or JSON. Raises UnsupportedMedia."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    media_type = kind.strip().lower()
+    encoding = encoding_of_kind(media_type)
     charset = re.search(r'charset="?([\w-]+)', parameters, re.IGNORECASE)
-    if kind.strip().lower() != JSON or (charset and charset[1].lower() not in ("utf-8", "utf8")):
+    if charset and charset[1].lower() not in CHARSETS[encoding]:
         raise UnsupportedMedia(
-            "not JSON",
-            [Issue("error", "not-supported", "Content-Type", "a record is delivered as JSON in UTF-8", JSON)],
+            "charset",
+            [Issue("error", "not-supported", "Content-Type", f"{media_type} is delivered in {encoding}", encoding)],
         )
+    return media_type
 
 
 def _checked_key(key: str | None) -> str:
@@ -180,12 +198,12 @@ def _receipt(answer: Answer) -> Response:
     )
 
 
-def _listed(shown: Shown) -> dict[str, Any]:
+def _listed(shown: Shown, content: Any) -> dict[str, Any]:
     return {
         "record": shown.record,
         "plan": {"id": shown.plan, "version": shown.version},
         "changed": shown.updated,
         "changedBy": shown.changed_by,
-        "content": shown.native,
+        "content": content,
         "conflicts": shown.conflicts,
     }

@@ -14,6 +14,7 @@ from fhir_adapter.mapping.inputs.xml_tree import XmlTree
 from fhir_adapter.mapping.schema import RecordSchema
 
 JSON = JsonText()
+NDJSON = JSON.media_types[1:]
 
 _WORDS = {
     "json": {"format", "encoding"},
@@ -77,6 +78,12 @@ def read_any(declared: Format, raw: bytes) -> tuple[Format, Contents]:
     """The records of a file in the declared format, or in JSON where it begins like JSON; and which it was."""
     format_ = JSON if declared.name in ("csv", "xml") and is_json(raw) else declared
     return format_, format_.read(raw)
+
+
+def one_of_any(declared: Format, raw: bytes) -> Any:
+    """The one record of a body in the declared format, or in JSON where it begins so. Raises BadRequest."""
+    format_ = JSON if declared.name in ("csv", "xml") and is_json(raw) else declared
+    return format_.one(raw)
 
 
 def is_json(raw: bytes) -> bool:

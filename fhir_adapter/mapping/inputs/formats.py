@@ -49,6 +49,7 @@ class Format(ABC):
     """
 
     name: str
+    encoding: str = "utf-8"
     media_types: tuple[str, ...]
     """what is accepted as Content-Type; the first is answered"""
 
@@ -66,9 +67,13 @@ class Format(ABC):
         Raises BadRequest, with the record's field, where the format cannot carry a value.
         """
 
+    def document(self, record: dict[str, Any]) -> bytes:
+        """One record as compact bytes."""
+        return self.write([record], single=True)
+
     def shown(self, record: dict[str, Any]) -> Any:
         """The record as it stands inside a JSON answer: text, unless the format is JSON itself."""
-        return self.write([record], single=True).decode("utf-8", "replace")
+        return self.document(record).decode(self.encoding)
 
     def one(self, raw: bytes) -> Any:
         """The only record in `raw`. Raises BadRequest where it is wrong, or where there is another number of them."""

@@ -47,6 +47,9 @@ class JsonText(Format):
             raise fault
         return self.record(value)
 
+    def document(self, record: dict[str, Any]) -> bytes:
+        return dump_json(self.value(record))
+
     def shown(self, record: dict[str, Any]) -> Any:
         return self.value(record)
 
