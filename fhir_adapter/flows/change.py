@@ -148,7 +148,6 @@ def _write(
     )
     resources.save_all(connection, [*written, provenance], now=now, plan=plan.id, owner=arrival.party.name)
     found = {reference_of(resource): resource for resource in written}
-    plans.add_members(connection, plan.id, [reference for reference in found if reference not in ours])
     return found
 
 
@@ -231,28 +230,24 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
 
     Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
     """
-    guests = set()
-    for reference in arrival.theirs:
-        type_, id_ = reference.split("/", 1)
-        if reference in ours and type_ not in DIRECTORY:
-            continue
-        home = resources.home_plan_of(connection, type_, id_)
-        if home not in (None, plan.id):
-            if type_ not in DIRECTORY:
-                raise Refused(
-                    "a part of another plan",
-                    [
-                        Issue(
-                            "error",
-                            "business-rule",
-                            reference,
-                            "this belongs to another plan and cannot be changed from here",
-                            "an id of its own",
-                        )
-                    ],
-                )
-            guests.add(reference)
-    plans.add_members(connection, plan.id, [guest for guest in guests if guest not in ours])
+    foreign = [ref for ref in arrival.theirs if ref not in ours or ref.partition("/")[0] in DIRECTORY]
+    homes = resources.home_plans_of(connection, foreign)
+    guests = {reference for reference, home in homes.items() if home != plan.id}
+    for reference in guests:
+        if reference.partition("/")[0] not in DIRECTORY:
+            raise Refused(
+                "a part of another plan",
+                [
+                    Issue(
+                        "error",
+                        "business-rule",
+                        reference,
+                        "this belongs to another plan and cannot be changed from here",
+                        "an id of its own",
+                    )
+                ],
+            )
+    plans.add_guests(connection, plan.id, [guest for guest in guests if guest not in ours])
     if not guests:
         return arrival
     bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]

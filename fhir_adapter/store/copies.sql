@@ -1,8 +1,8 @@
 -- What each FHIR party holds, and the writes that were begun there.
 
 -- name: of_party
-SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy c
-JOIN plan_member m ON m.type = c.type AND m.id = c.id WHERE c.party = :party AND m.plan = :plan;
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body
+FROM plan_member m CROSS JOIN copy c ON c.party = :party AND c.type = m.type AND c.id = m.id WHERE m.plan = :plan;
 
 -- name: by_remote
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id;

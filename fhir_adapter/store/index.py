@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 from fhir_adapter.fhir.index import Rows, index_rows
 from fhir_adapter.fhir.parameters import FINGERPRINT
-from fhir_adapter.fhir.resources import dump_json, parse_json
+from fhir_adapter.fhir.resources import parse_json
 from fhir_adapter.store.database import Database, queries
 
 _SQL = queries("index.sql")
@@ -61,11 +60,6 @@ class Names:
             self._referred_to = []
 
 
-def fingerprint_of(rows: Rows) -> bytes:
-    """The same for the same rows in the same order."""
-    return blake2b(dump_json(rows), digest_size=8).digest()
-
-
 def rows_of_version(connection: sqlite3.Connection, seq: int) -> Rows:
     """The rows that the version `seq` was found by."""
     body = connection.execute(_SQL["body"], (seq,)).fetchone()[0]
@@ -84,6 +78,8 @@ def add_rows(connection: sqlite3.Connection, names: Names, many: Sequence[tuple[
 def replace_rows(connection: sqlite3.Connection, names: Names, rid: int, old: Rows, new: Rows) -> None:
     """Only the difference is written: an edit of one status moves one row."""
     for position, table in enumerate(Rows._fields):
+        if old[position] == new[position]:
+            continue
         before, after = (set(_stored(names, table, rows[position])) for rows in (old, new))
         connection.executemany(_SQL[f"{table}_drop"], [(*row, rid) for row in before - after])
         connection.executemany(_SQL[f"{table}_add"], [(*row, rid) for row in after - before])
@@ -107,8 +103,6 @@ def _make_again(connection: sqlite3.Connection) -> None:
         connection.execute(f"DELETE FROM idx_{table}")  # noqa: S608  (our own table names)
     names = Names(connection)
     for rid, seq in connection.execute(_SQL["all_current"]).fetchall():
-        rows = rows_of_version(connection, seq)
-        add_rows(connection, names, [(rid, rows)])
-        connection.execute(_SQL["fingerprint_set"], (fingerprint_of(rows), rid))
+        add_rows(connection, names, [(rid, rows_of_version(connection, seq))])
     names.write_new()
     connection.execute(_SQL["index_made_by_set"], (FINGERPRINT,))

@@ -5,7 +5,7 @@ SELECT rid FROM resource WHERE type = ? AND id = ?;
 
 -- name: name_add
 -- Something is referred to that is not here (yet).
-INSERT INTO resource (rid, type, id, seq, version, deleted, fingerprint) VALUES (?, ?, ?, 0, 0, 1, x'');
+INSERT INTO resource (rid, type, id, seq, version, deleted) VALUES (?, ?, ?, 0, 0, 1);
 
 -- name: newest_name
 SELECT coalesce(max(rid), 0) FROM resource;
@@ -57,6 +57,3 @@ INSERT INTO idx_made_by (only_row, fingerprint) VALUES (1, ?) ON CONFLICT (only_
 
 -- name: all_current
 SELECT rid, seq FROM resource WHERE NOT deleted;
-
--- name: fingerprint_set
-UPDATE resource SET fingerprint = ? WHERE rid = ?;

@@ -81,9 +81,9 @@ def of_record(connection: sqlite3.Connection, party: str, record: str) -> Plan |
     return Plan(*row) if row else None
 
 
-def add_members(connection: sqlite3.Connection, plan: str, references: Iterable[str]) -> None:
-    """Make `Type/id` references part of the plan."""
-    connection.executemany(_SQL["member_add"], [(plan, *reference.split("/", 1)) for reference in references])
+def add_guests(connection: sqlite3.Connection, plan: str, references: Iterable[str]) -> None:
+    """Make `Type/id` references part of the plan that are at home in another one; what a plan brings is its own."""
+    connection.executemany(_SQL["guest_add"], [(plan, *reference.split("/", 1)) for reference in references])
 
 
 def members(connection: sqlite3.Connection, plan: str) -> list[Member]:

@@ -11,20 +11,20 @@ SELECT id, party, source, record, version, change, updated FROM plan WHERE id = 
 SELECT p.id, p.party, p.source, p.record, p.version, p.change, p.updated
 FROM record r JOIN plan p ON p.id = r.plan WHERE r.party = :party AND r.record = :record;
 
--- name: member_add
-INSERT OR IGNORE INTO plan_member (plan, type, id) VALUES (?, ?, ?);
+-- name: guest_add
+INSERT OR IGNORE INTO plan_guest (plan, rid) SELECT ?, rid FROM resource WHERE type = ? AND id = ?;
 
 -- name: members
 -- The current version of everything in a plan.
 SELECT v.type, v.id, v.seq, v.body
-FROM plan_member m JOIN resource r ON r.type = m.type AND r.id = m.id JOIN version v ON v.seq = r.seq
+FROM plan_member m CROSS JOIN version v ON v.seq = m.seq
 WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 
 -- name: members_as_of
 -- The plan as it stood when version.seq was :upto.
 SELECT v.type, v.id, v.seq, v.body
-FROM plan_member m JOIN resource r ON r.type = m.type AND r.id = m.id JOIN version v ON v.seq = (
-    SELECT max(seq) FROM version INDEXED BY version_by_resource WHERE rid = r.rid AND seq <= :upto)
+FROM plan_member m CROSS JOIN version v ON v.seq = (
+    SELECT max(seq) FROM version INDEXED BY version_by_resource WHERE rid = m.rid AND seq <= :upto)
 WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 
 -- name: plans_of_resource

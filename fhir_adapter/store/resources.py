@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_adapter.errors import NotFound
 from fhir_adapter.fhir.index import Rows, index_rows
 from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.store.database import queries
-from fhir_adapter.store.index import NOTHING, Names, add_rows, fingerprint_of, replace_rows, rows_of_version
+from fhir_adapter.store.index import NOTHING, Names, add_rows, replace_rows, rows_of_version
 
 _SQL = queries("resources.sql")
 _NEWEST = 2**62
@@ -63,8 +63,7 @@ def save_all(
 ) -> list[Stored]:
     """`save` for many resources, each of which is there once: a third quicker than one after the other."""
     batch = _Batch(connection, instant(now), plan, owner)
-    for resource in resources:
-        batch.take(resource)
+    batch.take(resources)
     batch.write()
     return [stored for _, stored in batch.done]
 
@@ -77,41 +76,41 @@ class _Batch:
         self._names = Names(connection)
         self._seq: int = connection.execute(_SQL["newest"]).fetchone()[0]
         self._added: list[tuple[Any, ...]] = []
+        self._changed: list[tuple[Any, ...]] = []
         self._found_by: list[tuple[int, Rows]] = []
         self._found_otherwise: list[tuple[int, int, Rows]] = []
         self.done: list[tuple[int, Stored]] = []
 
-    def take(self, resource: Resource) -> None:
-        """Work out the next version of the resource."""
+    def take(self, resources: Sequence[Resource]) -> None:
+        """Work out the next version of each resource."""
+        current = _current(self._connection, [(one["resourceType"], one["id"]) for one in resources])
+        for (type_, id_), known in current.items():
+            self._names.note(type_, id_, known.rid)
+        for resource in resources:
+            self._take(resource, current.get((resource["resourceType"], resource["id"])))
+
+    def _take(self, resource: Resource, known: _Current | None) -> None:
         type_, id_, rows = resource["resourceType"], resource["id"], index_rows(resource)
         self._seq += 1
-        known = self._connection.execute(_SQL["current"], (type_, id_)).fetchone()
         if known is None:
             rid, version = self._names.number_new(type_, id_), 1
-            new = (rid, type_, id_, self._seq, version, 0, self._owner, self._plan, fingerprint_of(rows))
-            self._added.append(new)
+            self._added.append((rid, type_, id_, self._seq, version, self._owner, self._plan))
+        else:
+            rid, version = known.rid, known.version + 1
+            home = known.owner or self._owner, known.plan or self._plan
+            self._changed.append((self._seq, version, 0, *home, rid))
+        if known is None or known.seq == 0:  # 0: it was only referred to
             self._found_by.append((rid, rows))
         else:
-            rid, version = known[0], known[2] + 1
-            self._names.note(type_, id_, rid)
-            self._take_known(known, rows)
+            self._found_otherwise.append((rid, known.seq, rows))
         body = dump_json(_stamped(resource, version, self._updated))
         self.done.append((rid, Stored(type_, id_, version, self._seq, self._updated, False, body)))
-
-    def _take_known(self, known: Any, rows: Rows) -> None:
-        rid, old_seq, version, _, owner, plan, old_fingerprint = known
-        fingerprint = fingerprint_of(rows)
-        values = (self._seq, version + 1, 0, owner or self._owner, plan or self._plan, fingerprint, rid)
-        self._connection.execute(_SQL["resource_set"], values)
-        if old_seq == 0:  # it was only referred to
-            self._found_by.append((rid, rows))
-        elif fingerprint != old_fingerprint:
-            self._found_otherwise.append((rid, old_seq, rows))
 
     def write(self) -> None:
         """Write what was taken."""
         versions = [(one.seq, rid, one.type, one.id, one.version, one.updated, 0, one.body) for rid, one in self.done]
         self._connection.executemany(_SQL["resource_add"], self._added)
+        self._connection.executemany(_SQL["resource_set"], self._changed)
         self._connection.executemany(_SQL["version_add"], versions)
         add_rows(self._connection, self._names, self._found_by)
         for rid, old_seq, rows in self._found_otherwise:
@@ -119,19 +118,35 @@ class _Batch:
         self._names.write_new()
 
 
+class _Current(NamedTuple):
+    """What a save must know of a resource that is here; seq is 0 while it is only referred to."""
+
+    rid: int
+    seq: int
+    version: int
+    deleted: int
+    owner: str | None
+    plan: str | None
+
+
+def _current(connection: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Current]:
+    """Of those (type, id) that have a row."""
+    rows = connection.execute(_SQL["current"], (dump_json(names),))
+    return {(type_, id_): _Current(*rest) for type_, id_, *rest in rows}
+
+
 def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetime) -> Stored:
     """Store a deletion as the next version. Raises NotFound where there is nothing; a second one changes nothing."""
-    known = connection.execute(_SQL["current"], (type_, id_)).fetchone()
-    if known is None or known[1] == 0:
+    known = _current(connection, [(type_, id_)]).get((type_, id_))
+    if known is None or known.seq == 0:
         raise NotFound(f"there is no {type_}/{id_} here")
-    rid, old_seq, old_version, is_deleted, owner, plan, _ = known
-    if is_deleted:
+    if known.deleted:
         return _required(read(connection, type_, id_))
-    updated, version = instant(now), old_version + 1
+    updated, version = instant(now), known.version + 1
     seq = connection.execute(_SQL["newest"]).fetchone()[0] + 1
-    connection.execute(_SQL["version_add"], (seq, rid, type_, id_, version, updated, 1, b""))
-    connection.execute(_SQL["resource_set"], (seq, version, 1, owner, plan, fingerprint_of(NOTHING), rid))
-    replace_rows(connection, Names(connection), rid, rows_of_version(connection, old_seq), NOTHING)
+    connection.execute(_SQL["version_add"], (seq, known.rid, type_, id_, version, updated, 1, b""))
+    connection.execute(_SQL["resource_set"], (seq, version, 1, known.owner, known.plan, known.rid))
+    replace_rows(connection, Names(connection), known.rid, rows_of_version(connection, known.seq), NOTHING)
     return Stored(type_, id_, version, seq, updated, True, b"")
 
 
@@ -180,6 +195,12 @@ def owner_of(connection: sqlite3.Connection, type_: str, id_: str) -> str | None
 def home_plan_of(connection: sqlite3.Connection, type_: str, id_: str) -> str | None:
     """The plan that the resource came with."""
     return _owner_and_plan(connection, type_, id_)[1]
+
+
+def home_plans_of(connection: sqlite3.Connection, references: Iterable[str]) -> dict[str, str]:
+    """The plans that resources came with, by `Type/id`; what is not here, or came with none, is left out."""
+    current = _current(connection, [(type_, id_) for type_, _, id_ in (each.partition("/") for each in references)])
+    return {f"{type_}/{id_}": known.plan for (type_, id_), known in current.items() if known.plan}
 
 
 def _owner_and_plan(connection: sqlite3.Connection, type_: str, id_: str) -> tuple[str | None, str | None]:

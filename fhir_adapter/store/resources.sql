@@ -5,17 +5,18 @@
 SELECT coalesce(max(seq), 0) FROM version;
 
 -- name: current
--- What a save must know of a resource that it changes.
-SELECT rid, seq, version, deleted, owner, plan, fingerprint FROM resource WHERE type = ? AND id = ?;
+-- What a save must know of the resources that it changes, given as a JSON list of [type, id].
+SELECT r.type, r.id, r.rid, r.seq, r.version, r.deleted, r.owner, r.plan
+FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value ->> 0 AND r.id = j.value ->> 1;
 
 -- name: version_add
 INSERT INTO version (seq, rid, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: resource_add
-INSERT INTO resource (rid, type, id, seq, version, deleted, owner, plan, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO resource (rid, type, id, seq, version, deleted, owner, plan) VALUES (?, ?, ?, ?, ?, 0, ?, ?);
 
 -- name: resource_set
-UPDATE resource SET seq = ?, version = ?, deleted = ?, owner = ?, plan = ?, fingerprint = ? WHERE rid = ?;
+UPDATE resource SET seq = ?, version = ?, deleted = ?, owner = ?, plan = ? WHERE rid = ?;
 
 -- name: read
 SELECT v.type, v.id, v.version, v.seq, v.updated, v.deleted, v.body

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.store import plans
 from fhir_adapter.store.database import MIGRATIONS, Database, attempt, queries, statements_in
 
 
@@ -203,4 +204,38 @@ def test_an_attempt_that_fails_undoes_itself_and_nothing_else(tmp_path: Path) ->
         return [row[0] for row in connection.execute("SELECT a FROM t")]
 
     assert database.write(work) == [1, 3]
+    database.close()
+
+
+def test_members_of_plans_written_before_their_table_went_are_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "plans.sqlite"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+    for file in sorted(MIGRATIONS.glob("000[12]_*.sql")):
+        connection.executescript(file.read_text("utf-8"))
+        connection.execute("INSERT INTO migration VALUES (?, ?)", (int(file.name[:4]), file.stem))
+    held = [
+        (1, "CarePlan", "a", "a"),
+        (2, "Organization", "o", "a"),
+        (3, "AuditEvent", "e", "a"),
+        (4, "CarePlan", "b", "b"),
+    ]
+    for rid, type_, id_, plan in held:
+        connection.execute("INSERT INTO version VALUES (?, ?, ?, ?, 1, '', 0, ?)", (rid, rid, type_, id_, b"{}"))
+        connection.execute(
+            "INSERT INTO resource VALUES (?, ?, ?, ?, 1, 0, 'x', ?, x'00')", (rid, type_, id_, rid, plan)
+        )
+    for member in (
+        ("a", "CarePlan", "a"),
+        ("a", "Organization", "o"),
+        ("b", "CarePlan", "b"),
+        ("b", "Organization", "o"),
+    ):
+        connection.execute("INSERT INTO plan_member VALUES (?, ?, ?)", member)
+    connection.close()
+    database = Database(path)
+    reader = database.read()
+    assert [(one.type, one.id) for one in plans.members(reader, "a")] == [("CarePlan", "a"), ("Organization", "o")]
+    assert [(one.type, one.id) for one in plans.members(reader, "b")] == [("CarePlan", "b"), ("Organization", "o")]
+    assert plans.plans_of(reader, "Organization", "o") == ["a", "b"]
     database.close()
