@@ -121,6 +121,12 @@ class Place:
         return self.work.owners.owner_of(self.reference, self.rule.owner, self.work.ours, item=self.inside)
 
     @property
+    def speaker(self) -> str | None:
+        """The person whose words these are, by the plan's reference; else the owner."""
+        spoken_by = self.work.ours.get(self.reference, {}).get("expressedBy", {}).get("reference")
+        return spoken_by if isinstance(spoken_by, str) else self.owner
+
+    @property
     def is_own(self) -> bool:
         """Whether the party whose words are merged owns this element."""
         return self.owner == self.work.party
@@ -233,7 +239,7 @@ def _is_in_the_persons_own_words(place: Place) -> bool:
 
 def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
     """Keep both values; `taken`: the live one is the sender's."""
-    work, owner = place.work, place.owner
+    work, owner = place.work, place.owner if kind != "own-words" else place.speaker
     base = next((one for one in reversed(bases) if one is not ABSENT), MISSING)
     others = work.owners.wrote(place.reference) or (owner if owner != work.party else None)
     live_party, other_party = (work.party, others or UNKNOWN_PARTY) if taken else (others, work.party)

@@ -1,94 +1,55 @@
-"""Every folder under merge/ is one story: base, ours and theirs in, the live plan and what is kept out."""
+"""Every folder under merge/ is one story: base, ours and theirs in, what `fhir-adapter merge` prints out."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from fhir_adapter.fhir.resources import parse_json, reference_of
-from fhir_adapter.plan.merge import Merged, Refs, looks_emptied, merge
-from fhir_adapter.plan.owners import Owners
+from fhir_adapter.fhir.resources import dump_json, parse_json
+from fhir_adapter.flows.merge_files import MergedFiles, merge_files
 
 FOLDER = Path(__file__).parent / "merge"
 SCENARIOS = sorted(folder.name for folder in FOLDER.iterdir())
+NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
 
 
-def refs(name: str, file: str) -> Refs:
-    """The resources of one file by reference."""
-    return {reference_of(resource): resource for resource in parse_json((FOLDER / name / file).read_bytes())}
+def file(name: str, what: str) -> bytes:
+    """One file of a story."""
+    return (FOLDER / name / f"{what}.json").read_bytes()
 
 
-def bases_of(name: str) -> list[Refs]:
-    """What the party last said (said.json, where there is one) and what it was last shown (base.json)."""
-    said = [refs(name, "said.json")] if (FOLDER / name / "said.json").exists() else []
-    return [*said, refs(name, "base.json")]
-
-
-def story_of(name: str) -> dict[str, Any]:
-    """The description and what else the merge is told."""
-    story: dict[str, Any] = yaml.safe_load((FOLDER / name / "scenario.yaml").read_text(encoding="utf-8"))
-    return story
-
-
-def run(name: str, ours: Refs, bases: list[Refs] | None = None) -> Merged:
-    """The scenario's merge into `ours`."""
-    story = story_of(name)
-    brought = story.get("brought", {})
-    return merge(
-        bases_of(name) if bases is None else bases,
-        ours,
-        refs(name, "theirs.json"),
-        party=story["party"],
-        owners=Owners(story["lead"], lambda reference: brought.get(reference, story["lead"])),
-        partial=story["partial"],
-        now=datetime.fromisoformat(story["now"]),
-        hidden=story.get("hidden"),
-        said_last=story.get("said_last", False),
+def run(name: str, *, base: bytes | None = None, ours: bytes | None = None) -> MergedFiles:
+    """The story's merge, as it stands or with another base or plan."""
+    story = yaml.safe_load((FOLDER / name / "scenario.yaml").read_text(encoding="utf-8"))
+    return merge_files(
+        base or file(name, "base"),
+        ours or file(name, "ours"),
+        file(name, "theirs"),
+        by=story["by"],
+        rules=story.get("rules", "default"),
+        now=NOW,
     )
-
-
-def without_hashes(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """List items whose key is a hash are written [*] in expected.json."""
-    told = [{name: value for name, value in one.items() if name != "owner"} for one in found]
-    return [one | {"path": re.sub(r"\[[0-9a-f]{8}\]", "[*]", one["path"])} for one in told]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario_ends_as_expected(name: str) -> None:
-    ours = refs(name, "ours.json")
-    expected = parse_json((FOLDER / name / "expected.json").read_bytes())
-
-    merged = run(name, ours)
-
-    assert list((ours | merged.changed).values()) == expected["live"]
-    assert merged.removed == expected["removed"]
-    assert without_hashes([asdict(one) for one in merged.conflicts]) == expected["conflicts"]
-    assert without_hashes([asdict(one) for one in merged.kept]) == expected["kept"]
+    merged = run(name)
+    assert parse_json(merged.output) == parse_json(file(name, "expected"))
+    assert merged.output == file(name, "expected"), "the order or the digits differ"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario_changes_only_what_it_reports_as_changed(name: str) -> None:
-    ours = refs(name, "ours.json")
-    merged = run(name, ours)
-    assert ours == refs(name, "ours.json"), "the merge must not change its arguments"
-    assert all(ours.get(reference) != resource for reference, resource in merged.changed.items())
+def test_the_exit_code_tells_whether_anything_is_left_open(name: str) -> None:
+    expected = parse_json(file(name, "expected"))
+    assert run(name).clean == (expected["conflicts"] == expected["quarantined"] == [])
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_same_words_again_change_nothing(name: str) -> None:
-    ours = refs(name, "ours.json")
-    settled = ours | run(name, ours).changed
-    again = run(name, settled, [refs(name, "theirs.json")])
-    assert again.changed == {}
-    assert [one for one in again.conflicts if one.kind != "quarantined"] == []
-
-
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if not story_of(name)["partial"]])
-def test_only_a_snapshot_that_lost_nearly_everything_looks_emptied(name: str) -> None:
-    assert list(looks_emptied(bases_of(name), refs(name, "theirs.json"))) == story_of(name).get("emptied", [])
+    plan = parse_json(file(name, "expected"))["plan"]
+    again = parse_json(run(name, base=file(name, "theirs"), ours=dump_json(plan)).output)
+    assert again["plan"] == plan
+    assert again["conflicts"] == again["tombstones"] == []
