@@ -19,6 +19,7 @@ from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.converters.times import zone_of
 from fhir_adapter.mapping.demands import Demands, read_demands, read_variants
 from fhir_adapter.mapping.engine import Mapping
@@ -350,16 +351,14 @@ class _Loader:
         if text is None:
             return None
         path, equals, short = (part.strip() for part in text.partition("="))
-        system, hash_, code = short.partition("#")
-        if not equals or not hash_:
+        if not equals or "#" not in short:
             self.fail(f"{text!r} is not `path = system#code`")
-        display = self.knowledge.tables["marks"].displays.get(short)
-        if display is None:
-            self.fail(f"the code {short!r} has no display among the marks")
+        try:
+            code = marked(short, self.knowledge)
+        except ValueError as fault:
+            self.fail(str(fault))
         compiled = self.path(path)
-        system = system if ":" in system else f"{CODES}/{system}"
-        concept = {"coding": [{"system": system, "code": code, "display": display}]}
-        return Mark(compiled.text, concept, compiled.read, system, code, "mark" in declared)
+        return Mark(compiled.text, {"coding": [code]}, compiled.read, code["system"], code["code"], "mark" in declared)
 
     def skip(self, text: str) -> tuple[Callable[[Resource], Any], str]:
         path, _, system = (part.strip() for part in text.partition("="))

@@ -20,14 +20,18 @@ def table_named(name: str, knowledge: Knowledge) -> Table:
 
 
 def marked(short: str, knowledge: Knowledge) -> Resource:
-    """The Coding for `system#code`, with the display that it has among the mapping's marks. Raises ValueError."""
+    """The Coding for `system#code`, with the display (empty: none) that it has among the mapping's marks.
+
+    Raises ValueError.
+    """
     system, hash_, code = short.rpartition("#")
     if not hash_:
         raise ValueError(f"{short!r} is not `system#code`")
     display = knowledge.tables["marks"].displays.get(short) if "marks" in knowledge.tables else None
     if display is None:
         raise ValueError(f"the code {short!r} has no display among the marks")
-    return {"system": system if ":" in system else f"{CODES}/{system}", "code": code, "display": display}
+    made = {"system": system if ":" in system else f"{CODES}/{system}", "code": code}
+    return made | ({"display": display} if display else {})
 
 
 def has_code(codings: Sequence[Resource] | None, wanted: Resource) -> bool:
@@ -102,3 +106,42 @@ def coding(table: Table, code: str) -> Resource:
     if code in table.displays:
         made["display"] = table.displays[code]
     return made
+
+
+@converter("one_coding", "TABLE [quiet]")
+def _one_coding(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> one Coding of the table. An unknown word is an error; `quiet`: it is another rule's business."""
+    table = table_named(words.plain[0], knowledge)
+    quiet = "quiet" in words.flags
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        code = table.code_of(value)
+        if code is None and not quiet:
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
+        return coding(table, code) if code is not None else None
+
+    def to_native(entry: Resource, _run: Run) -> str | None:
+        return table.words.get(str(entry.get("code"))) if table.has_system(entry.get("system")) else None
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("plain_coding", "SYSTEM")
+def _plain_coding(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """A code as the sender writes it <-> one Coding of this system."""
+    system = words.plain[0]
+
+    def to_native(entry: Resource, _run: Run) -> str | None:
+        return entry.get("code") if entry.get("system") == system else None
+
+    return Pair(lambda value, _run, _path: {"system": system, "code": value}, to_native)
+
+
+@converter("flag", "MARK", loses="false, which reads like nothing said")
+def _flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """True <-> this Coding, a `system#code` among the marks, in a list of Codings; others are left alone."""
+    mark = marked(words.plain[0], knowledge)
+    return Pair(
+        lambda value, _run, _path: dict(mark) if value else None,
+        lambda entries, _run: True if has_code(entries, mark) else None,
+    )

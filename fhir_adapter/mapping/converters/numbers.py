@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
+from fhir_adapter.mapping.frames import copied
 from fhir_adapter.mapping.model import Knowledge, Pair, Run, folded
 
 
@@ -70,6 +71,8 @@ class NumberKind:
     like: re.Pattern[str] | None = None
     series: str | None = None
     named: bool = False
+    extra: Resource | None = None
+    """elements that every identifier of this kind has: type, assigner"""
 
     def looks_right(self, number: str) -> bool:
         """Is it of the form, and by its looks of this kind?"""
@@ -78,7 +81,7 @@ class NumberKind:
 
     def identifier(self, number: str, series: str | None, use: str) -> Resource:
         """The Identifier of a number of this kind."""
-        named = {"type": {"text": self.field}} if self.named else {}
+        named = {"type": {"text": self.field}} if self.named else copied(self.extra or {})
         return {"use": use, **named, "system": f"urn:oid:{series}" if series else self.system, "value": number}
 
     def owns(self, identifier: Resource) -> bool:
@@ -88,7 +91,7 @@ class NumberKind:
         return self.named and (identifier.get("type") or {}).get("text") == self.field
 
 
-_KIND_WORDS = {"system", "form", "expected", "check", "aliases", "like", "series", "named"}
+_KIND_WORDS = {"system", "form", "expected", "check", "aliases", "like", "series", "named", "identifier"}
 
 
 def _kind(field: str, declared: Any) -> NumberKind:
@@ -106,6 +109,7 @@ def _kind(field: str, declared: Any) -> NumberKind:
         re.compile(declared["like"]) if "like" in declared else None,
         declared.get("series"),
         bool(declared.get("named")),
+        declared.get("identifier"),
     )
 
 

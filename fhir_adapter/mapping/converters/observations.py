@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.mapping.converters.codes import has_code, marked
+from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
@@ -21,3 +21,25 @@ def _component_text(_fields: Sequence[str], words: Words, knowledge: Knowledge) 
         return value if is_mine and isinstance(value, str) else None
 
     return Pair(lambda value, _run, _path: {"code": {"coding": [dict(code)]}, "valueString": value}, to_native)
+
+
+@converter("component_flag", "TABLE")
+def _component_flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word that applies <-> a component with the table's code and the value true; components that are false, or of
+    another code system, are not this field's."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        code = table.code_of(value)
+        if code is None:
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
+            return None
+        return {"code": {"coding": [coding(table, code)]}, "valueBoolean": True}
+
+    def to_native(component: Resource, _run: Run) -> str | None:
+        entries = (component.get("code") or {}).get("coding") or ()
+        mine = (str(entry.get("code")) for entry in entries if table.has_system(entry.get("system")))
+        word = next((table.words[code] for code in mine if code in table.words), None)
+        return word if component.get("valueBoolean") is True else None
+
+    return Pair(to_fhir, to_native)

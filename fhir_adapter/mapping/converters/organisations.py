@@ -155,3 +155,25 @@ def _team_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> P
         return name_of(member, run) if is_mine and isinstance(member, dict) else None
 
     return Pair(to_fhir, to_native)
+
+
+@converter("team_words", "MARK")
+def _team_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """`Vertrauensperson: Schwester`, a role and a name, or a name alone <-> a CareTeam participant with the mark, a
+    `system#code` among the marks, as the coding of its role."""
+    mark = marked(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        role, colon, name = value.partition(": ")
+        said = {"text": role} if colon else {}
+        member = party_reference(name if colon else value, run, path, quiet=True)
+        return {"role": [{"coding": [dict(mark)], **said}], "member": member}
+
+    def to_native(participant: Resource, run: Run) -> str | None:
+        role = next((one for one in participant.get("role") or () if has_code(one.get("coding"), mark)), None)
+        name = name_of(participant.get("member") or {}, run)
+        if role is None or name is None:
+            return None
+        return f"{role['text']}: {name}" if role.get("text") else name
+
+    return Pair(to_fhir, to_native)

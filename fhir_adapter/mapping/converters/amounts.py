@@ -1,0 +1,49 @@
+"""How much, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.mapping.converters.registry import Words, converter
+from fhir_adapter.mapping.converters.times import check_datetime
+from fhir_adapter.mapping.model import Knowledge, Pair, Run
+
+
+@converter("quantity", "unit=UNIT")
+def _quantity(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """A number <-> a Quantity of this unit; a Quantity of another unit is not this field's."""
+    unit = words.option("unit")
+
+    def to_native(quantity: Resource, _run: Run) -> Any:
+        return quantity.get("value") if quantity.get("unit", unit) == unit else None
+
+    return Pair(lambda value, _run, _path: {"value": value, "unit": unit}, to_native)
+
+
+@converter("period_or_times_a_week")
+def _period_or_times_a_week(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """(from, until, times a week) <-> (occurrencePeriod, occurrenceTiming): FHIR takes one of the two, and only a
+    Timing says how often."""
+
+    def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
+        names = ("start", "end")
+        given = zip(names, values[:2], fields, strict=False)
+        checked = {
+            name: check_datetime(value, run, prefix + field) for name, value, field in given if value is not None
+        }
+        period = {name: value for name, value in checked.items() if value is not None}
+        if values[2] is None:
+            return period or None, None
+        bounds = {"boundsPeriod": period} if period else {}
+        return None, {"repeat": {**bounds, "frequency": values[2], "period": 1, "periodUnit": "wk"}}
+
+    def to_native(fragments: tuple[Any, ...], _run: Run) -> tuple[Any, ...]:
+        period, timing = fragments
+        repeat = (timing or {}).get("repeat") or {}
+        period = period or repeat.get("boundsPeriod") or {}
+        is_weekly = repeat.get("period") == 1 and repeat.get("periodUnit") == "wk"
+        return period.get("start"), period.get("end"), repeat.get("frequency") if is_weekly else None
+
+    return Pair(to_fhir, to_native)

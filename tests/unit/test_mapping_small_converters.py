@@ -1,0 +1,90 @@
+"""Converters for amounts, marks and extensions: each both ways, and what they leave to other rules."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table
+
+GRADES = Table("grades", "http://one.example", {"G": "g", "B": "b"}, {"g": "G", "b": "B"}, {}, "G, B")
+MARKS = Table("marks", None, {}, {}, {"team#took-part": "Took part", "http://sct.example#1": ""}, "")
+KNOWLEDGE = Knowledge({"grades": GRADES, "marks": MARKS})
+
+
+def pair(text: str, *fields: str) -> Pair:
+    name, *words = text.split()
+    return CONVERTERS[name].build(fields or ("field",), CONVERTERS[name].words(words), KNOWLEDGE)
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run({}, "1", "https://source.example", UUID(int=1), KNOWLEDGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "native", "fhir"),
+    [
+        ("one_coding grades", "G", {"system": "http://one.example", "code": "g"}),
+        ("plain_coding http://two.example", "05970004", {"system": "http://two.example", "code": "05970004"}),
+        ("quantity unit=h/week", 4, {"value": 4, "unit": "h/week"}),
+        ("in_extension basis valueString", "§ 19",
+         {"url": "https://fhir-adapter.example/fhir/StructureDefinition/basis", "valueString": "§ 19"}),
+        ("in_extension http://x.example valueCoding one_coding grades", "B",
+         {"url": "http://x.example", "valueCoding": {"system": "http://one.example", "code": "b"}}),
+        ("component_flag grades", "G",
+         {"code": {"coding": [{"system": "http://one.example", "code": "g"}]}, "valueBoolean": True}),
+        ("team_words team#took-part", "Trusted person: sister",
+         {"role": [{"coding": [{"system": "https://fhir-adapter.example/fhir/CodeSystem/team", "code": "took-part",
+                                "display": "Took part"}], "text": "Trusted person"}], "member": {"display": "sister"}}),
+    ],
+)  # fmt: skip
+def test_a_value_goes_to_fhir_and_comes_back(text: str, native: Any, fhir: Any, run: Run) -> None:
+    made = pair(text).to_fhir(native, run, "field")
+    assert made == fhir
+    assert pair(text).to_native(made, run) == native
+    assert run.issues == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("one_coding grades", {"system": "http://two.example", "code": "g"}),
+        ("plain_coding http://two.example", {"system": "http://one.example", "code": "1"}),
+        ("quantity unit=h/week", {"value": 4, "unit": "visits"}),
+        ("in_extension basis valueString", {"url": "http://other.example", "valueString": "x"}),
+        ("component_flag grades",
+         {"code": {"coding": [{"system": "http://one.example", "code": "g"}]}, "valueBoolean": False}),
+        ("team_words team#took-part", {"role": [{"text": "nurse"}], "member": {"display": "Ann"}}),
+        ("flag http://sct.example#1", [{"system": "http://sct.example", "code": "2"}]),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_other_rules_is_left_alone(text: str, fragment: Any, run: Run) -> None:
+    assert pair(text).to_native(fragment, run) is None
+
+
+def test_a_flag_is_a_coding_without_a_display_where_its_mark_has_none(run: Run) -> None:
+    flag = pair("flag http://sct.example#1")
+    assert flag.to_fhir(True, run, "field") == {"system": "http://sct.example", "code": "1"}
+    assert flag.to_fhir(False, run, "field") is None
+    assert flag.to_native([{"system": "http://sct.example", "code": "1"}], run) is True
+
+
+@pytest.mark.parametrize("text", ["one_coding grades", "component_flag grades"])
+def test_an_unknown_word_is_an_error_with_the_known_ones(text: str, run: Run) -> None:
+    assert pair(text).to_fhir("Q", run, "field") is None
+    assert [(issue.severity, issue.path, issue.expected) for issue in run.issues] == [("error", "field", "G, B")]
+
+
+def test_how_often_makes_a_timing_of_a_period(run: Run) -> None:
+    often = pair("period_or_times_a_week", "from", "until", "visits")
+    assert often.to_fhir(("2025-05", "2027", None), run, "x.") == ({"start": "2025-05", "end": "2027"}, None)
+    _, timing = often.to_fhir(("2025-05", None, 5), run, "x.")
+    assert timing == {"repeat": {"boundsPeriod": {"start": "2025-05"}, "frequency": 5, "period": 1, "periodUnit": "wk"}}
+    assert often.to_native((None, timing), run) == ("2025-05", None, 5)
+    assert often.to_native((None, {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}), run) == (None,) * 3
+    often.to_fhir(("soon", None, None), run, "x.")
+    assert [issue.path for issue in run.issues] == ["x.from"]
