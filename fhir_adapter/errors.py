@@ -2,6 +2,7 @@
 
 AdapterError
 ├── BadRequest        400  the bytes or the request cannot be understood
+├── Forbidden         403  understood and right, but not this party's to do
 ├── NotFound          404
 ├── MethodNotAllowed  405
 ├── NotAcceptable     406
@@ -60,6 +61,11 @@ class AdapterError(Exception):
 class BadRequest(AdapterError):
     status = 400
     code = "structure"
+
+
+class Forbidden(AdapterError):
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(AdapterError):

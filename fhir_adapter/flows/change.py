@@ -15,17 +15,20 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import questions
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.questions import Closed, Deciding
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.merge import Conflict, Kept, Refs, merge
 from fhir_adapter.plan.owners import Owners
-from fhir_adapter.store import outbox, plans, resources
-from fhir_adapter.store.plans import KeptConflict, Member, Plan
+from fhir_adapter.store import conflicts, outbox, plans, resources
+from fhir_adapter.store.conflicts import KeptConflict
+from fhir_adapter.store.plans import Member, Plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,6 +44,7 @@ class Arrival:
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
     was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
+    `deciding`: it decides a conflict, and so speaks for whoever owns what it changes.
     """
 
     party: Party
@@ -50,6 +54,7 @@ class Arrival:
     partial: bool
     exact: bool = False
     said_last: bool = False
+    deciding: Deciding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         ours,
         arrival.theirs,
         party=arrival.party.name,
-        owners=_owners(connection, hub, plan, ours),
+        owners=owners(connection, hub, plan, ours) if arrival.deciding is None else _speaking_for_all(arrival.party),
         partial=arrival.partial,
         now=now,
         hidden=ours.keys() - project(ours, arrival.party).keys(),
@@ -104,16 +109,18 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     )
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
-    conflicts = tuple(_kept_conflict(hub, plan, conflict, now) for conflict in steps.ask)
-    known = {conflict.id for conflict in plans.conflicts_of(connection, plan.id)} if conflicts else set()
-    new = [(kept, conflict) for kept, conflict in zip(conflicts, steps.ask, strict=True) if kept.id not in known]
+    all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)
+    closed = questions.closed_by(
+        connection, plan, arrival.party, ours, steps.save, arrival.deciding, arrival.journal, now
+    )
+    steps.save.update(closed.tasks)
     if not steps.save and not new:
-        return Applied(plan, guests | ours, False, conflicts, kept)
-    written = _write(connection, hub, plan, arrival, steps, ours, new, now)
+        return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
+    written = _write(connection, hub, plan, arrival, steps, ours, new, closed, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for party in hub.fhir_parties:
         outbox.queue(connection, plan.id, party.name, instant(now))
-    return Applied(advanced, guests | ours | written, True, conflicts, kept, steps.unusual)
+    return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
 
 
 def _write(
@@ -124,12 +131,13 @@ def _write(
     steps: Steps,
     ours: Refs,
     new: Sequence[tuple[KeptConflict, Conflict]],
+    closed: Closed,
     now: datetime,
 ) -> Refs:
     written: list[Resource] = list(steps.save.values())
     care_plan = steps.save.get(f"CarePlan/{plan.id}") or ours.get(f"CarePlan/{plan.id}") or {}
     for kept, conflict in new:
-        plans.add_conflict(connection, plan.id, kept, journal=arrival.journal)
+        conflicts.add(connection, kept, journal=arrival.journal)
         written.append(
             changes.conflict_task(
                 conflict,
@@ -140,6 +148,8 @@ def _write(
                 now=now,
             )
         )
+    for id_, decided in closed.decided:
+        conflicts.decide(connection, id_, decided)
     provenance = changes.provenance(
         [reference_of(resource) for resource in written],
         id=str(uuid5(hub.namespace, f"provenance|{arrival.party.name}|{arrival.journal}|{plan.id}")),
@@ -186,27 +196,7 @@ def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str
     }
 
 
-def _kept_conflict(hub: Hub, plan: Plan, conflict: Conflict, now: datetime) -> KeptConflict:
-    """The conflict as it is stored; its id follows from what it says, so that the same one is kept once."""
-    base, live, other = (
-        None if value is None else dump_json(value).decode() for value in (conflict.base, conflict.live, conflict.other)
-    )
-    name = f"conflict|{plan.id}|{conflict.reference}|{conflict.path}|{conflict.other_party}|{live}|{other}"
-    return KeptConflict(
-        str(uuid5(hub.namespace, name)),
-        conflict.reference,
-        conflict.path,
-        conflict.kind,
-        base,
-        live,
-        other,
-        conflict.live_party,
-        conflict.other_party,
-        instant(now),
-    )
-
-
-def _owners(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) -> Owners:
+def owners(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) -> Owners:
     """Who owns what: whom the plan names, as parties; else who brought it."""
 
     def brought_by(reference: str) -> str | None:
@@ -223,6 +213,11 @@ def _owners(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) ->
         wrote=lambda ref: plans.wrote(connection, plan.id, ref),
         names=party_of,
     )
+
+
+def _speaking_for_all(party: Party) -> Owners:
+    """Who decides a conflict has the last word about what it changes, whoever owns it."""
+    return Owners(lead=party.name, of=lambda _reference: party.name)
 
 
 def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:

@@ -10,7 +10,7 @@ from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import plans
+from fhir_adapter.store import conflicts, plans
 from fhir_adapter.store.plans import Plan
 
 
@@ -86,7 +86,7 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
                 _said(conflict.other),
                 titles.get(conflict.other_party, conflict.other_party),
             )
-            for conflict in plans.conflicts_of(connection, plan.id)
+            for conflict in conflicts.open_of_plan(connection, plan.id)
         ),
     )
 

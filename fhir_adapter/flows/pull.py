@@ -15,7 +15,7 @@ from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import journal, plans, resources
+from fhir_adapter.store import conflicts, journal, plans, resources
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan
 
@@ -110,12 +110,12 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
     change.audit(connection, hub, plan, party, "R", now, decision.reasons)
     changed_by = tuple(plans.changed_by(connection, plan.id, since))
-    conflicts = tuple(
+    questions = tuple(
         change.conflict_in_words(mapped, conflict)
-        for conflict in plans.conflicts_of(connection, plan.id)
-        if visible.get(f"Task/{conflict.id}", {}).get("status") == "requested"
+        for conflict in conflicts.open_of_plan(connection, plan.id)
+        if f"Task/{conflict.id}" in visible
     )
-    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, conflicts)
+    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, questions)
 
 
 def what_a_record_tells(shown: Refs) -> list[Resource]:

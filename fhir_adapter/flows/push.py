@@ -23,7 +23,8 @@ from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
-from fhir_adapter.store.plans import KeptConflict, Plan, Record
+from fhir_adapter.store.conflicts import KeptConflict
+from fhir_adapter.store.plans import Plan, Record
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,7 +60,7 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
     Raises Conflict when the key was used with another body. A record that is refused gets a receipt as well.
     """
     hub.mapping_of(party)
-    earlier = _earlier_answer(hub.database.read(), party, delivery)
+    earlier = earlier_answer(hub.database.read(), party, delivery)
     if earlier:
         return earlier
     try:
@@ -77,7 +78,8 @@ def receipt_of(hub: Hub, party: Party, key: str) -> Answer | None:
     return Answer(entry.status, (entry.receipt or "").encode(), True) if entry else None
 
 
-def _earlier_answer(connection: sqlite3.Connection, party: Party, delivery: Delivery) -> Answer | None:
+def earlier_answer(connection: sqlite3.Connection, party: Party, delivery: Delivery) -> Answer | None:
+    """What was answered under this key. Raises Conflict when it was another body."""
     entry = journal.by_key(connection, party.name, delivery.key)
     if entry is None:
         return None
@@ -109,14 +111,14 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
 def _accept(
     connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, mapped: Mapped, source: str
 ) -> Answer:
-    earlier = _earlier_answer(connection, party, delivery)
+    earlier = earlier_answer(connection, party, delivery)
     if earlier:
         return earlier
     now = hub.now()
     entry = _enter(connection, party, delivery, now)
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
     ours = change.load(connection, plan)
-    theirs = _by_reference(mapped, ours)
+    theirs = by_reference(mapped, ours)
     record = None if is_new else plans.record_of(connection, party.name, plan.id)
     bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
     _check_same_person(plan, ours, theirs)
@@ -211,7 +213,7 @@ def _bases(
                 [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
             )
         return _shown(connection, hub, party, plan, ours, said, seen)
-    bases = [_by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace), ours)] if said else []
+    bases = [by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace), ours)] if said else []
     if record.shown is not None:
         bases += _shown(connection, hub, party, plan, ours, said, record.shown)
     return bases
@@ -231,12 +233,12 @@ def _shown(
     before = mapping.record_in(said) if said else {}
     native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
     try:
-        return [shown, _by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
+        return [shown, by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
         return [shown]
 
 
-def _by_reference(mapped: Mapped, ours: Refs) -> Refs:
+def by_reference(mapped: Mapped, ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that."""
     known = {focus: ref for ref, task in ours.items() if (focus := _intervention_of(task))}
     found: Refs = {}
@@ -276,7 +278,7 @@ def _refuse(
     connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, refusal: AdapterError
 ) -> Answer:
     """Keep what came, with the reason: the same key and body get the same answer again."""
-    earlier = _earlier_answer(connection, party, delivery)
+    earlier = earlier_answer(connection, party, delivery)
     if earlier:
         return earlier
     entry = _enter(connection, party, delivery, hub.now())

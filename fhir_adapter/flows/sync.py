@@ -28,7 +28,7 @@ from fhir_adapter.fhir.resources import (
     reference_of,
 )
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change
+from fhir_adapter.flows import change, conflicts
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import (
     Renaming,
@@ -440,8 +440,11 @@ def _take_in(
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
     before = change.load(connection, plan)
-    arrival = _arrival(party, entry, plan, version, theirs, base, before)
-    applied = change.apply(connection, hub, plan, before, arrival, now)
+    if conflicts.is_a_question(theirs, before):
+        applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
+    else:
+        arrival = _arrival(party, entry, plan, version, theirs, base, before)
+        applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)

@@ -47,22 +47,6 @@ class Record:
     said_last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KeptConflict:
-    """Two values where one can be live; base, live and other are JSON texts."""
-
-    id: str
-    reference: str
-    path: str
-    kind: str
-    base: str | None
-    live: str | None
-    other: str | None
-    live_party: str | None
-    other_party: str
-    at: str
-
-
 def add(connection: sqlite3.Connection, *, id: str, party: str, source: str, record: str, now: str) -> Plan:
     """A new plan at version 0: its first change makes it 1."""
     connection.execute(_SQL["add"], {"id": id, "party": party, "source": source, "record": record, "now": now})
@@ -158,32 +142,6 @@ def note_said(connection: sqlite3.Connection, party: str, plan: str, record: str
 def note_shown(connection: sqlite3.Connection, party: str, plan: str, record: str, change: int) -> None:
     """The party was shown the plan as of this change; `record` is the id under which it will know it."""
     connection.execute(_SQL["record_shown"], {"party": party, "plan": plan, "record": record, "shown": change})
-
-
-def add_conflict(connection: sqlite3.Connection, plan: str, conflict: KeptConflict, *, journal: int) -> None:
-    """Keep a conflict; the same one (same id) is kept once."""
-    connection.execute(
-        _SQL["conflict_add"],
-        {
-            "id": conflict.id,
-            "plan": plan,
-            "reference": conflict.reference,
-            "path": conflict.path,
-            "kind": conflict.kind,
-            "base": conflict.base,
-            "live": conflict.live,
-            "other": conflict.other,
-            "live_party": conflict.live_party,
-            "other_party": conflict.other_party,
-            "journal": journal,
-            "at": conflict.at,
-        },
-    )
-
-
-def conflicts_of(connection: sqlite3.Connection, plan: str) -> list[KeptConflict]:
-    """The plan's conflicts, oldest first."""
-    return [KeptConflict(*row) for row in connection.execute(_SQL["conflicts"], {"plan": plan})]
 
 
 def instance_value(connection: sqlite3.Connection, name: str, first: str) -> str:

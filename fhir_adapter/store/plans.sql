@@ -63,13 +63,6 @@ ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_las
 INSERT INTO record (party, plan, record, shown, said_last) VALUES (:party, :plan, :record, :shown, 0)
 ON CONFLICT (party, plan) DO UPDATE SET shown = max(coalesce(shown, 0), :shown), said_last = 0;
 
--- name: conflict_add
-INSERT OR IGNORE INTO conflict (id, plan, reference, path, kind, base, live, other, live_party, other_party, journal, at)
-VALUES (:id, :plan, :reference, :path, :kind, :base, :live, :other, :live_party, :other_party, :journal, :at);
-
--- name: conflicts
-SELECT id, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict WHERE plan = :plan ORDER BY at, id;
-
 -- name: instance_get
 SELECT value FROM instance WHERE name = :name;
 

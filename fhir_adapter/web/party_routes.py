@@ -65,9 +65,9 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         if_match: Annotated[str | None, Header(description='The version last fetched, W/"3"')] = None,
     ) -> Response:
         sender = hub.party(party)
-        media_type = _media_type_of(request, lambda kind: encoding_of(hub, sender, kind))
+        media_type = media_type_of(request, lambda kind: encoding_of(hub, sender, kind))
         delivery = Delivery(
-            _checked_key(idempotency_key), media_type, await body_within(request, body_limit), _version_in(if_match)
+            checked_key(idempotency_key), media_type, await body_within(request, body_limit), _version_in(if_match)
         )
         return _receipt(await run_in_threadpool(deliver, hub, sender, delivery))
 
@@ -138,7 +138,7 @@ async def body_within(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> str:
+def media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> str:
     """The content type, one of the party's own format or JSON. Raises UnsupportedMedia."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     media_type = kind.strip().lower()
@@ -152,7 +152,8 @@ def _media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> 
     return media_type
 
 
-def _checked_key(key: str | None) -> str:
+def checked_key(key: str | None) -> str:
+    """The Idempotency-Key. Raises BadRequest where there is none, or none that can be used."""
     if not key or len(key) > LONGEST_KEY or not key.isprintable():
         raise BadRequest(
             "no Idempotency-Key",

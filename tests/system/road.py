@@ -24,7 +24,7 @@ from fhir_adapter.flows.pull import show_record
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.settings import as_demo, read_settings
-from fhir_adapter.store import copies, outbox, plans
+from fhir_adapter.store import conflicts, copies, outbox, plans
 from fhir_adapter.store.database import Database
 
 SAMPLE = Path(__file__).parents[2] / "mappings" / "se-sip" / "samples" / "SIP-1.json"
@@ -131,7 +131,7 @@ def state(hub: Hub, region: FhirClient) -> dict[str, Any]:
         "plans": len(plans.newest(connection, 10)),
         "plan": _timeless(found),
         "conflicts": sorted(
-            (each.reference, each.path, each.live, each.other) for each in plans.conflicts_of(connection, plan.id)
+            (each.reference, each.path, each.live, each.other) for each in conflicts.of_plan(connection, plan.id)
         ),
         "there": _timeless({ref: _without_write_id(resource) for ref, resource in there.items()}),
         "record": show_record(hub, hub.parties["sodertalje"], "SIP-1").native,

@@ -49,6 +49,22 @@ Description: "Two parties changed the same thing, neither having seen the other'
 * #edit-against-delete "Changed and removed" "One party changed what another removed; the change is in force."
 * #own-words "The person's own words" "Another party rewrote a goal that the person set; the person's words are kept here."
 * #quarantined "Change of something not shown" "A party wrote to what it had not been shown; neither applied nor dropped."
+* #not-allowed "Not this party's step" "A party changed a task in a way that is not its own to change; kept, not applied."
+
+CodeSystem: ConflictDecisionCodes
+Id: conflict-decision
+Title: "Decision about a conflict"
+Description: "How somebody decides a conflict: outputs of the task with the code resolve-conflict, and what they say."
+* ^caseSensitive = true
+* #decision "Decision" "Output of the task: keep, take, write or later, as valueCode."
+* #value "Third value" "Output of the task: the value to be in force, as its own type or as JSON in valueString."
+* #reason "Reason" "Output of the task: why it is decided so."
+* #until "Until" "Output of the task, with later: the day to look at it again."
+* #keep "Keep" "What is in force stays; the other value is in the record of the conflict only."
+* #take "Take" "The other value comes into force."
+* #write "Write" "A third value comes into force."
+* #later "Later" "Nothing is decided yet."
+* #settled "Settled" "Nobody had to decide: an ordinary edit says by now what the other party wanted."
 
 // ---------------------------------------------------------------- profiles
 

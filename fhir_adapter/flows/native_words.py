@@ -1,0 +1,107 @@
+"""A plan's values in one party's own format: which field of its record an element is, and what would stand there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import Issue, Refused
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.pull import what_a_record_tells
+from fhir_adapter.flows.push import by_reference
+from fhir_adapter.mapping.engine import Mapped, Mapping, copied
+from fhir_adapter.plan import decisions
+from fhir_adapter.plan.elements import Conflict
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.store import journal, plans
+from fhir_adapter.store.plans import Plan
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class NativeWords:
+    """A plan as one party writes it; `before` is the record as it last sent it, `visible` what it may see."""
+
+    mapping: Mapping
+    source: str
+    namespace: UUID
+    before: dict[str, Any]
+    visible: Refs
+
+    @staticmethod
+    def of(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, visible: Refs) -> NativeWords:
+        """The words of a party that has a format of its own."""
+        record = plans.record_of(connection, party.name, plan.id)
+        mapping = hub.mapping_of(party)
+        said = journal.by_id(connection, record.said).body if record and record.said is not None else None
+        before = mapping.record_in(said) if said else {}
+        return NativeWords(mapping, plan.source, hub.namespace, before, visible)
+
+    def path(self, conflict: Conflict) -> str:
+        """The field that the conflict is about; empty where the record has none, or no single one."""
+        mapped = self._mapped(self._record(self.visible))
+        return mapped.native_path(conflict.reference, conflict.path) if mapped else ""
+
+    def values(self, conflict: Conflict, values: Sequence[Any]) -> list[Any]:
+        """What would stand in that field if each of these FHIR values were live; None where nothing would."""
+        path, resource = self.path(conflict), self.visible[conflict.reference]
+        found = []
+        for value in values:
+            changed = decisions.with_value(conflict, resource, value)
+            found.append(
+                None if value is None else _read(self._record(self.visible | {conflict.reference: changed}), path)
+            )
+        return found
+
+    def in_fhir(self, conflict: Conflict, value: Any) -> Any:
+        """The FHIR value that the field stands for when it says `value`. Raises Refused in the record's own paths."""
+        path = self.path(conflict)
+        record = copied(self._record(self.visible))
+        _write(record, path, value)
+        mapped = self.mapping.get(record, source=self.source, namespace=self.namespace)
+        resource = by_reference(mapped, self.visible).get(conflict.reference)
+        said = decisions.said_in(conflict, resource) if resource else None
+        if said is None:
+            raise Refused("no value", [Issue("error", "value", path, "this says nothing in the plan", "a value")])
+        return said
+
+    def _record(self, resources: Refs) -> dict[str, Any]:
+        told = what_a_record_tells(resources)
+        return self.mapping.put(told, self.before, source=self.source, namespace=self.namespace)
+
+    def _mapped(self, record: dict[str, Any]) -> Mapped | None:
+        try:
+            return self.mapping.get(record, source=self.source, namespace=self.namespace)
+        except Refused:  # what others wrote need not be a valid record of this format
+            return None
+
+
+def _steps(path: str) -> list[str | int]:
+    return [int(match[2]) if match[2] else match[1] for match in _STEP.finditer(path)]
+
+
+def _read(record: Any, path: str) -> Any:
+    """What stands at `mal[2].text`; None where nothing does."""
+    node = record
+    for step in _steps(path):
+        try:
+            node = node[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return node
+
+
+def _write(record: dict[str, Any], path: str, value: Any) -> None:
+    *above, last = _steps(path)
+    node = cast(Any, record)
+    for step in above:
+        node = node.setdefault(step, {}) if isinstance(step, str) else node[step]
+    node[last] = value
