@@ -60,14 +60,15 @@ def parse_path(text: str) -> tuple[Step, ...]:
         found = _STEP.match(text, at)
         if found is None:
             raise ValueError(f"cannot read the path {text!r} from {text[at:]!r}")
-        steps.append(_step(found.group(1), found.group(2)))
+        steps.append(step_of(found.group(1), found.group(2)))
         at = found.end()
     if not steps or text.endswith("."):
         raise ValueError(f"the path {text!r} ends without a field")
     return tuple(steps)
 
 
-def _step(name: str, selector: str | None) -> Step:
+def step_of(name: str, selector: str | None) -> Step:
+    """The step for a field and what stands in its brackets, or None. Raises ValueError."""
     if selector is None:
         return Step(name)
     if selector == "":
@@ -85,13 +86,14 @@ def _step(name: str, selector: str | None) -> Step:
 def compile_path(text: str) -> Path:
     """The path `text`, ready to read and write. Raises ValueError where it is not a path."""
     steps = parse_path(text)
-    return Path(text, steps, _reader(steps), _writer(steps))
+    return Path(text, steps, reader(steps), writer(steps))
 
 
-def _reader(steps: tuple[Step, ...]) -> Reader:
+def reader(steps: tuple[Step, ...]) -> Reader:
+    """Reads the fragment at the end of these steps, or None."""
     if len(steps) == 1:
         return _one_reader(steps[0])
-    first, rest = _one_reader(steps[0]), _reader(steps[1:])
+    first, rest = _one_reader(steps[0]), reader(steps[1:])
     if steps[0].every:
         many = any(step.every for step in steps[1:])
         return lambda node: _gather(first(node), rest, many)
@@ -138,11 +140,12 @@ def _element_with(value: Any, key: str, wanted: str | None) -> Any:
     return None
 
 
-def _writer(steps: tuple[Step, ...]) -> Writer:
+def writer(steps: tuple[Step, ...]) -> Writer:
+    """Writes a fragment at the end of these steps, making what is missing on the way."""
     last = steps[-1]
     if len(steps) == 1:
         return _last_writer(last)
-    enter, rest = _enterer(steps[0]), _writer(steps[1:])
+    enter, rest = _enterer(steps[0]), writer(steps[1:])
     return lambda node, value: rest(enter(node), value)
 
 

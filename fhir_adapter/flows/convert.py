@@ -16,7 +16,7 @@ from fhir_adapter.fhir.resources import (
     asks_for_a_decision,
     reference_of,
 )
-from fhir_adapter.mapping.engine import Mapping, own_identifier_of_plan
+from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.inputs.declared import JSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format
 from fhir_adapter.mapping.load import find
@@ -73,6 +73,11 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
 
     def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
         resources = [resource for resource in resources_of(bundle) if not asks_for_a_decision(resource)]
+        root = mapping.root.primary.type
+        if not any(resource["resourceType"] == root for resource in resources):
+            raise BadRequest(
+                "nothing for a record", [Issue("error", "required", "Bundle.entry", f"the Bundle holds no {root}")]
+            )
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
         if known is None:
@@ -109,8 +114,6 @@ def resources_of(bundle: Any) -> list[Resource]:
         faults += structure_faults(resource, f"Bundle.entry[{index}].resource")
         if isinstance(resource, dict):
             resources.append(resource)
-    if not faults and not any(resource["resourceType"] == "CarePlan" for resource in resources):
-        faults.append(Issue("error", "required", "Bundle.entry", "the Bundle holds no CarePlan"))
     if faults:
         raise BadRequest("the Bundle cannot be read", faults)
     return resources
@@ -130,7 +133,7 @@ def structure_faults(resource: Any, place: str) -> list[Issue]:
 
 
 def _record_before(resources: list[Resource], earlier: dict[str, Any], mapping: Mapping) -> dict[str, Any] | None:
-    record_id = own_identifier_of_plan(resources, source_of(mapping.name))
+    record_id = mapping.record_id_in(resources, source_of(mapping.name))
     if record_id in earlier:
         return earlier[record_id]  # type: ignore[no-any-return]
     return next(iter(earlier.values())) if len(earlier) == 1 and record_id is None else None

@@ -18,14 +18,14 @@ from uuid import UUID, uuid5
 from fhir_adapter.fhir.paths import Step, enter_at, enter_with, parse_path, write_at
 from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.mapping.anchors import Anchor, Link, PublicIdentity
-from fhir_adapter.mapping.frames import Frame
+from fhir_adapter.mapping.frames import Frame, NativePath
 from fhir_adapter.mapping.model import Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Field, Rule, Target
 
 Walk = Callable[[Frame, Run], None]
 """what a generated function is: the item's frame and the run, both changed in place"""
 
-_PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
+_PLACE = re.compile(r"\{([^{}]+)\}")
 _KNOWN = {"record": "run.record_id", "key": "frame.key", "parent": "frame.parent_key"}
 
 
@@ -188,14 +188,14 @@ def _made_id(source: _Source, anchor: Anchor) -> str:
     if anchor.id_text is None or "|" in anchor.id_text:
         made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
     if anchor.born is not None:
-        made = f"within_plan(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
+        made = f"within_root(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
     return f"key if is_born else {made}" if anchor.adopt else made
 
 
-def within_plan(run: Run, words: str | None) -> str:
-    """The id of what hangs on a thing that was born elsewhere: told by these words within the plan's id."""
-    plan = next(iter(run.index.values()))
-    return str(uuid5(UUID(plan["id"]), words or ""))
+def within_root(run: Run, words: str | None) -> str:
+    """The id of what hangs on a thing that was born elsewhere: told by these words within the root's id."""
+    root = next(iter(run.index.values()))
+    return str(uuid5(UUID(root["id"]), words or ""))
 
 
 def _connect(source: _Source, anchor: Anchor) -> None:
@@ -242,7 +242,7 @@ def write_function(place: str, fields: Sequence[Field]) -> tuple[Walk, str]:
     source = _Source("write")
     source.add("path = frame.path")
     source.add("get = native.get")
-    holders = dict.fromkeys(native.names[:-1] for field in fields for native in field.natives if len(native.names) > 1)
+    holders = dict.fromkeys(native.names[:-1] for field in fields for native in field.natives if native.names[1:])
     getters: dict[tuple[str, ...], str] = {(): "get"}
     for names in holders:
         _open_object(source, names, getters)
@@ -264,7 +264,7 @@ def _open_object(source: _Source, names: tuple[str, ...], getters: dict[tuple[st
 def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], str]) -> None:
     for rule in field.rules:
         source.add(f"# {rule.text}")
-    values = [f"{getters[native.names[:-1]]}({native.names[-1]!r})" for native in field.natives]
+    values = [_value_of(source, native, getters) for native in field.natives]
     if len(values) == 1:
         source.add(f"value = {values[0]}")
         head = "if value or value is not None and value != '' and value != []"  # FHIR has no empty values
@@ -281,6 +281,12 @@ def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], s
         unread = " and ".join(f"{node} is None" for node in readable)
         with source.block("else" if is_same else f"if {unread or True}"):
             source.add(f"report({source.called('field', field)}, frame, run)")
+
+
+def _value_of(source: _Source, native: NativePath, getters: dict[tuple[str, ...], str]) -> str:
+    if native.steps:
+        return f"{source.called('read', native.read)}(native)"
+    return f"{getters[native.names[:-1]]}({native.names[-1]!r})"
 
 
 def _write_rule(source: _Source, field: Field, rule: Rule) -> None:
@@ -335,7 +341,7 @@ _HELPERS: dict[str, Any] = {
     "nothing": {}.get,
     "reference_of": reference_of,
     "report": report,
-    "within_plan": within_plan,
+    "within_root": within_root,
     "write_at": write_at,
 }
 """What every generated function may call."""

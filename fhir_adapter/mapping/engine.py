@@ -30,7 +30,7 @@ from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 from fhir_adapter.mapping.shorthand import Shorthand
 
-__all__ = ["Mapped", "Mapping", "Unmapped", "copied", "own_identifier_of_plan"]
+__all__ = ["Mapped", "Mapping", "Unmapped", "copied"]
 
 
 class Mapping:
@@ -47,6 +47,7 @@ class Mapping:
         constants: dict[str, Any],
         refused: dict[str, str],
         format_: Format,
+        owners: dict[str, str],
         demands: Demands,
         shorthand: Shorthand,
     ) -> None:
@@ -61,13 +62,15 @@ class Mapping:
         self.demands = demands
         self.shorthand = shorthand
         self.refused = {native_path(path): reason for path, reason in refused.items()}
+        self.owners = owners
+        """whose value wins in a conflict: `Goal.description` -> kind of owner, where the declaration says so"""
 
     def record_in(self, raw: bytes) -> Any:
         """The one record in `raw`, in the system's own format or as JSON. Raises BadRequest."""
         return one_of_any(self.format, raw)
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
-        """The record in FHIR, the CarePlan first. Raises Refused with every error at once, by native path."""
+        """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path."""
         errors = self.schema.errors(native)
         if errors:
             raise Refused("the record does not follow its format", errors)
@@ -119,19 +122,19 @@ class Mapping:
         before = self.shorthand.expanded(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
-        plan = self._plan(run)
-        if plan is None:
+        node = self._root_node(run)
+        if node is None:
             return self.shorthand.contracted(native, is_new=not before)
         run_before, frame_before = None, None
         if before:
             run_before = Run(before, run.record_id, source, namespace, self.knowledge)
             frame_before = self._forward(before, run_before)[0][1]
         else:
-            run.record_id = own_identifier(plan, run) or str(plan["id"])
+            run.record_id = own_identifier(node, run) or str(node["id"])
             native.update({"id": run.record_id, **self.constants})
-        root = Frame(native, "", run.record_id, "", {self.root.primary.name: plan}, {}, frame_before)
+        root = Frame(native, "", run.record_id, "", {self.root.primary.name: node}, {}, frame_before)
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
-        run.claimed.add(id(plan))
+        run.claimed.add(id(node))
         self.root._find_nodes(root, run)
         for inner in self.root.lists:
             inner.close(root, run, opened)
@@ -140,22 +143,28 @@ class Mapping:
         native = self.shorthand.contracted(native, is_new=not before)
         return native if before else self.schema.ordered(native)
 
-    def _plan(self, run: Run) -> Resource | None:
-        """The plan that the record is about: by its id, else by its business id, else the only one there is."""
-        plans = [resource for resource in run.index.values() if resource.get("resourceType") == self.root.primary.type]
+    def _root_node(self, run: Run) -> Resource | None:
+        """What the record is about (its plan, enquiry, offer): by its id, else its business id, else the only one."""
+        type_ = self.root.primary.type
+        nodes = [resource for resource in run.index.values() if resource.get("resourceType") == type_]
         if not run.record_id:
-            return plans[0] if plans else None
-        adopted = run.record_id if is_uuid(run.record_id) else run.id_of(self.root.primary.type or "", run.record_id)
-        known = [plan for plan in plans if plan["id"] == adopted or own_identifier(plan, run) == run.record_id]
-        return next(iter(known or plans), None)
+            return nodes[0] if nodes else None
+        adopted = run.record_id if is_uuid(run.record_id) else run.id_of(type_ or "", run.record_id)
+        known = [node for node in nodes if node["id"] == adopted or own_identifier(node, run) == run.record_id]
+        return next(iter(known or nodes), None)
+
+    def record_id_in(self, resources: Iterable[Resource], source: str) -> str | None:
+        """The business id of the root's resource among `resources` in the system `source`: the record that it is."""
+        for resource in resources:
+            if resource.get("resourceType") == self.root.primary.type:
+                for identifier in resource.get("identifier") or ():
+                    if identifier.get("system") == source and isinstance(identifier.get("value"), str):
+                        return str(identifier["value"])
+        return None
 
     def scopes(self) -> Iterator[Scope]:
         """Every list of the declaration, the record itself first."""
-        waiting = [self.root]
-        while waiting:
-            scope = waiting.pop(0)
-            yield scope
-            waiting.extend(scope.lists)
+        return self.root.with_all_inside()
 
     def coverage(self) -> Iterable[tuple[str, Rule]]:
         """Every native field, by its path in the format, with each rule that carries it."""
@@ -175,13 +184,3 @@ def _respelled(issue: Issue, spelled: dict[str, str]) -> Issue:
 def _traced(trace: Callable[[str, str], str], spelled: dict[str, str], reference: str, element: str) -> str:
     path = trace(reference, element)
     return spelled.get(path, path)
-
-
-def own_identifier_of_plan(resources: Iterable[Resource], source: str) -> str | None:
-    """The business id of the CarePlan among `resources` in the system `source`: the record that it is."""
-    for resource in resources:
-        if resource.get("resourceType") == "CarePlan":
-            for identifier in resource.get("identifier") or ():
-                if identifier.get("system") == source and isinstance(identifier.get("value"), str):
-                    return str(identifier["value"])
-    return None

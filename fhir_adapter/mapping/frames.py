@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_adapter.fhir.paths import Step, reader, step_of, writer
 from fhir_adapter.fhir.resources import Resource
 
 Nodes = dict[str, Resource]
@@ -24,6 +26,8 @@ class Frame:
     lists: dict[str, list[Frame]]
     before: Frame | None = None
     is_new: bool = False
+    place: int = 0
+    """its place in the list as it was sent"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,19 @@ class NativePath:
 
     text: str
     names: tuple[str, ...]
+    """its fields, where all of them are plain; empty where one selects an item of a list"""
     read: Callable[[dict[str, Any]], Any]
     """the value, or None where it (or an object above it) is missing or null"""
+    steps: tuple[Step, ...] = ()
+    """with a selection: `name[0].given`, `telecom[system=phone].value`"""
 
     def write(self, item: dict[str, Any], value: Any) -> None:
         """Sets the value, making the objects above it; None takes the field away, and objects that are empty then."""
         if value is None:
             self._remove(item)
+            return
+        if self.steps:
+            writer(self.steps)(item, value)
             return
         node = item
         for name in self.names[:-1]:
@@ -49,6 +59,9 @@ class NativePath:
         node[self.names[-1]] = value
 
     def _remove(self, item: dict[str, Any]) -> None:
+        if self.steps:
+            _remove_selected(item, self.steps)
+            return
         holders = [item]
         for name in self.names[:-1]:
             below = holders[-1].get(name)
@@ -71,10 +84,34 @@ def copied(value: Any) -> Any:
     return value
 
 
+_STEP = re.compile(r"([^.\[\]]+)(?:\[([^\[\]]*)\])?(?:\.|$)")
+
+
 def native_path(text: str) -> NativePath:
-    """A dotted path into a native item, compiled."""
-    names = tuple(text.split("."))
-    return NativePath(text, names, _reader(names))
+    """A dotted path into a native item, compiled; a step may select an item of a list, as in a FHIR path."""
+    if "[" not in text:
+        names = tuple(text.split("."))
+        return NativePath(text, names, _reader(names))
+    steps = tuple(step_of(name, selector or None) for name, selector in _STEP.findall(text))
+    return NativePath(text, (), reader(steps), steps)
+
+
+def schema_path(text: str) -> str:
+    """The field of the format that a native path is about: `name[].given` for `name[0].given`."""
+    return re.sub(r"\[[^\]]*\]", "[]", text)
+
+
+def _remove_selected(item: dict[str, Any], steps: tuple[Step, ...]) -> None:
+    """Takes a field away, and an object that is empty then; items of lists keep their places."""
+    holder = reader(steps[:-1])(item) if len(steps) > 1 else item
+    if not isinstance(holder, dict):
+        return
+    last = steps[-1]
+    if last.index is None and last.key is None:
+        holder.pop(last.name, None)
+        return
+    chosen = reader((last,))(holder)
+    holder[last.name] = [each for each in holder.get(last.name) or () if each is not chosen]
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:

@@ -1,62 +1,36 @@
-"""Reads a mapping's folder and compiles it; a wrong declaration fails here, with file, rule and reason."""
+"""Reads a mapping's folder and compiles it; a wrong declaration fails here, with file, line, rule and reason."""
 
 from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import Any
 
 from fhir_adapter.errors import BadDeclaration
-from fhir_adapter.fhir.paths import compile_path, extension_url
-from fhir_adapter.fhir.resources import CODES, Resource
-from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
+from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, condition
 from fhir_adapter.mapping.compiled import make_function, write_function
-from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.converters.times import zone_of
+from fhir_adapter.mapping.declaration import read_declaration
 from fhir_adapter.mapping.demands import Demands, read_demands, read_variants
 from fhir_adapter.mapping.engine import Mapping
-from fhir_adapter.mapping.frames import Frame, native_path
+from fhir_adapter.mapping.files import Files, Place
+from fhir_adapter.mapping.frames import native_path, schema_path
 from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
-from fhir_adapter.mapping.model import (
-    Knowledge,
-    KnownOrganisation,
-    Municipality,
-    Pair,
-    Register,
-    Run,
-    Table,
-    folded,
-    pattern_of_names,
-)
-from fhir_adapter.mapping.rules import Field, Rule, Target
+from fhir_adapter.mapping.model import Knowledge, Register
+from fhir_adapter.mapping.rule_words import Line, fields_of
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 from fhir_adapter.mapping.shorthand import Shorthand
+from fhir_adapter.mapping.tables import register_of, tables_of
 
 __all__ = ["FOLDER", "find", "load"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where PyYAML was built with it: a tenth of the time."""
-
 FOLDER = Path(__file__).resolve().parents[2] / "mappings"
 """The mappings of this repository, found in a checkout and in an editable installation."""
-
-_PLACE = re.compile(r"\{([A-Za-z_.]+)\}")
-_RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
-_ANCHOR_WORDS = {
-    "type", "id", "adopt", "born", "identifier", "set", "refer", "link", "also", "reverse", "element", "match", "mark",
-    "tag", "extension", "skip", "gone", "same", "of", "by", "needs", "when", "call", "needed",
-}  # fmt: skip
-_LIST_WORDS = {"native", "key", "early", "bare", "alone", "anchors", "rules", "lists"}
 
 
 def load(folder: Path) -> Mapping:
@@ -86,404 +60,172 @@ def _find(name: str, folder: Path) -> Mapping:
 
 
 class _Loader:
-    """Compiles one folder, keeping the place in the declaration for messages."""
+    """Compiles one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "mapping.yaml"
-        self.place = ""
-        self.known: set[str] = set()
-
-    def fail(self, reason: str) -> NoReturn:
-        where = f", {self.place}" if self.place else ""
-        raise BadDeclaration(f"{self.file.name} in {self.folder.name}{where}: {reason}")
-
-    def read(self, name: str) -> Any:
-        self.file, self.place = self.folder / name, ""
-        try:
-            text = self.file.read_text(encoding="utf-8")
-            return json.loads(text) if name.endswith(".json") else yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
-        except (OSError, ValueError, yaml.YAMLError) as fault:
-            self.fail(f"cannot be read: {fault}")
+        self.files = Files(folder)
 
     def mapping(self) -> Mapping:
-        declared = self.read("mapping.yaml")
-        if not isinstance(declared, dict):
-            self.fail("is not a set of named parts")
-        for word in ("name", "version", "schema", "lists"):
-            if word not in declared:
-                self.fail(f"{word!r} is missing")
-        self.zone = self.zone_named(declared.get("zone") or "")
+        declared, self.lines = read_declaration(self.files)
+        zone = self.zone(declared.get("zone") or "")
         schema = self.schema(declared["schema"])
-        self.knowledge = self.read_knowledge(declared)
-        self.file, self.place = self.folder / "mapping.yaml", ""
+        tables = tables_of(self.files, as_list(declared.get("codes")))
+        register = (
+            register_of(self.files, declared["organisations"], tables) if "organisations" in declared else Register()
+        )
+        self.knowledge = Knowledge(tables, register, zone, declared.get("converters") or {})
         self.fields = dict(schema.fields())
-        refused = declared.get("refused") or {}
-        self.covered: set[str] = {"id", *refused, *(declared.get("constants") or {})}
-        root = self.scope(declared["lists"][0], {}, "")
+        refused, constants = declared.get("refused") or {}, declared.get("constants") or {}
+        self.covered: set[str] = {"id", *constants, *self.refused(refused)}
+        """the fields that are dealt with"""
+        self.whole: set[str] = {*refused, *(f"{path}[]" for path in refused)}
+        """the fields that are dealt with together with all that is in them"""
+        self.types_of_lists: Types = dict(_types_of_lists(declared["lists"]))
+        root = self.scope(declared["lists"][0], ("lists", 0), {}, {}, "")
         self.check_coverage()
+        format_ = self.format(declared.get("input"), schema)
+        name, version = declared["name"], str(declared["version"])
+        folder, owners = self.files.folder, self.owners(root)
         return Mapping(
-            declared["name"], str(declared["version"]), self.folder, root, schema, self.knowledge,
-            declared.get("constants") or {}, refused, self.format(declared.get("input"), schema),
+            name, version, folder, root, schema, self.knowledge, constants, refused, format_, owners,
             self.demands(declared), shorthand_of(declared["lists"]),
         )  # fmt: skip
 
     def demands(self, declared: dict[str, Any]) -> Demands:
-        self.place = "demands"
+        self.at("demands", ("demands",))
         chosen = declared.get("variants") or {}
         try:
             always = read_demands(declared.get("demands") or (), self.condition)
             if not chosen:
                 return Demands(always)
-            variants = read_variants(self.read(chosen["file"]), self.condition)
+            variants = read_variants(self.files.yaml(chosen["file"])[0], self.condition)
             return Demands(always, variants, chosen["by"])
         except (ValueError, KeyError, TypeError, re.error) as fault:
-            self.fail(str(fault))
+            self.files.fail(str(fault))
 
-    def format(self, declared: Any, schema: RecordSchema) -> Format:
-        self.place = "input"
-        try:
-            return declared_format(declared, schema)
-        except (ValueError, TypeError, AttributeError) as fault:
-            self.fail(str(fault))
+    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool] | None:
+        return None if text is None else condition(self.files, text)
 
-    def schema(self, name: str) -> RecordSchema:
-        declared = self.read(name)
-        try:
-            return RecordSchema(declared)
-        except (ValueError, KeyError, TypeError) as fault:
-            self.fail(f"is not a JSON Schema: {fault}")
+    def at(self, place: str, path: Place) -> None:
+        self.files.at("mapping.yaml", place, self.lines.get(path))
 
-    # ---- tables
-
-    def read_knowledge(self, declared: dict[str, Any]) -> Knowledge:
-        codes = {name: table for file in as_list(declared.get("codes")) for name, table in self.read(file).items()}
-        marks = codes.pop("marks", {})
-        tables = {name: self.table(name, table) for name, table in codes.items()}
-        tables["marks"] = Table("marks", None, {}, {}, marks, "")
-        known = self.read(declared["organisations"]) if "organisations" in declared else {}
-        register = self.register(known, tables)
-        return Knowledge(tables, register, self.zone, declared.get("converters") or {})
-
-    def zone_named(self, name: str) -> str:
+    def zone(self, name: str) -> str:
+        self.at("zone", ("zone",))
         try:
             return zone_of(name).key if name else ""
         except ValueError as fault:
-            self.fail(str(fault))
+            self.files.fail(str(fault))
 
-    def register(self, declared: dict[str, Any], tables: dict[str, Table]) -> Register:
-        numbers, places = declared.get("numbers") or {}, declared.get("municipality") or {}
-        kinds = tables.get(numbers.get("kinds", ""))
-        if "kinds" in numbers and kinds is None:
-            self.fail(f"`numbers: kinds:` names {numbers['kinds']!r}, which is not a code table")
-        columns = places.get("columns") or []
+    def schema(self, name: str) -> RecordSchema:
+        declared = self.files.json(name)
         try:
-            organisations = {
-                number: KnownOrganisation(number, *row) for number, row in (declared.get("organisations") or {}).items()
-            }
-            municipalities = {
-                code: Municipality(row[0], dict(zip(columns, row[1:], strict=True)))
-                for code, row in (declared.get("municipalities") or {}).items()
-            }
-        except (TypeError, ValueError) as fault:
-            self.fail(f"a row has too few or too many columns: {fault}")
-        units = [(unit, str(number)) for number, names in (declared.get("units") or {}).items() for unit in names]
-        return Register(
-            numbers.get("system", ""),
-            organisations,
-            municipalities,
-            (*organisations, *(number for _, number in units)),
-            pattern_of_names([*(one.name for one in organisations.values()), *(unit for unit, _ in units)]),
-            kinds,
-            {str(first): kind for first, kind in (numbers.get("kind_by_beginning") or {}).items()},
-            numbers.get("kind_otherwise"),
-            re.compile(places.get("code") or "[0-9]+"),
-        )
+            return RecordSchema(declared)
+        except RecursionError:
+            self.files.fail("a $ref leads back to itself, a cycle: write out as many levels as records have")
+        except (ValueError, KeyError, TypeError) as fault:
+            self.files.fail(f"is not a JSON Schema: {fault}")
 
-    def table(self, name: str, declared: dict[str, Any]) -> Table:
-        self.place = f"table {name!r}"
-        codes: dict[str, str] = {}
-        words: dict[str, str | None] = {}
-        displays: dict[str, str] = {}
-        for row in declared.get("rows") or self.fail("has no rows"):
-            if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
-                self.fail(f"the row {row!r} is not [word, code] or [word, code, display]")
-            word, code = row[0], row[1]
-            if isinstance(word, str):
-                codes.setdefault(word, code)
-                codes.setdefault(folded(word), code)
-            elif word is not None:
-                self.fail(f"the word {word!r} is not text: put it in quotes")
-            words.setdefault(code, word)
-            if len(row) == 3:
-                displays[code] = row[2]
-        self.place = ""
-        allowed = dict.fromkeys(row[0] for row in declared["rows"] if row[0])
-        aliases = frozenset(declared.get("aliases") or ())
-        return Table(name, declared.get("system"), codes, words, displays, ", ".join(allowed), aliases)
+    def format(self, declared: Any, schema: RecordSchema) -> Format:
+        self.at("input", ("input",))
+        try:
+            return declared_format(declared, schema)
+        except (ValueError, TypeError, AttributeError) as fault:
+            self.files.fail(str(fault))
+
+    def refused(self, refused: dict[str, str]) -> set[str]:
+        for path in refused:
+            self.at(f"refused {path!r}", ("refused", path))
+            if path not in self.fields and f"{path}[]" not in self.fields:
+                self.files.fail(f"{path!r} is not a field of the format's schema")
+        return set(refused)
+
+    def owners(self, root: Scope) -> dict[str, str]:
+        """FHIR type and element path without positions -> the kind of owner that the rules name: one for each."""
+        owners: dict[str, str] = {}
+        for rule in (rule for scope in root.with_all_inside() for field in scope.fields for rule in field.rules):
+            for element in rule.elements() if rule.owner is not None else ():
+                if owners.setdefault(element, str(rule.owner)) != rule.owner:
+                    self.files.at("mapping.yaml", f"rule `{rule.text}`", rule.line)
+                    self.files.fail(f"{element} has two owners, {owners[element]} and {rule.owner}: name one")
+        return owners
 
     # ---- lists
 
-    def scope(self, declared: dict[str, Any], outer: dict[str, str | None], prefix: str) -> Scope:
-        native = declared.get("native", "")
-        self.place = f"list {prefix}{native}"
-        if unknown := set(declared) - _LIST_WORDS:
-            self.fail(f"unknown word {sorted(unknown)[0]!r}")
+    def scope(self, declared: dict[str, Any], place: Place, outer: Types, owners: dict[str, str], prefix: str) -> Scope:
+        native = declared["native"]
         is_root = native == "."
-        if not is_root and (not native.endswith("[]") or f"{prefix}{native}" not in self.fields):
-            self.fail("is not a list of the format's schema")
         name = "" if is_root else f"{prefix}{native}"
-        self.covered.update({name, f"{name}.id"} if name else ())
+        self.at(f"list {name or '.'}", place)
+        if not is_root and (not native.endswith("[]") or schema_path(name) not in self.fields):
+            self.files.fail("is not a list of the format's schema")
+        self.covered.update({schema_path(name), f"{schema_path(name)}.id"} if name else ())
         inside = "" if is_root else f"{name}."
         types = dict(outer)
         anchors = []
         for anchor_name, anchor in declared["anchors"].items():
-            self.place = f"list {name or '.'}, anchor {anchor_name!r}"
-            anchors.append(self.anchor(anchor_name, anchor, types))
-            types[anchor_name] = anchor.get("type") or types.get(anchor.get("same", ""))
+            self.at(f"list {name or '.'}, anchor {anchor_name!r}", (*place, "anchors", anchor_name))
+            anchors.append(anchor_of(self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge))
+        owners = {
+            **{known: owner for known, owner in owners.items() if known not in declared["anchors"]},
+            **{known: anchor["owner"] for known, anchor in declared["anchors"].items() if "owner" in anchor},
+        }
+        self.at(f"list {name or '.'}", place)
         primary = next((a for a in anchors if a.type is not None or a.element is not None), None)
         if primary is None:
-            self.fail("no anchor of its own: nothing would tell its items apart")
-        fields = self.fields_of(flat(declared.get("rules") or []), types, inside)
-        lists = tuple(self.scope(inner, types, inside) for inner in declared.get("lists") or [])
-        path = native.removesuffix("[]")
-        if (key := declared.get("key")) and f"{inside}{key}" not in self.fields:
-            self.fail(f"the key {key!r} is not a field of the format's schema")
+            self.files.fail("no anchor of its own: nothing would tell its items apart")
+        where = condition(self.files, declared["where"]) if "where" in declared else None
+        if (key := declared.get("key")) and schema_path(f"{inside}{key}") not in self.fields:
+            self.files.fail(f"the key {key!r} is not a field of the format's schema")
+        fields = fields_of(
+            self.files, self.rules(declared.get("rules") or [], (*place, "rules")), types, owners,
+            lambda field: self.check_native(f"{inside}{field}"), self.knowledge,
+        )  # fmt: skip
+        lists = tuple(
+            self.scope(inner, (*place, "lists", index), types, owners, inside)
+            for index, inner in enumerate(declared.get("lists") or [])
+        )
         watched = tuple(sorted({anchor for field in fields for anchor in field.anchors}))
         make, made = make_function(name or ".", anchors)
         write, written = write_function(name or ".", fields)
         return Scope(
-            name, native_path(path), declared.get("key"), tuple(anchors), primary, fields, lists,
-            bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}",
+            name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
+            bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0),
         )  # fmt: skip
 
-    # ---- anchors
-
-    def anchor(self, name: str, declared: dict[str, Any], known: dict[str, str | None]) -> Anchor:
-        if unknown := set(declared) - _ANCHOR_WORDS:
-            self.fail(f"unknown word {sorted(unknown)[0]!r}")
-        kinds = [word for word in ("type", "element", "same", "of") if word in declared]
-        if len(kinds) != 1:
-            self.fail("must be exactly one of type, element, same, of")
-        if kinds == ["type"] and "id" not in declared:
-            self.fail("a resource needs an id")
-        self.refers_to_known(declared, name, known)
-        return Anchor(
-            name=name,
-            type=declared.get("type"),
-            identify=self.identify(declared["id"]) if "id" in declared else None,
-            id_text=declared["id"] if isinstance(declared.get("id"), str) else None,
-            constants=declared.get("set") or {},
-            refers=tuple((target, self.path(path).text) for path, target in (declared.get("refer") or {}).items()),
-            links=tuple(self.link(text) for text in as_list(declared.get("link"))),
-            also=tuple(self.link(text) for text in as_list(declared.get("also"))),
-            reverse=self.reverse(declared["reverse"]) if "reverse" in declared else None,
-            element=self.link(declared["element"]) if "element" in declared else None,
-            match=tuple(self.first_of(text) for text in declared.get("match") or ()),
-            mark=self.mark(declared),
-            extension=extension_url(declared["extension"]) if "extension" in declared else None,
-            skip=self.skip(declared["skip"]) if "skip" in declared else None,
-            gone=self.path(declared["gone"]).read if "gone" in declared else None,
-            same=declared.get("same"),
-            of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
-            needs=declared.get("needs"),
-            when=self.condition(declared.get("when")),
-            adopt=bool(declared.get("adopt")),
-            born=self.template(declared["born"]) if "born" in declared else None,
-            identifier=bool(declared.get("identifier")),
-            call=native_path(declared["call"]) if "call" in declared else None,
-            needed=self.needed(declared["needed"]) if "needed" in declared else None,
-        )
-
-    def refers_to_known(self, declared: dict[str, Any], name: str, known: dict[str, str | None]) -> None:
-        wanted = [*(declared.get("refer") or {}).values(), declared.get("same"), declared.get("needs")]
-        wanted += [
-            text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))
-        ]
-        if "reverse" in declared:
-            wanted.append(declared["reverse"].partition("->")[2].strip())
-        for target in wanted:
-            if target is not None and target not in known and target != name:
-                self.fail(f"there is no anchor {target!r} before it")
-
-    def needed(self, declared: dict[str, str]) -> tuple[str, str, str]:
-        try:
-            return declared["field"], declared["message"], declared["expected"]
-        except (KeyError, TypeError):
-            self.fail("needed is not field, message and expected")
-
-    def identify(self, declared: Any) -> Identify:
-        templates = [self.template(text) for text in as_list(declared)]
-        if len(templates) == 1:
-            return templates[0]
-        return lambda run, frame: next((made for template in templates if (made := template(run, frame))), None)
-
-    def template(self, text: str) -> Identify:
-        """Compiles `{record}/uppfoljning/{key}`; None where a field of the item has no value."""
-        if text == "{record}":
-            return lambda run, _frame: run.record_id
-        if text == "{record}/{key}":
-            return lambda run, frame: f"{run.record_id}/{frame.key}"
-        pieces = _PLACE.split(text)
-        made = PublicIdentity if "|{" in text and "{record}" not in text and "{key}" not in text else str
-        parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
-        parts[1::2] = [_filled(place) for place in pieces[1::2]]
-
-        def fill(run: Run, frame: Frame) -> str | None:
-            values = [part(run, frame) for part in parts]
-            return None if any(value is None for value in values) else made("".join(map(str, values)))
-
-        return fill
-
-    def link(self, text: str) -> Link:
-        parent, _, path = text.partition(".")
-        compiled = self.path(path)
-        return Link(parent, path, "[]" in path, compiled.read)
-
-    def reverse(self, text: str) -> tuple[str, str]:
-        path, arrow, parent = (part.strip() for part in text.partition("->"))
-        if not arrow:
-            self.fail(f"reverse {text!r} is not `path -> anchor`")
-        return self.path(path).text, parent
-
-    def mark(self, declared: dict[str, Any]) -> Mark | None:
-        text = declared.get("mark") or declared.get("tag")
-        if text is None:
-            return None
-        path, equals, short = (part.strip() for part in text.partition("="))
-        if not equals or "#" not in short:
-            self.fail(f"{text!r} is not `path = system#code`")
-        try:
-            code = marked(short, self.knowledge)
-        except ValueError as fault:
-            self.fail(str(fault))
-        compiled = self.path(path)
-        return Mark(compiled.text, {"coding": [code]}, compiled.read, code["system"], code["code"], "mark" in declared)
-
-    def skip(self, text: str) -> tuple[Callable[[Resource], Any], str]:
-        path, _, system = (part.strip() for part in text.partition("="))
-        return self.path(path).read, f"{CODES}/{system}"
-
-    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool] | None:
-        if text is None:
-            return None
-        for sign, wanted in ((" =~ ", True), (" !~ ", False)):
-            if sign in text:
-                return self.pattern_condition(*text.split(sign, 1), wanted=wanted)
-        read = native_path(text).read
-        return lambda item: says_something(read(item))
-
-    def pattern_condition(self, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:
-        read = native_path(field).read
-        try:
-            search = re.compile(pattern).search
-        except re.error as fault:
-            self.fail(f"cannot read the pattern {pattern!r}: {fault}")
-        return lambda item: (search(folded(str(read(item) or ""))) is not None) is wanted
-
-    def first_of(self, text: str) -> Callable[[Resource], Any]:
-        """Reads `a / b`: the first of several paths that holds something."""
-        readers = [self.path(path.strip()).read for path in text.split("/")]
-        return lambda node: next((found for read in readers if (found := read(node)) is not None), None)
-
-    def path(self, text: str) -> Any:
-        try:
-            return compile_path(text)
-        except ValueError as fault:
-            self.fail(str(fault))
-
-    # ---- rules
-
-    def fields_of(self, texts: list[str], types: dict[str, str | None], inside: str) -> tuple[Field, ...]:
-        grouped: dict[str, list[Rule]] = {}
-        for text in texts:
-            self.place = f"rule `{text}`"
-            parts = _RULE.fullmatch(text.strip())
-            if parts is None:
-                self.fail("is not `native <-> anchor:path | converter`")
-            native = parts["native"]
-            names = [name.strip().rstrip("[]*") for name in native.split(",")]
-            for name in names:
-                self.check_native(f"{inside}{name}")
-            grouped.setdefault(native, []).append(self.rule(text, names, parts["fhir"], parts["words"], types))
-        return tuple(self.field(native, rules) for native, rules in grouped.items())
+    def rules(self, declared: list[Any], place: Place) -> list[Line]:
+        """The rules with their lines, and those that were taken over from another list as a whole."""
+        found: list[Line] = []
+        for index, entry in enumerate(declared):
+            inner = (*place, index)
+            found += self.rules(entry, inner) if isinstance(entry, list) else [(entry, self.lines[inner])]
+        return found
 
     def check_native(self, path: str) -> None:
-        if path not in self.fields:
-            self.fail(f"{path!r} is not a field of the format's schema")
+        path = schema_path(path)
+        if path not in self.fields and f"{path}[]" not in self.fields:
+            near = difflib.get_close_matches(path, self.fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            self.files.fail(f"{path!r} is not a field of the format's schema{hint}")
         self.covered.add(path)
-
-    def field(self, native: str, rules: list[Rule]) -> Field:
-        many = "list" if native.endswith("[]") else "either" if native.endswith("*") else "one"
-        natives = tuple(native_path(name.strip().rstrip("[]*")) for name in native.split(","))
-        if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
-            self.fail("several fields together need a converter, and none of them may be a list")
-        anchors = frozenset(target.anchor for rule in rules for target in rule.targets)
-        return Field(natives, many, tuple(rules), anchors)
-
-    def rule(self, text: str, names: Sequence[str], fhir: str, words: str, types: dict[str, str | None]) -> Rule:
-        targets = tuple(self.target(target.strip(), types) for target in fhir.split(","))
-        parts = [part.strip() for part in words.split("|") if part.strip()]
-        flags = {part for part in parts if part in ("read", "write")}
-        called = [part for part in parts if part not in flags]
-        if len(called) > 1:
-            self.fail("names two converters")
-        pair = self.pair(shlex.split(called[0]), names) if called else None
-        if pair is None and len(targets) > 1:
-            self.fail("several targets need a converter")
-        return Rule(text, targets, targets[0].anchor, pair, reads="write" not in flags, writes="read" not in flags)
-
-    def target(self, text: str, types: dict[str, str | None]) -> Target:
-        anchor, colon, path = text.partition(":")
-        if not colon or anchor not in types:
-            self.fail(f"{text!r} does not begin with an anchor of this list and a colon")
-        compiled = self.path(path)
-        return Target(anchor, path, compiled.read)
-
-    def pair(self, words: list[str], names: Sequence[str]) -> Pair:
-        converter = CONVERTERS.get(words[0])
-        if converter is None:
-            near = difflib.get_close_matches(words[0], CONVERTERS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(CONVERTERS))}"
-            self.fail(f"there is no converter {words[0]!r}; {hint}")
-        try:
-            return converter.build(names, converter.words(words[1:]), self.knowledge)
-        except (ValueError, KeyError, re.error) as fault:
-            self.fail(f"the converter {words[0]!r} says: {fault}")
+        self.whole |= {path, f"{path}[]"}
 
     def check_coverage(self) -> None:
         """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""
-        self.place = ""
+        self.files.at("mapping.yaml")
         for path in self.fields:
-            name = path.removesuffix("[]")
             is_object = any(other.startswith(f"{path}.") for other in self.fields)
-            if not is_object and name not in self.covered and path not in self.covered:
-                self.fail(f"the format's field {path!r} has no rule, and no reason in `refused`")
+            above = {path[: found.start()] for found in re.finditer(r"\.", path)}
+            if not is_object and path.removesuffix("[]") not in self.covered and not above & self.whole:
+                self.files.fail(f"the format's field {path!r} has no rule, and no reason in `refused`")
 
 
-def _literal(text: str) -> Callable[[Run, Frame], str]:
-    return lambda _run, _frame: text
-
-
-def _filled(place: str) -> Callable[[Run, Frame], Any]:
-    known: dict[str, Callable[[Run, Frame], Any]] = {
-        "record": lambda run, _frame: run.record_id,
-        "key": lambda _run, frame: frame.key,
-        "parent": lambda _run, frame: frame.parent_key,
-    }
-    if place in known:
-        return known[place]
-    read = native_path(place).read
-    return lambda _run, frame: read(frame.native) or None
-
-
-def says_something(value: Any) -> bool:
-    """Is there anything in a JSON value but empty objects, lists and words?"""
-    if isinstance(value, dict):
-        return any(says_something(child) for child in value.values())
-    if isinstance(value, list):
-        return any(says_something(child) for child in value)
-    return value is not None and value != ""
+def _types_of_lists(lists: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The name of each list, as `of` calls it, with the resource type of its items."""
+    for declared in lists:
+        kinds = [anchor["type"] for anchor in declared["anchors"].values() if "type" in anchor]
+        if kinds:
+            yield declared["native"].removesuffix("[]"), kinds[0]
+        yield from _types_of_lists(declared.get("lists") or [])
 
 
 def shorthand_of(lists: list[Any], outer: str = "") -> Shorthand:
@@ -491,7 +233,7 @@ def shorthand_of(lists: list[Any], outer: str = "") -> Shorthand:
     fields: dict[str, str] = {}
     alone: set[str] = set()
     for one in lists:
-        path = outer + one.get("native", ".").removesuffix("[]").removeprefix(".")
+        path = outer + one["native"].removesuffix("[]").removeprefix(".")
         if "bare" in one:
             fields[path] = one["bare"]
             alone.update({path} if one.get("alone") else ())
@@ -499,13 +241,3 @@ def shorthand_of(lists: list[Any], outer: str = "") -> Shorthand:
         fields |= below.fields
         alone |= below.alone
     return Shorthand(fields, frozenset(alone))
-
-
-def as_list(value: Any) -> list[str]:
-    """One word or several."""
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
-def flat(rules: list[Any]) -> list[str]:
-    """Rules, with those that were taken over from another list as a whole."""
-    return [rule for entry in rules for rule in (flat(entry) if isinstance(entry, list) else [entry])]

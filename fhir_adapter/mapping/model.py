@@ -28,7 +28,7 @@ class Unmapped:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """One record in FHIR: the CarePlan first, references inside as `Type/id`."""
+    """One record in FHIR: the root's resource first (a CarePlan, an offer), references inside as `Type/id`."""
 
     record_id: str
     resources: list[Resource]
@@ -47,12 +47,21 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A code table: the sender's words and the codes they stand for.
+class Row:
+    """A row of a code table: words and codes that stand for each other, the first of each being the one written.
 
-    The first row with a word gives its code, the first row with a code gives its word; further rows are synonyms. A row
-    without a word is a code that the native format stays silent about.
+    Without a word it is a code that the native format stays silent about. `line`: in the codes file.
     """
+
+    words: tuple[str, ...]
+    codes: tuple[str, ...]
+    display: str | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A code table: the sender's words and the codes they stand for; every word and every code is in one row."""
 
     name: str
     system: str | None
@@ -63,6 +72,7 @@ class Table:
     """the words that it knows, for messages"""
     aliases: frozenset[str] = frozenset()
     """other spellings of the system, understood and never written"""
+    rows: tuple[Row, ...] = ()
 
     def has_system(self, system: Any) -> bool:
         """Is it this table's code system, by any of its spellings?"""
@@ -166,6 +176,7 @@ class Run:
     __slots__ = (
         "_linked",
         "_pointers",
+        "_sent",
         "claimed",
         "index",
         "issues",
@@ -200,6 +211,7 @@ class Run:
         """reference -> business key"""
         self.claimed: set[int] = set()
         self._linked: dict[tuple[int, str, str], list[str]] = {}
+        self._sent: dict[tuple[int, str], list[Any]] = {}
         self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
 
     def fresh(self) -> Run:
@@ -244,6 +256,13 @@ class Run:
             self._linked[id(node), path, kind] = known
         return known
 
+    def sent(self, path: str, holder: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> list[Any]:
+        """A list of the record as it was sent, although another list of the declaration may have changed it since."""
+        known = self._sent.get((id(holder), path))
+        if known is None:
+            known = self._sent[id(holder), path] = list(read(holder) or ())
+        return known
+
     def pointing(self, kind: str, path: str, reference: str) -> list[Resource]:
         """The resources of a type whose `path` refers to `reference`."""
         known = self._pointers.get((kind, path))
@@ -280,6 +299,8 @@ class Pair:
 
     to_fhir: Callable[[Any, Run, str], Any]
     to_native: Callable[[Any, Run], Any]
+    table: Table | None = None
+    """the code table that it reads"""
 
 
 def folded(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.mapping.converters.registry import Converter
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
 from fhir_adapter.mapping.model import Pair, Run
 
@@ -18,11 +20,17 @@ class Target:
     anchor: str
     text: str
     read: Callable[[Resource], Any]
+    type: str = ""
+    """of the anchor: a resource type, or the element that it is: `CareTeam.participant`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Native field(s) on one side, FHIR path(s) on the other, a converter pair between."""
+    """Native field(s) on one side, FHIR path(s) on the other, a converter pair between.
+
+    `line`: where it stands in mapping.yaml; `owner`: whose value wins in a conflict, or None for what the plan's own
+    rules say; `converter`: the kind of converter that the pair was built by.
+    """
 
     text: str
     targets: tuple[Target, ...]
@@ -32,6 +40,16 @@ class Rule:
     """None: the value is the same on both sides"""
     reads: bool
     writes: bool
+    line: int = 0
+    owner: str | None = None
+    converter: Converter | None = None
+
+    def elements(self) -> Iterator[str]:
+        """FHIR type and path, without positions, of what it writes; extensions are their sender's in every plan."""
+        for target in self.targets:
+            names = [step.name for step in parse_path(target.text)]
+            if not {"extension", "modifierExtension"} & set(names):
+                yield ".".join([target.type, *names])
 
     def fragments(self, nodes: Nodes) -> Any:
         """What the targets hold: one fragment, or a tuple where there are several targets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,18 @@ class Scope:
     """native -> FHIR: writes the fields of an item into its nodes"""
     source: str
     """both as Python, for readers"""
+    where: Callable[[dict[str, Any]], bool] | None
+    """which items of the native list belong to it; None: all"""
+    line: int
+    """where it is declared in mapping.yaml"""
+
+    def with_all_inside(self) -> Iterator[Scope]:
+        """This list and every list inside it, the outer ones first."""
+        waiting = [self]
+        while waiting:
+            scope = waiting.pop(0)
+            yield scope
+            waiting.extend(scope.lists)
 
     def open(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
         """Makes the frames of every item of this list in `outer`, and of the lists inside them."""
@@ -42,9 +55,12 @@ class Scope:
         if items:
             keys = Keys(self, outer.path + self.native.text)
             for index, item in enumerate(items):
+                if self.where is not None and not self.where(item):
+                    continue
                 frame = Frame(
                     item, f"{outer.path}{self.native.text}[{index}].", keys.of(item, index, run), outer.key, {}, {}
                 )
+                frame.place = index
                 frame.nodes = outer.nodes.copy()
                 self.make_nodes(frame, run)
                 opened.append((self, frame))
@@ -71,22 +87,23 @@ class Scope:
         came: dict[str, list[Resource | None]] = {}
         for identity, node in found:
             came.setdefault(identity, []).append(node)
-        sent = self.native.read(outer.native) or []
-        kept, frames = [], []
-        for index, old in enumerate(olds):
+        sent = run.sent(self.native.text, outer.native, self.native.read)
+        kept = list(self.native.read(outer.native) or ())
+        frames = []
+        for old in olds:
             twins = came.get(self.primary.identity(old.nodes[self.primary.name]))
             if not twins:
+                kept = [item for item in kept if item is not sent[old.place]]
                 continue
-            kept.append(sent[index])
             node = twins.pop(0)
             if node is not None:
-                frames.append(self._frame(sent[index], old.key, node, outer, old))
+                frames.append(self._frame(sent[old.place], old.key, node, outer, old))
         for identity, node in found:
             if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
                 item: dict[str, Any] = {}
                 frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
                 kept.append(item)
-        if kept != sent or len(kept) != len(sent):
+        if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
             self.native.write(outer.native, kept or None)
         for frame in frames:
             self._find_nodes(frame, run)

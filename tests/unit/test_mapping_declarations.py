@@ -104,6 +104,25 @@ GOALS = [*ROOT, "lists", 0]
         ([*GOALS, "anchors", "goal", "mark"], "category[] sip-goal", "is not `path = system#code`"),
         ([*GOALS, "anchors", "goal", "reverse"], "focus plan", "there is no anchor ''"),
         ([*GOALS, "anchors"], {"goal": {"same": "plan"}}, "no anchor of its own"),
+        ([*ROOT, "rules", 0], 5, "list ., rules: is not what is expected here: `native <-> anchor:path"),
+        ([*ROOT, "rules", 0], "title <-> plan:titel", "R4 has no element CarePlan.titel; did you mean 'title'?"),
+        ([*ROOT, "rules", 0], "title <-> plan:title[]", "CarePlan.title is no list in R4"),
+        ([*ROOT, "rules", 0], "title <-> plan:note.text", "CarePlan.note is a list in R4: write note[0]"),
+        ([*ROOT, "rules", 0], "title <-> plan:period.start.x", "R4 has no element dateTime.x"),
+        ([*ROOT, "rules", 0], "title <-> plan:status", "is the target of the rule in line"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | owner", "owner is one word"),
+        ([*ROOT, "rules", 0], "title <-> plan:title | owner boss", "there is no owner 'boss'"),
+        (
+            [*ROOT, "rules"],
+            ["title <-> plan:title | owner lead", "status <-> plan:title | write | owner person"],
+            "CarePlan.title has two owners",
+        ),
+        ([*GOALS, "anchors", "goal", "type"], "Gaol", "R4 has no resource type 'Gaol'"),
+        ([*GOALS, "anchors", "goal", "link"], "plan.goals[]", "R4 has no element CarePlan.goals; did you mean 'goal'?"),
+        ([*GOALS, "anchors", "goal", "refer"], {"subject": "goal"}, "refers to itself: a cycle"),
+        ([*GOALS, "anchors", "goal", "refer"], {"subject": "person"}, "two that wait for each other"),
+        ([*GOALS, "anchors", "goal", "when"], ["a"], "list goals[], anchor 'goal'"),
+        (["refused"], {"nothing": "a reason"}, "refused 'nothing': 'nothing' is not a field of the format's schema"),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_place_and_reason(
@@ -115,6 +134,43 @@ def test_a_wrong_declaration_is_refused_with_place_and_reason(
     assert message in str(refusal.value)
 
 
+def test_the_message_names_the_line_of_the_rule(tmp_path: Path) -> None:
+    written(tmp_path)
+    lines = (tmp_path / "mapping.yaml").read_text(encoding="utf-8").replace("plan:title", "plan:titel")
+    (tmp_path / "mapping.yaml").write_text(lines, encoding="utf-8")
+    line = next(number for number, text in enumerate(lines.split("\n"), start=1) if "plan:titel" in text)
+    with pytest.raises(BadDeclaration, match=f"line {line}, rule `title <-> plan:titel`"):
+        load(tmp_path)
+
+
+def test_several_words_or_codes_of_one_row_stand_for_each_other(tmp_path: Path) -> None:
+    codes = {"status": {"rows": [[["aktiv", "pågår"], ["active", "on-hold"]], [None, "draft"]]}}
+    table = load(written(tmp_path, codes=codes)).knowledge.tables["status"]
+    assert [table.code_of(word) for word in ("aktiv", "PÅGÅR", "draft")] == ["active", "active", None]
+    assert [table.words.get(code) for code in ("active", "on-hold", "draft")] == ["aktiv", "aktiv", None]
+
+
+def test_an_alias_inside_itself_is_a_cycle_that_is_told(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "mapping.yaml").write_text("name: x\nlists: &a\n- native: .\n  lists: *a\n", encoding="utf-8")
+    with pytest.raises(BadDeclaration, match="an alias stands inside what it stands for"):
+        load(tmp_path)
+
+
+def test_a_schema_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
+    goal = {"type": "object", "properties": {"text": {"type": "string"}, "parts": {"$ref": "#/$defs/goals"}}}
+    schema = {"$defs": {"goals": {"type": "array", "items": goal}}, **SCHEMA}
+    schema["properties"] = {**SCHEMA["properties"], "goals": {"$ref": "#/$defs/goals"}}
+    with pytest.raises(BadDeclaration, match=r"schema.json in .*leads back to itself"):
+        load(written(tmp_path, schema=schema))
+
+
+def test_a_declaration_names_whose_value_wins(tmp_path: Path) -> None:
+    mapping = changed([*ROOT, "rules", 0], "title <-> plan:title | owner person")
+    mapping["lists"][0]["lists"][0]["anchors"]["goal"]["owner"] = "shared"
+    assert load(written(tmp_path, mapping)).owners == {"CarePlan.title": "person", "Goal.description.text": "shared"}
+
+
 def test_a_refused_field_needs_no_rule(tmp_path: Path) -> None:
     mapping = changed([*ROOT, "rules"], ["title <-> plan:title"]) | {"refused": {"status": "the region decides"}}
     assert load(written(tmp_path, mapping)).coverage()
@@ -123,6 +179,9 @@ def test_a_refused_field_needs_no_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
+        ([["aktiv", "active"], ["aktiv", "draft"]], "the word 'aktiv' has two codes, 'active' and 'draft'"),
+        ([["aktiv", "active"], ["Aktiv", "draft"]], "the word 'Aktiv' has two codes, 'active' and 'draft'"),
+        ([["aktiv", "active"], ["pågår", "active"]], "the code 'active' has two ways back, 'aktiv' and 'pågår'"),
         ([], "has no rows"),
         ([["aktiv"]], "is not [word, code]"),
         ([[True, "active"]], "the word True is not text"),

@@ -56,7 +56,7 @@ def _code(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
             run.warn(path, "code-invalid", f"this word is not in the code list: taken as {otherwise}", table.allowed)
         return code or otherwise
 
-    return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code))
+    return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code), table)
 
 
 @converter("concept", "TABLE")
@@ -78,7 +78,7 @@ def _concept(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair
                 return table.words[code]
         return words_of(concept)
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 @converter("coding", "TABLE")
@@ -97,7 +97,7 @@ def _coding(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         mine = (str(entry.get("code")) for entry in entries if table.has_system(entry.get("system")))
         return next((table.words[code] for code in mine if code in table.words), None)
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 def coding(table: Table, code: str) -> Resource:

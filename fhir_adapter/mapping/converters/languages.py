@@ -37,4 +37,4 @@ def _language(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pai
             mine = spoken[0]
         return (words_of((mine or {}).get("language")), words_of((other or {}).get("language")))
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)

@@ -54,7 +54,7 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         word = table.words.get(status if status == "cancelled" else said or status)
         return when, minutes, None if is_silent and word == planned else word
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 def plus_minutes(instant: str, minutes: int) -> str:
@@ -132,7 +132,7 @@ def _invited(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair
         answer = table.words.get(participant.get("status", ""))
         return [name, answer] if name and answer else None
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 @converter("attendee", loses="an answer to the invitation")

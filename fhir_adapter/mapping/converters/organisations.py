@@ -122,7 +122,7 @@ def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
         display = pointer.get("display")
         return str(display) if display else None
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 def party_reference(value: str, run: Run, path: str, *, quiet: bool) -> Resource:

@@ -110,7 +110,7 @@ def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge)
             return table.words["person"]
         return name_of(pointer, run)
 
-    return Pair(to_fhir, to_native)
+    return Pair(to_fhir, to_native, table)
 
 
 @converter("signatory", "system=SYSTEM")

@@ -46,6 +46,11 @@ class Converter:
         """What it does, for documentation: the first paragraph of its builder's words."""
         return " ".join((self.build.__doc__ or "").strip().partition("\n\n")[0].split())
 
+    def table_in(self, told: Words) -> str | None:
+        """The name of the code table that these words name, where there is one."""
+        plain = [found["plain"] for found in _WORD.finditer(self.usage) if found["plain"]]
+        return next((word for name, word in zip(plain, told.plain, strict=False) if name == "TABLE"), None)
+
     def words(self, given: Sequence[str]) -> Words:
         """`given`, told apart. Raises ValueError for a word that the converter does not know or misses."""
         plain: list[str] = []

@@ -1,0 +1,70 @@
+"""The elements of R4: what a type holds, how often, and whether a path leads anywhere."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from fhir_adapter.fhir.paths import Step
+from fhir_adapter.fhir.resources import parse_json
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: its type (`Goal.target` for one with elements of its own), whether it is a list, and required."""
+
+    type: str
+    is_list: bool
+    is_required: bool
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, dict[str, str]]:
+    """elements.json, made by scripts/build_elements.py; read where a declaration is loaded."""
+    table: dict[str, dict[str, str]] = parse_json((Path(__file__).parent / "elements.json").read_bytes())
+    return table
+
+
+@lru_cache(maxsize=512)
+def elements_of(type_: str) -> Mapping[str, Element]:
+    """The elements of a type, or of an element that has some: `Goal.target`. Empty for a primitive or no type of R4."""
+    return {name: _element(text) for name, text in _table().get(type_, {}).items()}
+
+
+def _element(text: str) -> Element:
+    bounds, _, type_ = text.partition(" ")
+    return Element(type_, bounds.endswith("*"), bounds.startswith("1"))
+
+
+def is_resource_type(type_: str) -> bool:
+    """Is it a resource type of R4?"""
+    return "." not in type_ and "meta" in elements_of(type_) and "implicitRules" in elements_of(type_)
+
+
+def type_at(type_: str, steps: Sequence[Step], *, whole_list: bool = False) -> str:
+    """The type of the element that `steps` lead to from `type_`.
+
+    Raises ValueError where they lead nowhere. `whole_list`: the last step may be a list without saying which item.
+    """
+    here = type_
+    for place, step in enumerate(steps):
+        found = elements_of(here).get(step.name)
+        if found is None:
+            raise ValueError(_nowhere(here, step.name))
+        selects = step.every or step.index is not None or step.key is not None
+        if selects and not found.is_list:
+            raise ValueError(f"{here}.{step.name} is no list in R4: write it without [...]")
+        if found.is_list and not selects and not (whole_list and place == len(steps) - 1):
+            raise ValueError(f"{here}.{step.name} is a list in R4: write {step.name}[0], {step.name}[] or [key=value]")
+        here = found.type
+    return here
+
+
+def _nowhere(type_: str, name: str) -> str:
+    near = difflib.get_close_matches(name, elements_of(type_), n=1)
+    choice = sorted(known for known in elements_of(type_) if known.startswith(name) and known[len(name)].isupper())
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(choice)}" if choice else ""
+    return f"R4 has no element {type_}.{name}{hint}"

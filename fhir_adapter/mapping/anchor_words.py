@@ -1,0 +1,222 @@
+"""The words of an anchor in a declaration, compiled; each function says what is wrong through the files' `fail`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fhir_adapter.fhir.elements import is_resource_type, type_at
+from fhir_adapter.fhir.paths import Path, compile_path, extension_url, parse_path
+from fhir_adapter.fhir.resources import CODES, Resource
+from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
+from fhir_adapter.mapping.converters.codes import marked
+from fhir_adapter.mapping.files import Files
+from fhir_adapter.mapping.frames import Frame, native_path
+from fhir_adapter.mapping.model import Knowledge, Run, folded
+
+Types = dict[str, str]
+"""anchor -> its resource type, or the element that it is: `CareTeam.participant`"""
+
+_PLACE = re.compile(r"\{([^{}]+)\}")
+
+
+def anchor_of(
+    files: Files, name: str, declared: dict[str, Any], known: Types, lists: Types, tables: Knowledge
+) -> Anchor:
+    """One anchor; `known`: the anchors before it (this one is added), `lists`: the type of each list's items."""
+    kinds = [word for word in ("type", "element", "same", "of") if word in declared]
+    if len(kinds) != 1:
+        files.fail("must be exactly one of type, element, same, of")
+    if kinds == ["type"] and "id" not in declared:
+        files.fail("a resource needs an id")
+    if kinds == ["type"] and not is_resource_type(declared["type"]):
+        files.fail(f"R4 has no resource type {declared['type']!r}")
+    if kinds == ["of"] and (declared["of"] not in lists or "by" not in declared):
+        files.fail(f"of: {declared['of']!r} is not a list of the declaration, or `by` is missing")
+    _refers_to_known(files, declared, name, known)
+    own = _type_of(files, declared, known, lists)
+    known[name] = own
+    return Anchor(
+        name=name,
+        type=declared.get("type"),
+        identify=identify(declared["id"]) if "id" in declared else None,
+        id_text=declared["id"] if isinstance(declared.get("id"), str) else None,
+        constants=declared.get("set") or {},
+        refers=tuple(
+            (target, path_in(files, own, path).text) for path, target in (declared.get("refer") or {}).items()
+        ),
+        links=tuple(_link(files, text, known) for text in as_list(declared.get("link"))),
+        also=tuple(_link(files, text, known) for text in as_list(declared.get("also"))),
+        reverse=_reverse(files, declared["reverse"], own) if "reverse" in declared else None,
+        element=_link(files, declared["element"], known) if "element" in declared else None,
+        match=tuple(_first_of(files, text, own) for text in declared.get("match") or ()),
+        mark=_mark(files, declared, own, tables),
+        extension=extension_url(declared["extension"]) if "extension" in declared else None,
+        skip=_skip(files, declared["skip"], own) if "skip" in declared else None,
+        gone=path_in(files, own, declared["gone"], whole_list=True).read if "gone" in declared else None,
+        same=declared.get("same"),
+        of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
+        needs=declared.get("needs"),
+        when=condition(files, declared["when"]) if "when" in declared else None,
+        adopt=bool(declared.get("adopt")),
+        born=_template(declared["born"]) if "born" in declared else None,
+        identifier=bool(declared.get("identifier")),
+        call=native_path(declared["call"]) if "call" in declared else None,
+        needed=_needed(declared["needed"]) if "needed" in declared else None,
+    )
+
+
+def path_in(files: Files, type_: str, text: str, *, whole_list: bool = False) -> Path:
+    """A FHIR path that leads somewhere in `type_`."""
+    try:
+        type_at(type_, parse_path(text), whole_list=whole_list)
+        return compile_path(text)
+    except ValueError as fault:
+        files.fail(str(fault))
+
+
+def _refers_to_known(files: Files, declared: dict[str, Any], name: str, known: Types) -> None:
+    """Anchors are made in their order, so that none can wait for one that waits for it."""
+    wanted = [*(declared.get("refer") or {}).values(), declared.get("same"), declared.get("needs")]
+    wanted += [text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))]
+    if "reverse" in declared:
+        wanted.append(declared["reverse"].partition("->")[2].strip())
+    for target in wanted:
+        if target == name:
+            files.fail(f"refers to itself: a cycle cannot be made; name another anchor than {name!r}")
+        if target is not None and target not in known:
+            files.fail(f"there is no anchor {target!r} before it; declare that one first (two that wait for each other"
+                       " are a cycle: let one refer, and the other be found by `reverse`)")  # fmt: skip
+
+
+def _type_of(files: Files, declared: dict[str, Any], known: Types, lists: Types) -> str:
+    if "element" in declared:
+        parent, _, path = declared["element"].partition(".")
+        if not path.endswith("[]"):
+            files.fail(f"element: {declared['element']!r} does not end in [], as a list element does")
+        path_in(files, known[parent], path)
+        return type_at(known[parent], parse_path(path))
+    return str(declared.get("type") or known.get(declared.get("same", "")) or lists[declared["of"]])
+
+
+def _needed(declared: dict[str, str]) -> tuple[str, str, str]:
+    return declared["field"], declared["message"], declared["expected"]
+
+
+def identify(declared: Any) -> Identify:
+    """Words for the business id of an item's resource; of several the first that can be filled."""
+    templates = [_template(text) for text in as_list(declared)]
+    if len(templates) == 1:
+        return templates[0]
+    return lambda run, frame: next((made for template in templates if (made := template(run, frame))), None)
+
+
+def _template(text: str) -> Identify:
+    """Compiles `{record}/uppfoljning/{key}`; None where a field of the item has no value."""
+    if text == "{record}":
+        return lambda run, _frame: run.record_id
+    if text == "{record}/{key}":
+        return lambda run, frame: f"{run.record_id}/{frame.key}"
+    pieces = _PLACE.split(text)
+    made = PublicIdentity if "|{" in text and "{record}" not in text and "{key}" not in text else str
+    parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
+    parts[1::2] = [_filled(place) for place in pieces[1::2]]
+
+    def fill(run: Run, frame: Frame) -> str | None:
+        values = [part(run, frame) for part in parts]
+        return None if any(value is None for value in values) else made("".join(map(str, values)))
+
+    return fill
+
+
+def _literal(text: str) -> Callable[[Run, Frame], str]:
+    return lambda _run, _frame: text
+
+
+def _filled(place: str) -> Callable[[Run, Frame], Any]:
+    known: dict[str, Callable[[Run, Frame], Any]] = {
+        "record": lambda run, _frame: run.record_id,
+        "key": lambda _run, frame: frame.key,
+        "parent": lambda _run, frame: frame.parent_key,
+    }
+    if place in known:
+        return known[place]
+    read = native_path(place).read
+    return lambda _run, frame: read(frame.native) or None
+
+
+def _link(files: Files, text: str, known: Types) -> Link:
+    parent, _, path = text.partition(".")
+    compiled = path_in(files, known[parent], path)
+    return Link(parent, path, "[]" in path, compiled.read)
+
+
+def _reverse(files: Files, text: str, own: str) -> tuple[str, str]:
+    path, arrow, parent = (part.strip() for part in text.partition("->"))
+    if not arrow:
+        files.fail(f"reverse {text!r} is not `path -> anchor`")
+    return path_in(files, own, path).text, parent
+
+
+def _mark(files: Files, declared: dict[str, Any], own: str, tables: Knowledge) -> Mark | None:
+    text = declared.get("mark") or declared.get("tag")
+    if text is None:
+        return None
+    path, equals, short = (part.strip() for part in text.partition(" = "))
+    if not equals:
+        files.fail(f"{text!r} is not `path = system#code`")
+    try:
+        code = marked(short, tables)
+    except ValueError as fault:
+        files.fail(str(fault))
+    compiled = path_in(files, own, path)
+    return Mark(compiled.text, {"coding": [code]}, compiled.read, code["system"], code["code"], "mark" in declared)
+
+
+def code_system(word: str) -> str:
+    """The url of a code system: one of ours by its word, any other as it is."""
+    return word if ":" in word else f"{CODES}/{word}"
+
+
+def _skip(files: Files, text: str, own: str) -> tuple[Callable[[Resource], Any], str]:
+    path, _, system = (part.strip() for part in text.partition(" = "))
+    return path_in(files, own, path).read, code_system(system)
+
+
+def condition(files: Files, text: str) -> Callable[[dict[str, Any]], bool]:
+    """Has a field of an item a value, or does it match (=~) or not match (!~) a pattern?"""
+    for sign, wanted in ((" =~ ", True), (" !~ ", False)):
+        if sign in text:
+            return _pattern_condition(files, *text.split(sign, 1), wanted=wanted)
+    read = native_path(text).read
+    return lambda item: says_something(read(item))
+
+
+def _pattern_condition(files: Files, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:
+    read = native_path(field.strip()).read
+    try:
+        search = re.compile(pattern).search
+    except re.error as fault:
+        files.fail(f"cannot read the pattern {pattern!r}: {fault}")
+    return lambda item: (search(folded(str(read(item) or ""))) is not None) is wanted
+
+
+def _first_of(files: Files, text: str, own: str) -> Callable[[Resource], Any]:
+    """Reads `a / b`: the first of several paths that holds something."""
+    readers = [path_in(files, own, path.strip(), whole_list=True).read for path in text.split(" / ")]
+    return lambda node: next((found for read in readers if (found := read(node)) is not None), None)
+
+
+def says_something(value: Any) -> bool:
+    """Is there anything in a JSON value but empty objects, lists and words?"""
+    if isinstance(value, dict):
+        return any(says_something(child) for child in value.values())
+    if isinstance(value, list):
+        return any(says_something(child) for child in value)
+    return value is not None and value != ""
+
+
+def as_list(value: Any) -> list[str]:
+    """One word or several."""
+    return [] if value is None else value if isinstance(value, list) else [value]

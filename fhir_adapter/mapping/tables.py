@@ -1,0 +1,139 @@
+"""What a declaration's other files tell: code tables, and the organisations and municipalities of a country."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_adapter.mapping.files import Files, Place
+from fhir_adapter.mapping.model import KnownOrganisation, Municipality, Register, Row, Table, folded, pattern_of_names
+
+
+def tables_of(files: Files, names: Sequence[str]) -> dict[str, Table]:
+    """The code tables in these files, and `marks`: the displays of the codes by which resources are known."""
+    tables: dict[str, Table] = {}
+    marks: dict[str, str] = {}
+    for name in names:
+        declared, lines = files.yaml(name)
+        if not isinstance(declared, dict):
+            files.fail("is not a set of named code tables")
+        marks |= declared.pop("marks", None) or {}
+        tables |= {table: _table(files, name, table, rows, lines) for table, rows in declared.items()}
+    return tables | {"marks": Table("marks", None, {}, {}, marks, "")}
+
+
+def _table(files: Files, file: str, name: str, declared: Any, lines: dict[Place, int]) -> Table:
+    files.at(file, f"table {name!r}", lines[name,])
+    if not isinstance(declared, dict) or not declared.get("rows"):
+        files.fail("has no rows")
+    if unknown := set(declared) - {"system", "aliases", "rows", "title"}:
+        files.fail(f"unknown word {sorted(unknown)[0]!r}; there are: system, aliases, title, rows")
+    rows = []
+    for place, row in enumerate(declared["rows"]):
+        files.at(file, f"table {name!r}", lines[name, "rows", place])
+        rows.append(_row(files, row, lines[name, "rows", place]))
+    codes: dict[str, str] = {}
+    words: dict[str, str | None] = {}
+    displays: dict[str, str] = {}
+    for row in rows:
+        files.at(file, f"table {name!r}", row.line)
+        _enter(files, row, codes, words)
+        if row.display is not None:
+            displays[row.codes[0]] = row.display
+    allowed = ", ".join(dict.fromkeys(word for row in rows for word in row.words))
+    aliases = frozenset(declared.get("aliases") or ())
+    return Table(name, declared.get("system"), codes, words, displays, allowed, aliases, tuple(rows))
+
+
+def _row(files: Files, declared: Any, line: int) -> Row:
+    """[word, code, display], where several words, or several codes, may stand for one: the first is the one written."""
+    if not isinstance(declared, list) or len(declared) not in (2, 3) or declared[1] is None:
+        files.fail(f"the row {declared!r} is not [word, code] or [word, code, display]")
+    words, codes = (tuple(part) if isinstance(part, list) else (part,) for part in declared[:2])
+    words = () if words == (None,) else words
+    for part in (*words, *codes):
+        if not isinstance(part, str):
+            files.fail(f"the word {part!r} is not text: put it in quotes")
+    return Row(words, codes, declared[2] if len(declared) == 3 else None, line)
+
+
+def _enter(files: Files, row: Row, codes: dict[str, str], words: dict[str, str | None]) -> None:
+    """Takes a row in; a word or a code that stands in two rows would have two ways back."""
+    own: set[str] = set()
+    for word in row.words:
+        if word in own or folded(word) in own:
+            continue
+        if word in codes or folded(word) in codes:
+            code = codes.get(word) or codes[folded(word)]
+            files.fail(
+                f"the word {word!r} has two codes, {code!r} and {row.codes[0]!r}: which one is meant? Codes that"
+                " are read as the same word go into one row, the one to write first:"
+                f" [{word}, [{code}, {row.codes[0]}]]"
+            )
+        own |= {word, folded(word)}
+    codes.update(dict.fromkeys(own, row.codes[0]))
+    for code in row.codes:
+        if code in words:
+            first, second = words[code], row.words[0] if row.words else None
+            files.fail(
+                f"the code {code!r} has two ways back, {first!r} and {second!r}: which one is meant? Words for the same"
+                f" code go into one row, the one to write first: [[{first}, {second}], {code}]"
+            )
+        words[code] = row.words[0] if row.words else None
+
+
+def register_of(files: Files, name: str, tables: dict[str, Table]) -> Register:
+    """The organisations and municipalities in a file; its head explains the words."""
+    declared, lines = files.yaml(name)
+    if not isinstance(declared, dict):
+        files.fail("is not a set of named parts")
+    numbers, places = declared.get("numbers") or {}, declared.get("municipality") or {}
+    kinds = tables.get(numbers.get("kinds", ""))
+    if "kinds" in numbers and kinds is None:
+        files.at(name, "numbers", lines["numbers", "kinds"])
+        files.fail(f"kinds: {numbers['kinds']!r} is not a code table")
+    organisations = {
+        str(number): _organisation(files, name, number, row, lines) for number, row in _rows(declared, "organisations")
+    }
+    columns = places.get("columns") or []
+    municipalities = {
+        str(code): _municipality(files, name, code, row, columns, lines)
+        for code, row in _rows(declared, "municipalities")
+    }
+    units = [(unit, str(number)) for number, names in _rows(declared, "units") for unit in names]
+    return Register(
+        numbers.get("system", ""),
+        organisations,
+        municipalities,
+        (*organisations, *(number for _, number in units)),
+        pattern_of_names([*(one.name for one in organisations.values()), *(unit for unit, _ in units)]),
+        kinds,
+        {str(first): kind for first, kind in (numbers.get("kind_by_beginning") or {}).items()},
+        numbers.get("kind_otherwise"),
+        re.compile(places.get("code") or "[0-9]+"),
+    )
+
+
+def _rows(declared: dict[str, Any], part: str) -> Any:
+    return (declared.get(part) or {}).items()
+
+
+def _organisation(files: Files, file: str, number: Any, row: Any, lines: dict[Place, int]) -> KnownOrganisation:
+    files.at(file, f"organisation {number}", lines["organisations", str(number)])
+    if not isinstance(number, str):
+        files.fail("the number is not text: put it in quotes")
+    if not isinstance(row, list) or len(row) not in (1, 2):
+        files.fail("the row has too few or too many columns: [name] or [name, kind]")
+    return KnownOrganisation(number, *row)
+
+
+def _municipality(
+    files: Files, file: str, code: Any, row: Any, columns: list[str], lines: dict[Place, int]
+) -> Municipality:
+    files.at(file, f"municipality {code}", lines["municipalities", str(code)])
+    if not isinstance(code, str):
+        files.fail("the code is not text: put it in quotes")
+    if not isinstance(row, list) or len(row) != 1 + len(columns):
+        files.fail(f"the row has too few or too many columns: [{', '.join(['name', *columns])}]")
+    return Municipality(row[0], dict(zip(columns, row[1:], strict=True)))
