@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fhir_adapter.access.identity import Party
@@ -23,8 +24,13 @@ def speaks_for(party: Party, reference: Any, plan: Mapping[str, Resource]) -> bo
 
     Only identifiers count, in the plan's resources or in the Reference itself; a display proves nothing.
     """
-    known = {_plain(system, value) for system, value in party.identifiers}
+    known = _identifiers_of_party(party)
     return any(identifier in known for identifier in _identifiers_behind(reference, plan, 0))
+
+
+@lru_cache
+def _identifiers_of_party(party: Party) -> frozenset[tuple[str, str]]:
+    return frozenset(_plain(system, value) for system, value in party.identifiers)
 
 
 def is_resolved(reference: Any, plan: Mapping[str, Resource]) -> bool:

@@ -81,10 +81,10 @@ def _parts_of(
 def _is_principal(plan: Mapping[str, Resource], care_plan: Resource, party: Party) -> bool:
     """Whether the party leads the plan, or answers as municipality or region for an intervention of it."""
     leading = [care_plan.get("author")]
-    for request in _of_type(plan, "ServiceRequest"):
+    for request, tasks in _interventions(plan):
         if _kinds_of_principal(request) & {"kommun", "region"}:
             leading += request.get("performer", [])
-            leading += [task.get("owner") for task in _tasks_of(plan, request)]
+            leading += [task.get("owner") for task in tasks]
     return any(speaks_for(party, reference, plan) for reference in leading)
 
 
@@ -104,10 +104,10 @@ def _of_teams(plan: Mapping[str, Resource], now: datetime, zone: tzinfo) -> Iter
 
 
 def _of_interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[str, Any]]:
-    for request in _of_type(plan, "ServiceRequest"):
+    for request, tasks in _interventions(plan):
         for performer in request.get("performer", []):
             yield "ServiceRequest.performer", performer
-        for task in _tasks_of(plan, request):
+        for task in tasks:
             yield "Task.owner", task.get("owner")
 
 
@@ -116,9 +116,12 @@ def _of_type(plan: Mapping[str, Resource], type_: str) -> Iterator[Resource]:
     return (one for one in plan.values() if one.get("resourceType") == type_ and one.get("status") not in _ENDED)
 
 
-def _tasks_of(plan: Mapping[str, Resource], request: Resource) -> Iterator[Resource]:
-    focus = f"ServiceRequest/{request['id']}"
-    return (task for task in _of_type(plan, "Task") if task.get("focus", {}).get("reference") == focus)
+def _interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[Resource, list[Resource]]]:
+    """Every ServiceRequest with its Tasks."""
+    tasks: dict[str, list[Resource]] = {}
+    for task in _of_type(plan, "Task"):
+        tasks.setdefault(task.get("focus", {}).get("reference", ""), []).append(task)
+    return ((one, tasks.get(f"ServiceRequest/{one['id']}", [])) for one in _of_type(plan, "ServiceRequest"))
 
 
 def _kinds_of_principal(request: Resource) -> set[str]:

@@ -100,5 +100,7 @@ def rewrite_references(value: Any, rename: Callable[[str], str]) -> Any:
 
 def asks_for_a_decision(resource: Resource) -> bool:
     """Whether this is one of the service's own Tasks about a conflict."""
-    codings = resource.get("code", {}).get("coding", []) if resource.get("resourceType") == "Task" else []
+    if resource.get("resourceType") != "Task":
+        return False
+    codings = resource.get("code", {}).get("coding", [])
     return any(coding.get("system") == f"{CODES}/conflict" for coding in codings)

@@ -24,7 +24,7 @@ from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
-from fhir_adapter.plan.merge import Conflict, Kept, Refs, merge
+from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, merge
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, plans, resources
 from fhir_adapter.store.conflicts import KeptConflict
@@ -76,13 +76,13 @@ def as_refs(found: Sequence[Member]) -> Refs:
 
 def without_storage_meta(resource: Resource) -> Resource:
     """The resource without what only says where and when it was stored."""
-    meta = {
-        name: value
-        for name, value in resource.get("meta", {}).items()
-        if name not in ("versionId", "lastUpdated", "source")
-    }
-    content = {name: value for name, value in resource.items() if name != "meta"}
-    return content | ({"meta": meta} if meta else {})
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in STORED_META}
+    content = resource.copy()
+    if meta:
+        content["meta"] = meta
+    else:
+        content.pop("meta", None)
+    return content
 
 
 def load(connection: sqlite3.Connection, plan: Plan) -> Refs:

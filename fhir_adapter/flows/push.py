@@ -1,6 +1,6 @@
 """The push story: a municipal system delivers a record in its own format and gets a receipt in its own words.
 
-raw body -> answered before? -> map -> one transaction: journal, merge, versions, conflicts, outbox, audit, receipt
+raw body -> one transaction: answered before? -> map -> journal, merge, versions, conflicts, outbox, audit, receipt
 """
 
 from __future__ import annotations
@@ -60,15 +60,13 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
     Raises Conflict when the key was used with another body. A record that is refused gets a receipt as well.
     """
     hub.mapping_of(party)
-    earlier = earlier_answer(hub.database.read(), party, delivery)
-    if earlier:
-        return earlier
     try:
         answer = hub.database.write(lambda connection: _take(connection, hub, party, delivery))
     except (BadRequest, Refused, PreconditionFailed) as fault:
         refusal = fault
         return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, refusal))
-    hub.changed()
+    if not answer.replayed:
+        hub.changed()
     return answer
 
 
@@ -101,6 +99,9 @@ def _source_of(connection: sqlite3.Connection, party: Party, native: Any) -> str
 def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery) -> Answer:
     """Map and merge, one sender after the other: threads that map beside the one that writes would only take the
     interpreter from it at each of its statements, and who waits meanwhile shares its commit."""
+    earlier = earlier_answer(connection, party, delivery)
+    if earlier:
+        return earlier
     if delivery.fault:
         raise delivery.fault
     source = _source_of(connection, party, hub.mapping_of(party).record_in(delivery.body))
@@ -111,27 +112,23 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
 def _accept(
     connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, mapped: Mapped, source: str
 ) -> Answer:
-    earlier = earlier_answer(connection, party, delivery)
-    if earlier:
-        return earlier
     now = hub.now()
     entry = _enter(connection, party, delivery, now)
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
     ours = change.load(connection, plan)
-    theirs = by_reference(mapped, ours)
     record = None if is_new else plans.record_of(connection, party.name, plan.id)
-    bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
-    _check_same_person(plan, ours, theirs)
-    if delivery.seen is None and looks_emptied(bases, theirs):
-        return _park(connection, party, delivery, mapped, plan, entry)
-    said_last = record is not None and record.said_last
-    exact = delivery.seen is not None
-    arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
-    try:
-        applied = change.apply(connection, hub, plan, ours, arrival, now)
-    except Refused as fault:
-        issues = [replace(each, path=mapped.native_path(each.path, "") or each.path) for each in fault.issues]
-        raise Refused(str(fault), issues) from None
+    if _says_the_same_again(connection, record, delivery):
+        applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
+    else:
+        theirs = by_reference(mapped, ours)
+        bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
+        _check_same_person(plan, ours, theirs)
+        if delivery.seen is None and looks_emptied(bases, theirs):
+            return _park(connection, party, delivery, mapped, plan, entry)
+        said_last = record is not None and record.said_last
+        exact = delivery.seen is not None
+        arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
+        applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
     kept = (_kept_issue(mapped, kept) for kept in applied.kept)
@@ -157,6 +154,33 @@ def _accept(
         receipt=receipt.decode(),
     )
     return Answer(status, receipt)
+
+
+def _says_the_same_again(connection: sqlite3.Connection, record: Record | None, delivery: Delivery) -> bool:
+    """Whether the body is the party's last one to the byte, and it was shown nothing that it could have taken up.
+
+    Then every element equals what it said before: nothing is edited, nothing is missing, and nothing is old either.
+    """
+    if record is None or record.said is None or record.shown is not None or delivery.seen is not None:
+        return False
+    return journal.by_id(connection, record.said).digest == journal.digest_of(delivery.body)
+
+
+def _apply(
+    connection: sqlite3.Connection,
+    hub: Hub,
+    plan: Plan,
+    ours: Refs,
+    arrival: change.Arrival,
+    mapped: Mapped,
+    now: datetime,
+) -> change.Applied:
+    """Merge; what is refused is told by the record's own fields."""
+    try:
+        return change.apply(connection, hub, plan, ours, arrival, now)
+    except Refused as fault:
+        issues = [replace(each, path=mapped.native_path(each.path, "") or each.path) for each in fault.issues]
+        raise Refused(str(fault), issues) from None
 
 
 def _enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now: datetime) -> int:
@@ -243,8 +267,9 @@ def by_reference(mapped: Mapped, ours: Refs) -> Refs:
     known = {focus: ref for ref, task in ours.items() if (focus := _intervention_of(task))}
     found: Refs = {}
     for resource in mapped.resources:
-        reference = known.get(_intervention_of(resource), reference_of(resource))
-        found[reference] = resource | {"id": reference.partition("/")[2]}
+        own = reference_of(resource)
+        reference = known.get(_intervention_of(resource), own)
+        found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
     return found
 
 

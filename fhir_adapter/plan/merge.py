@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fhir_adapter.fhir.resources import WRITE_ID, Resource
+from fhir_adapter.fhir.resources import WRITE_ID, Resource, dump_json
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.contained import with_own_contained_ids
 from fhir_adapter.plan.elements import (
@@ -116,11 +116,11 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
     """
     if not bases:
         return ()
-    known = [ref for ref, one in bases[0].items() if all(ref in base for base in bases) and not _has_ended(one)]
     lost = []
     for type_, least in (("CarePlan", 1), ("Goal", 2), ("ServiceRequest", 2)):
-        before = [reference for reference in known if reference.startswith(f"{type_}/")]
-        if len(before) >= least and not any(reference in theirs for reference in before):
+        known = [ref for ref in bases[0] if ref.startswith(f"{type_}/") and all(ref in base for base in bases)]
+        before = [ref for ref in known if not _has_ended(bases[0][ref])]
+        if len(before) >= least and not any(ref in theirs for ref in before):
             lost.append(type_)
     return tuple(lost)
 
@@ -205,6 +205,8 @@ def _quarantined(work: Work, reference: str, path: str, theirs: Resource) -> Con
 
 def _changes_the_meaning(theirs: Resource, known: Sequence[Resource]) -> bool:
     """Whether there is a modifierExtension that nobody here had before: what it turns around, nobody can tell."""
+    if b'"modifierExtension"' not in dump_json(theirs):  # a tenth of the time of looking through it
+        return False
     new = set(_modifiers_in(theirs))
     return bool(new) and not new <= {url for resource in known for url in _modifiers_in(resource)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import Any
 from urllib.parse import quote
@@ -178,3 +179,27 @@ def test_a_record_id_that_no_url_can_name_is_refused(town: Town, sip: dict[str, 
 def test_an_odd_record_id_is_found_again(town: Town, sip: dict[str, Any], name: str) -> None:
     assert town.push(sip | {"id": name}).status_code == 201
     assert town.record(quote(name, safe=""))["id"] == name
+
+
+def test_the_same_bytes_again_get_the_answer_that_the_same_content_gets(town: Town, sip: dict[str, Any]) -> None:
+    sip["okant_falt"] = "not mapped"
+    body = json.dumps(sip).encode()
+    first = town.push(body).json()
+    again, other_bytes = town.push(body).json(), town.push(json.dumps(sip, indent=1).encode()).json()
+    assert again["state"] == other_bytes["state"] == "unchanged"
+    assert again["plan"] == first["plan"] == other_bytes["plan"]
+    for field in ("issues", "unmapped", "conflicts", "shared", "record"):
+        assert again[field] == other_bytes[field], field
+    assert again["unmapped"]
+    assert again["shared"]
+
+
+def test_the_same_bytes_again_are_an_old_value_where_the_party_was_shown_a_newer_one(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    body = json.dumps(sip).encode()
+    town.push(body)
+    town.record()
+    changed = sip | {"title_local": "en ny rubrik"}
+    town.push(changed)
+    assert town.push(body).json()["state"] == "accepted", "the bytes of an earlier push are not the last ones"
