@@ -51,7 +51,7 @@ def type_at(type_: str, steps: Sequence[Step], *, whole_list: bool = False) -> s
     """
     here = type_
     for place, step in enumerate(steps):
-        found = elements_of(here).get(step.name)
+        found = elements_of(here).get(step.name) or _beside_primitive(here, step.name)
         if found is None:
             raise ValueError(_nowhere(here, step.name))
         selects = step.every or step.index is not None or step.key is not None
@@ -61,6 +61,12 @@ def type_at(type_: str, steps: Sequence[Step], *, whole_list: bool = False) -> s
             raise ValueError(f"{here}.{step.name} is a list in R4: write {step.name}[0], {step.name}[] or [key=value]")
         here = found.type
     return here
+
+
+def _beside_primitive(type_: str, name: str) -> Element | None:
+    """`_gender` beside `gender`: the id and extensions of a primitive value."""
+    value = elements_of(type_).get(name[1:]) if name.startswith("_") else None
+    return Element("Element", value.is_list, False) if value is not None and value.type[0].islower() else None
 
 
 def _nowhere(type_: str, name: str) -> str:

@@ -25,7 +25,9 @@ TEXTS = ("*.py", "*.yaml", "*.json", "*.sql", "*.html", "*.toml")
 IN_FULL = re.compile(rf"{re.escape(BASE)}/fhir/(?:StructureDefinition|CodeSystem|ValueSet|SearchParameter)/[\w-]+")
 BY_CONSTANT = re.compile(r"\{(EXTENSIONS|CODES)\}/([\w-]+)")
 BY_MARK = re.compile(r"= ([a-z][\w-]*)#[\w-]+$|^\s*skip: .* = ([a-z][\w-]*)$|^\s+([a-z][\w-]*)#[\w-]+:", re.MULTILINE)
-BY_WORD = re.compile(r"extension\[([A-Za-z][\w-]*)\]|^\s*extension: ([A-Za-z][\w-]*)\s*$", re.MULTILINE)
+BY_WORD = re.compile(
+    r"extension\[([A-Za-z][\w-]*)\]|^\s*extension: ([A-Za-z][\w-]*)\s*$|\| in_extension ([A-Za-z][\w-]*) ", re.MULTILINE
+)
 DECLARED_IN_FSH = re.compile(
     r"^(?:Extension|CodeSystem|ValueSet|Profile): \w+(?:\n(?:Parent|Title|Description): .*)*\nId: ([\w-]+)"
     r"|^Instance: ([\w-]+)\nInstanceOf: SearchParameter",
@@ -61,12 +63,12 @@ def test_every_canonical_of_ours_is_declared(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted(ROOT.glob("mappings/*/codes.yaml")), ids=name_of)
 def test_every_code_of_ours_in_a_table_is_declared(file: Path) -> None:
     tables = yaml.safe_load(file.read_text())
-    used = {
-        (f"{CODES}/{system}", code) for system, _, code in (mark.partition("#") for mark in tables.pop("marks", {}))
-    }
+    marks = (mark.rpartition("#") for mark in tables.pop("marks", {}))
+    used = {(f"{CODES}/{system}", code) for system, _, code in marks if ":" not in system}
     for table in tables.values():
         if table.get("system", "").startswith(CODES):
-            used |= {(table["system"], row[1]) for row in table["rows"]}
+            codes = (row[1] if isinstance(row[1], list) else [row[1]] for row in table["rows"])
+            used |= {(table["system"], code) for several in codes for code in several}
     declared = {(url, concept["code"]) for url, found in PACKAGE.items() for concept in found.get("concept", [])}
     assert used - declared == set()
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from fhir_adapter.fhir.elements import type_at
+from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table
 
@@ -88,3 +90,9 @@ def test_how_often_makes_a_timing_of_a_period(run: Run) -> None:
     assert often.to_native((None, {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}), run) == (None,) * 3
     often.to_fhir(("soon", None, None), run, "x.")
     assert [issue.path for issue in run.issues] == ["x.from"]
+
+
+def test_what_stands_beside_a_primitive_value_is_an_element() -> None:
+    assert type_at("Patient", parse_path("address[0]._city.extension[http://x.example].valueCoding")) == "Coding"
+    with pytest.raises(ValueError, match=r"Patient\._name"):
+        type_at("Patient", parse_path("_name.extension[x].valueString"))

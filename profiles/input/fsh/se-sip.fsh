@@ -149,8 +149,8 @@ Context: Condition
 Extension: LegalBasis
 Id: legal-basis
 Title: "Legal basis"
-Description: "The law that an intervention rests on, in the sender's words."
-Context: ServiceRequest
+Description: "The law that a plan or an intervention rests on, in the sender's words."
+Context: ServiceRequest, CarePlan
 * value[x] 1..1
 * value[x] only string
 
