@@ -40,6 +40,9 @@ FHIR = "/fhir"
 SANDBOX = "/sandbox/fhir"
 """Where the in-process sandbox answers when the server has one."""
 
+LONG_LOOK_EVERY = 60.0
+"""Seconds between looks at a party's history that go sync.LONG_OVERLAP back."""
+
 log = structlog.get_logger()
 
 
@@ -187,6 +190,7 @@ class Worker(threading.Thread):
         self._interval = interval
         self._woken = threading.Event()
         self._stopping = False
+        self._next_long_look: dict[str, float] = {}
         self._rests_until: dict[str, float] = {}
         self._failures: dict[str, int] = {}
 
@@ -218,7 +222,7 @@ class Worker(threading.Thread):
             return
         try:
             if look:
-                sync.collect(self.hub, party)
+                sync.collect(self.hub, party, overlap=self._overlap(party))
             sync.deliver(self.hub, party)
             self._failures[party.name] = 0
         except RemoteError as fault:
@@ -227,6 +231,13 @@ class Worker(threading.Thread):
         except Exception as fault:  # noqa: BLE001 - the worker must outlive whatever one party's data does to it
             self._rest(party, None)
             log.error("sync failed", party=party.name, error=type(fault).__name__)
+
+    def _overlap(self, party: Party) -> timedelta:
+        """Now and then a look goes further back: what was written while the clock there was behind lies there."""
+        if time.monotonic() < self._next_long_look.get(party.name, 0.0):
+            return sync.OVERLAP
+        self._next_long_look[party.name] = time.monotonic() + LONG_LOOK_EVERY
+        return sync.LONG_OVERLAP
 
     def _rest(self, party: Party, asked: float | None) -> None:
         self._failures[party.name] = self._failures.get(party.name, 0) + 1

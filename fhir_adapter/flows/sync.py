@@ -60,6 +60,9 @@ LEASE = 120.0
 OVERLAP = timedelta(seconds=5)
 """How far back of the watermark a history is read again: versions of transactions that ended late lie there."""
 
+LONG_OVERLAP = timedelta(minutes=15)
+"""The same for a look that also finds what was written while the other side's clock was behind."""
+
 MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""
 
@@ -277,8 +280,10 @@ def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVers
 # --- collect ---------------------------------------------------------------------------------------------------------
 
 
-def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = ()) -> int:
+def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = (), *, overlap: timedelta = OVERLAP) -> int:
     """Take in what changed at the party since the watermark (and at `suspects`); returns how many versions counted.
+
+    `overlap`: how far before the watermark the look begins; LONG_OVERLAP now and then, for clocks that were set back.
 
     The server's history is only a hint at what to look at; each resource's own history decides.
     """
@@ -287,7 +292,7 @@ def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = ()) ->
     if since is None:
         return 0
     client = hub.clients[party.name]
-    feed = client.history(None, None, instant(datetime.fromisoformat(since) - OVERLAP))
+    feed = client.history(None, None, instant(datetime.fromisoformat(since) - overlap))
     versions = _news(hub, party, feed, suspects)
     newest = max((_utc(version.updated) for version in feed if version.updated), default=since)
 
@@ -319,14 +324,14 @@ def _news(
         elif not copy.is_theirs and ((type_, id_) in suspects or any(v.version != copy.version for v in seen)):
             found += _after(hub.clients[party.name].history(type_, id_, None), copy)
     found += _those_that_hang_on(connection, party, found, strangers)
-    found += _people_they_name(hub, party, found)
-    return sorted(found, key=_moment)
+    found += _what_they_name(hub, party, found)
+    return _in_the_order_they_were_made(found)
 
 
 def _those_that_hang_on(
     connection: sqlite3.Connection, party: Party, news: Sequence[RemoteVersion], strangers: Sequence[RemoteVersion]
 ) -> list[RemoteVersion]:
-    """Unknown resources that a shared one points to, or that point to a shared one; the rest is not ours to read.
+    """Unknown resources that a shared one points to (now or since long), or that point to one; the rest is not ours.
 
     A pointer to the person alone is not enough: the rest of a health record stays where it is.
     """
@@ -339,7 +344,9 @@ def _those_that_hang_on(
         more = [
             version
             for version in remaining
-            if f"{version.type}/{version.id}" in named or _points_into_a_plan(connection, party, version, inside)
+            if f"{version.type}/{version.id}" in named
+            or plans.naming(connection, version.type, version.id)
+            or _points_into_a_plan(connection, party, version, inside)
         ]
         joined += more
         remaining = [version for version in remaining if version not in more]
@@ -360,8 +367,11 @@ def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: R
     )
 
 
-def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> list[RemoteVersion]:
-    """Staff and organisations that the news point to and that were there long before."""
+def _what_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """What the news point to and what was there long before: a goal saved before the plan that names it, staff.
+
+    Of staff and organisations also what those point to in turn; the rest of a health record is not followed further.
+    """
     connection = hub.database.read()
     have = {f"{version.type}/{version.id}" for version in news}
     found: list[RemoteVersion] = []
@@ -369,14 +379,25 @@ def _people_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> 
     while wanted:
         name = wanted.pop()
         type_, _, id_ = name.partition("/")
-        if name in have or type_ not in change.DIRECTORY or copies.by_remote(connection, party.name, type_, id_):
+        if name in have or type_ not in SHARED or copies.by_remote(connection, party.name, type_, id_):
             continue
         have.add(name)
         version = hub.clients[party.name].read(type_, id_)
         if version and version.resource:
             found.append(version)
-            wanted += names_in(version.resource)
+            wanted += names_in(version.resource) if type_ in change.DIRECTORY else []
     return found
+
+
+def _in_the_order_they_were_made(versions: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """By the server's clock, but never a later version of a resource before an earlier one: clocks are set back."""
+    moments = []
+    latest: dict[tuple[str, str], str] = {}
+    for version in versions:
+        name = (version.type, version.id)
+        latest[name] = max(latest.get(name, ""), _moment(version))
+        moments.append(latest[name])
+    return [version for _, version in sorted(zip(moments, versions, strict=True), key=lambda each: each[0])]
 
 
 def _take_in_or_park(

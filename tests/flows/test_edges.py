@@ -282,3 +282,28 @@ def test_what_the_region_says_of_a_person_with_two_plans_shows_in_the_first(town
     town.put_at_region(person)
     town.sync()
     assert town.record("SIP-1")["person"]["phone"] == "070-000 00 00"
+
+
+def test_a_goal_saved_long_before_the_plan_that_names_it_comes_too(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    goal = {
+        "resourceType": "Goal",
+        "id": str(uuid4()),
+        "lifecycleStatus": "active",
+        "description": {"text": "Jag sover gott"},
+        "subject": care_plan["subject"],
+    }
+    town.put_at_region(goal)
+    town.sync()
+    assert town.get(f"/fhir/Goal/{goal['id']}").status_code == 404
+    party = town.service.hub.parties["region-stockholm"]
+    town.service.hub.database.write(
+        lambda connection: copies.move_watermark(connection, party.name, "2999-01-01T00:00:00.000Z")
+    )
+    sync.collect(town.service.hub, party, [("CarePlan", plan)])
+    care_plan["goal"].append({"reference": f"Goal/{goal['id']}"})
+    town.put_at_region(care_plan)
+    sync.collect(town.service.hub, party, [("CarePlan", plan)])
+    assert "Jag sover gott" in [mal["text"] for mal in town.record()["mal"]]
