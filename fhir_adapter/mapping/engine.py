@@ -92,6 +92,14 @@ class Mapping:
             trace = partial(_traced, trace, spelled)
         return Mapped(run.record_id, list(run.index.values()), issues, unmapped, trace)
 
+    def walked(
+        self, native: dict[str, Any], *, source: str, namespace: UUID
+    ) -> tuple[list[tuple[Scope, Frame]], Run, dict[str, str]]:
+        """The frames and the run that `get` leaves behind, for reports; and the sender's own paths of bare items."""
+        whole = self.shorthand.expanded(native)
+        run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
+        return self._forward(whole, run), run, self.shorthand.spelled(whole)
+
     def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
         """Every item's frame with its list, the record's own first; the resources are in the run."""
         root = Frame(native, "", run.record_id, "", {}, {})
