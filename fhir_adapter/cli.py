@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from fhir_adapter.flows.convert import Converted
-
+from fhir_adapter.commands import mapping
 from fhir_adapter.commands.merge import merge
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
@@ -96,26 +93,7 @@ def demo(
     run_demo(region, data or Path(".demo"))
 
 
-@app.command(name="map")
-def map_(mapping: str, file: str) -> None:
-    """Native records to FHIR: one transaction Bundle per record on standard output."""
-    from fhir_adapter.flows.convert import map_file
-
-    _print(map_file(mapping, _input(file)))
-
-
-@app.command()
-def unmap(
-    mapping: str,
-    file: str,
-    before: Annotated[str | None, typer.Option(help="The record as it was: what FHIR does not say stays.")] = None,
-) -> None:
-    """FHIR Bundles to native records on standard output."""
-    from fhir_adapter.flows.convert import unmap_file
-
-    _print(unmap_file(mapping, _input(file), before=_input(before) if before else None))
-
-
+mapping.register(app)
 app.command()(merge)
 
 
@@ -127,28 +105,8 @@ def main() -> None:
         typer.echo(str(fault), err=True)
         sys.exit(2)
     except AdapterError as fault:
-        _print_issues([issue.as_dict() for issue in fault.issues])
+        mapping.print_issues([issue.as_dict() for issue in fault.issues])
         sys.exit(1)
-
-
-def _print(converted: Converted) -> None:
-    sys.stdout.buffer.write(converted.output)
-    sys.stdout.flush()
-    if converted.issues:
-        _print_issues(converted.issues)
-    if not converted.ok:
-        raise typer.Exit(1)
-
-
-def _print_issues(issues: object) -> None:
-    typer.echo(json.dumps(issues, ensure_ascii=False, indent=2), err=True)
-
-
-def _input(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as fault:
-        raise typer.BadParameter(f"{file}: {fault.strerror}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -48,7 +48,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"web"},
     "uvicorn": {"serving"},
     "typer": {"cli", "commands"},
-    "rich": {"cli", "demo"},
+    "rich": {"commands", "demo"},
     "structlog": {"logs", "app", "web", "flows"},
     "pydantic": {"settings", "web", "checks"},
     "msgspec": {"fhir"},

@@ -24,6 +24,9 @@ from fhir_adapter.mapping.load import find
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
 """Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""
 
+RECORD_FILES = (".json", ".ndjson", ".jsonl", ".csv", ".txt", ".xml")
+"""How the names of files with records end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Converted:
@@ -42,13 +45,19 @@ def source_of(name: str) -> str:
     return f"{BASE}/sources/{name}"
 
 
-def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None) -> Converted:
+def files_in(folder: Path) -> list[Path]:
+    """The files of records in a folder, by their names; expected FHIR beside them (NAME.fhir.json) is none."""
+    files = (file for file in sorted(folder.iterdir()) if file.suffix in RECORD_FILES and file.is_file())
+    return [file for file in files if not file.name.startswith(".") and not file.name.endswith(".fhir.json")]
+
+
+def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None, one_a_line: bool = False) -> Converted:
     """Native records to FHIR: a file that is one record gives one indented transaction Bundle, others one a line.
 
     A record that is refused is left out and its issues tell why. Raises BadDeclaration for an unknown mapping.
     """
     mapping = find(mapping_name, folder)
-    _, contents = _read(mapping, raw)
+    _, contents = read_file(mapping, raw)
 
     def convert(record: Any, issues: list[Issue]) -> Resource:
         mapped = mapping.get(record, source=source_of(mapping.name), namespace=NAMESPACE)
@@ -60,7 +69,7 @@ def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None) -> Co
         return transaction(mapped.resources)
 
     bundles, told, ok = _convert_each(contents, convert)
-    return Converted(JSON.write(bundles, single=contents.single), told, ok)
+    return Converted(JSON.write(bundles, single=contents.single and not one_a_line), told, ok)
 
 
 def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None) -> Converted:
@@ -143,14 +152,14 @@ def _records_before(mapping: Mapping, raw: bytes | None) -> tuple[Format, dict[s
     """The records as they were by their id, and the format that they are in."""
     if raw is None:
         return mapping.format, {}
-    format_, contents = _read(mapping, raw)
+    format_, contents = read_file(mapping, raw)
     found = [entry.taken() for entry in contents.entries]
     if not all(isinstance(record, dict) for record in found):
         raise BadRequest("--before: expected records, each a JSON object")
     return format_, {str(record.get("id")): record for record in found}
 
 
-def _read(mapping: Mapping, raw: bytes) -> tuple[Format, Contents]:
+def read_file(mapping: Mapping, raw: bytes) -> tuple[Format, Contents]:
     """The records of a file; one that cannot be read as a whole counts as one wrong record."""
     try:
         return read_any(mapping.format, raw)

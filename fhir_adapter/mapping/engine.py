@@ -50,6 +50,8 @@ class Mapping:
         owners: dict[str, str],
         demands: Demands,
         shorthand: Shorthand,
+        profiles: dict[str, str],
+        lossy: dict[str, str],
     ) -> None:
         self.name = name
         self.version = version
@@ -62,6 +64,10 @@ class Mapping:
         self.demands = demands
         self.shorthand = shorthand
         self.refused = {native_path(path): reason for path, reason in refused.items()}
+        self.profiles = profiles
+        """resource type -> the profile that it follows"""
+        self.lossy = lossy
+        """a field or a converter that does not come back from FHIR alone -> why that is accepted"""
         self.owners = owners
         """whose value wins in a conflict: `Goal.description` -> kind of owner, where the declaration says so"""
 

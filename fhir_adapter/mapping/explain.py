@@ -88,7 +88,7 @@ def _origin(source: Source, value: Any, known: Knowledge, spelled: dict[str, str
     fields = tuple(spelled.get(path, path) for path in source.fields)
     if source.rule is None:
         return Origin(source.kind, fields, f"anchor {source.anchor}", FILE)
-    at = f"{FILE}:{getattr(source.rule, 'line', 0)}"
+    at = f"{FILE}:{source.rule.line}"
     return Origin(source.kind, fields, source.rule.text, at, row_of(source.rule, value, known))
 
 
@@ -103,7 +103,7 @@ def row_of(rule: Rule, value: Any, known: Knowledge) -> str:
     for name in tables_named(rule, known):
         table = known.tables[name]
         if isinstance(value, str) and value in table.words:
-            row = next((each for each in getattr(table, "rows", ()) if value in each.codes), None)
+            row = next((each for each in table.rows if value in each.codes), None)
             line = f" (line {row.line})" if row is not None and row.line else ""
             return f"{name}: {table.words[value] or '-'} = {value}{line}"
     return ""

@@ -89,6 +89,7 @@ class _Loader:
         return Mapping(
             name, version, folder, root, schema, self.knowledge, constants, refused, format_, owners,
             self.demands(declared), shorthand_of(declared["lists"]),
+            declared.get("profiles") or {}, declared.get("lossy") or {},
         )  # fmt: skip
 
     def demands(self, declared: dict[str, Any]) -> Demands:

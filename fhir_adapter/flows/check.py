@@ -1,0 +1,232 @@
+"""`fhir-adapter check`: what a mapping covers, what it loses, and whether its samples and its laws hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
+from fhir_adapter.fhir.resources import parse_json, reference_of
+from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file, source_of
+from fhir_adapter.mapping.engine import Mapping, copied
+from fhir_adapter.mapping.inputs.formats import pattern_of
+from fhir_adapter.mapping.inputs.paths import leaves
+from fhir_adapter.mapping.load import find
+from fhir_adapter.mapping.required import unfilled
+
+PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"
+"""The profiles that a declaration may name, in a checkout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to know about a mapping: a `problem` makes the check fail, a `note` does not."""
+
+    severity: str
+    about: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One mapping's result. `coverage`: how many of the format's fields are mapped, refused, constant."""
+
+    name: str
+    coverage: dict[str, int]
+    samples: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Is there no problem?"""
+        return not any(finding.severity == "problem" for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON."""
+        found = [{"severity": each.severity, "about": each.about, "message": each.message} for each in self.findings]
+        return {
+            "mapping": self.name, "ok": self.ok, "coverage": self.coverage, "samples": self.samples, "findings": found,
+        }  # fmt: skip
+
+
+def check_mapping(name: str) -> Checked:
+    """Checks one mapping by its name or folder. A declaration that cannot be loaded is a problem of its own."""
+    try:
+        mapping = find(name)
+    except BadDeclaration as fault:
+        return Checked(name, {}, 0, (Finding("problem", "declaration", str(fault)),))
+    samples = samples_of(mapping)
+    findings = [*_of_required(mapping), *_of_tables(mapping), *_of_converters(mapping)]
+    if not samples:
+        findings.append(Finding("problem", "samples", "there is no sample in samples/"))
+    for sample in samples:
+        findings += _of_sample(mapping, sample)
+    return Checked(mapping.name, coverage_of(mapping), len(samples), tuple(findings))
+
+
+def mappings_in(names: Sequence[str]) -> list[str]:
+    """The mappings that were named; of what a pattern like `mappings/*` found, the folders with a declaration.
+
+    Raises BadDeclaration where none is left.
+    """
+    found = [name for name in names if not Path(name).exists() or (Path(name) / "mapping.yaml").is_file()]
+    if not found:
+        raise BadDeclaration(f"no mapping among: {', '.join(names)}")
+    return [f"{name}/" if "/" not in name and (Path(name) / "mapping.yaml").is_file() else name for name in found]
+
+
+def samples_of(mapping: Mapping) -> list[Path]:
+    """The sample files of a mapping; beside each stands the expected FHIR as NAME.fhir.json."""
+    folder = mapping.folder / "samples"
+    return files_in(folder) if folder.is_dir() else []
+
+
+def coverage_of(mapping: Mapping) -> dict[str, int]:
+    """How many fields the format has, and how many are mapped, refused with a reason, constant, or an item's id."""
+    ruled = {path.rstrip("[]") for path, _ in mapping.coverage()}
+    paths = [path.rstrip("[]") for path, _ in mapping.schema.fields()]
+    holders = {path.rpartition(".")[0].rstrip("[]") for path in paths}
+    fields = [path for path in paths if path in ruled or path not in holders]
+    refused = {path.text for path in mapping.refused}
+    return {
+        "fields": len(fields),
+        "mapped": sum(path in ruled for path in fields),
+        "refused": sum(any(each in refused for each in _around(path)) for path in fields),
+        "constant": sum(path in mapping.constants for path in fields),
+        "identity": sum(path not in ruled and path.rpartition(".")[2] == "id" for path in fields),
+    }
+
+
+def _of_required(mapping: Mapping) -> Iterator[Finding]:
+    for element in unfilled(mapping, _beyond_r4(mapping.profiles)):
+        yield Finding("problem", "required", f"{element} is required, and no rule, constant or link fills it")
+
+
+def _beyond_r4(profiles: dict[str, str]) -> dict[str, list[str]]:
+    """The elements that the declaration's profiles require. Raises BadDeclaration for one that is not there."""
+    required: dict[str, list[str]] = {}
+    for type_, name in profiles.items():
+        file = PROFILES / f"StructureDefinition-{name}.json"
+        if not file.is_file():
+            raise BadDeclaration(f"profiles: {type_}: there is no profile {name!r} in {PROFILES.name}")
+        elements = parse_json(file.read_bytes())["differential"]["element"]
+        required[type_] = [each["path"] for each in elements if each.get("min", 0) > 0 and "sliceName" not in each]
+    return required
+
+
+def _of_tables(mapping: Mapping) -> Iterator[Finding]:
+    for name, table in mapping.knowledge.tables.items():
+        for row in table.rows:
+            where = f"table {name}, line {row.line}"
+            back = table.words.get(row.codes[0])
+            others = [repr(word) for word in row.words if word != back]
+            if others:
+                yield Finding("note", where, f"read as well: {', '.join(others)}; a new record says {back!r}")
+            if not row.words:
+                yield Finding("note", where, f"the code {row.codes[0]!r} has no word: the format stays silent about it")
+
+
+def _of_converters(mapping: Mapping) -> Iterator[Finding]:
+    told = {
+        rule.converter.name: rule.converter.loses
+        for _, rule in mapping.coverage()
+        if rule.converter is not None and rule.converter.loses
+    }
+    for name, loses in sorted(told.items()):
+        accepted = mapping.lossy.get(name)
+        yield Finding("note", f"converter {name}", f"loses {loses}" + (f"; accepted: {accepted}" if accepted else ""))
+
+
+def _of_sample(mapping: Mapping, sample: Path) -> Iterator[Finding]:
+    raw = sample.read_bytes()
+    expected = sample.with_name(f"{sample.stem}.fhir.json")
+    converted = map_file(str(mapping.folder), raw)
+    if not converted.ok:
+        refused = [issue for issue in converted.issues if issue["severity"] == "error"]
+        yield Finding("problem", sample.name, f"is refused: {refused[0]['path']}: {refused[0]['message']}")
+        return
+    if not expected.is_file():
+        yield Finding("problem", sample.name, f"has no expected FHIR beside it: {expected.name}")
+    elif _lines(converted.output) != _lines(expected.read_bytes()):
+        yield Finding("problem", sample.name, f"gives other FHIR than {expected.name}")
+    for entry in read_file(mapping, raw)[1].entries:
+        for message in _broken_laws(mapping, entry.taken()):
+            yield Finding("problem", sample.name, message)
+        for path in _lost(mapping, entry.taken()):
+            reason = next((mapping.lossy[each] for each in _around(path) if each in mapping.lossy), None)
+            told = f"{path} does not come back from FHIR alone"
+            yield Finding(
+                "note" if reason else "problem", sample.name, f"{told}; accepted: {reason}" if reason else told
+            )
+
+
+def _lines(raw: bytes) -> list[Any]:
+    """The Bundles of a file, however it is laid out."""
+    try:
+        return [parse_json(raw)]
+    except BadRequest:
+        return [parse_json(line) for line in raw.splitlines() if line.strip()]
+
+
+def _broken_laws(mapping: Mapping, native: dict[str, Any]) -> Iterator[str]:
+    """What of the laws does not hold for a record, and what of its FHIR is not R4."""
+    place: dict[str, Any] = {"source": source_of(mapping.name), "namespace": NAMESPACE}
+    try:
+        resources = mapping.get(native, **place).resources
+        if mapping.put(resources, native, **place) != native:
+            yield "unchanged FHIR does not leave the record as it was: put(get(n), n) is not n"
+        marked = _marked(native)
+        if mapping.put(resources, marked, **place) != marked:
+            yield "a field that the format does not know is lost on the way back"
+        again = mapping.get(mapping.create(resources, **place), **place).resources
+        if _by_reference(again) != _by_reference(resources):
+            yield f"FHIR does not come back from the record that it makes: {', '.join(_different(resources, again))}"
+    except AdapterError as fault:
+        yield f"the way back fails: {'; '.join(f'{issue.path}: {issue.message}' for issue in fault.issues)}"
+        return
+    for resource in resources:
+        for issue in check_resource(resource):
+            if issue.severity == "error":
+                yield f"is not R4: {issue.path}: {issue.message}"
+
+
+def _by_reference(resources: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {reference_of(resource): resource for resource in resources}
+
+
+def _different(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> list[str]:
+    """The types of the resources that differ, without ids: those may be derived from personal data."""
+    left, right = _by_reference(one), _by_reference(other)
+    return sorted({name.partition("/")[0] for name in left.keys() | right.keys() if left.get(name) != right.get(name)})
+
+
+def _marked(value: Any) -> Any:
+    """The record with a field in every object that no format knows."""
+    if isinstance(value, dict):
+        return {**{name: _marked(child) for name, child in value.items()}, "x-unknown": "kept"}
+    return [_marked(child) for child in value] if isinstance(value, list) else copied(value)
+
+
+def _lost(mapping: Mapping, native: dict[str, Any]) -> list[str]:
+    """The fields of a record that do not come back when it is made from its FHIR alone."""
+    place: dict[str, Any] = {"source": source_of(mapping.name), "namespace": NAMESPACE}
+    mapped = mapping.get(native, **place)
+    created = dict(leaves(mapping.create(mapped.resources, **place)))
+    away = {one.path for one in mapped.unmapped}
+    return [
+        path
+        for path, value in leaves(native)
+        if created.get(path) != value and not any(each in away for each in _around(path))
+    ]
+
+
+def _around(path: str) -> list[str]:
+    """The path, those around it, and each without its positions: `mal[0].text`, `mal[0]`, `mal`, `mal[].text`, ..."""
+    found = [path]
+    while (cut := max(path.rfind("."), path.rfind("["))) > 0:
+        path = path[:cut]
+        found.append(path)
+    return found + [pattern_of(each) for each in found]

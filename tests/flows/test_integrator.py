@@ -1,0 +1,195 @@
+"""The integrator's commands: explain, check, diff, and whole folders, through the command line as it is called."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fhir_adapter.cli import app
+from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.fhir.resources import parse_json
+from fhir_adapter.flows.check import check_mapping
+from fhir_adapter.flows.convert import NAMESPACE, source_of
+from fhir_adapter.mapping.explain import explain
+from fhir_adapter.mapping.load import FOLDER, find
+from fhir_adapter.mapping.sources import leaves
+
+SIP = FOLDER / "se-sip"
+SAMPLES = [
+    path for path in sorted(FOLDER.glob("*/samples/*.json")) if not path.name.endswith(".fhir.json")
+]  # fmt: skip
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command line."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def as_json(*words: str | Path) -> tuple[int, Any]:
+    code, out, _ = run(*words, "--json")
+    return code, json.loads(out)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A mapping in a folder of its own, outside the project."""
+    return Path(shutil.copytree(SIP, tmp_path / "my-sip"))
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    text = (folder / file).read_text("utf-8")
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1), "utf-8")
+
+
+# ---- explain
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
+def test_every_element_and_every_field_of_a_sample_is_explained(sample: Path) -> None:
+    mapping = find(sample.parent.parent.name)
+    for entry in mapping.format.read(sample.read_bytes()).entries:
+        explained = explain(mapping, entry.taken(), source=source_of(mapping.name), namespace=NAMESPACE)
+        assert [f"{each.resource}#{each.element}" for each in explained.elements if not each.origins] == []
+        assert [each.path for each in explained.fields if each.became == "kept"] == []
+        assert len(explained.fields) == sum(value is not None for _, value in leaves(entry.taken()))
+
+
+def test_an_element_names_its_field_rule_line_and_code_row() -> None:
+    code, (report,) = as_json("explain", "se-sip", SIP / "samples" / "SIP-1.json", "--element", "CarePlan#status")
+    assert code == 0
+    (element,) = report["elements"]
+    (origin,) = element["origins"]
+    line = int(origin.pop("at").removeprefix("mapping.yaml:"))
+    assert origin.pop("rule") in (SIP / "mapping.yaml").read_text("utf-8").splitlines()[line - 1]
+    row = origin.pop("row")
+    assert (element["value"], origin) == ("active", {"kind": "rule", "fields": ["status"]})
+    assert re.fullmatch(r"plan-status: .* = active \(line \d+\)", row)
+
+
+def test_a_field_tells_what_became_of_it(tmp_path: Path) -> None:
+    record = {"id": "1", "person": {"personnummer": "196101182803"}, "extra": [1], "mal": [{"id": "M1", "text": "Ut"}]}
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    _, (report,) = as_json("explain", "se-sip", tmp_path / "r.json")
+    became = {field["path"]: field["became"] for field in report["fields"]}
+    assert became == {
+        "id": "identity", "person.personnummer": "mapped", "extra[0]": "unknown", "mal[0].id": "identity",
+        "mal[0].text": "mapped",
+    }  # fmt: skip
+    goal = next(field for field in report["fields"] if field["path"] == "mal[0].text")["elements"]
+    assert [place.partition("#")[2] for place in goal] == ["description.text"]
+    _, out, _ = run("explain", "se-sip", tmp_path / "r.json")
+    assert "not a field of this format" in out
+    assert "Goal.description.text" in out
+
+
+def test_an_unknown_code_is_kept_and_told_and_a_refused_record_gives_exit_code_1(tmp_path: Path) -> None:
+    bad = {"id": "2", "person": {"personnummer": "196101182803"}, "mal": [{"text": 5}]}
+    (tmp_path / "r.json").write_text(json.dumps(bad))
+    code, (report,) = as_json("explain", "se-sip", tmp_path / "r.json")
+    assert (code, report["issues"][0]["path"], report["elements"]) == (1, "mal[0].text", [])
+
+
+# ---- check
+
+
+def test_the_projects_own_mappings_have_no_problem() -> None:
+    code, checked = as_json("check", *sorted(FOLDER.iterdir()))
+    assert [(each["mapping"], [f for f in each["findings"] if f["severity"] == "problem"]) for each in checked] == [
+        (path.parent.name, []) for path in sorted(FOLDER.glob("*/mapping.yaml"))
+    ]
+    assert code == 0
+    for each in checked:
+        coverage = each["coverage"]
+        assert coverage["fields"] == sum(coverage.values()) - coverage["fields"], each["mapping"]
+
+
+def problems(folder: Path) -> list[tuple[str, str]]:
+    checked = check_mapping(f"{folder}/")
+    return [(finding.about, finding.message) for finding in checked.findings if finding.severity == "problem"]
+
+
+def test_a_field_without_rule_or_reason_is_a_problem(own: Path) -> None:
+    edit(own, "mapping.yaml", "      - gloss <-> plan:description\n", "")
+    ((about, message),) = problems(own)
+    assert about == "declaration"
+    assert "'gloss' has no rule" in message
+
+
+def test_a_required_element_that_nothing_fills_is_a_problem(own: Path) -> None:
+    edit(own, "mapping.yaml", "        set: {lifecycleStatus: active}\n", "")
+    edit(own, "mapping.yaml", "lists:\n", "profiles: {CarePlan: shared-care-plan}\nlists:\n")
+    found = [message for about, message in problems(own) if about == "required"]
+    assert found == ["Goal.lifecycleStatus (anchor important) is required, and no rule, constant or link fills it"]
+
+
+def test_a_sample_that_gives_other_fhir_or_is_refused_is_a_problem(own: Path) -> None:
+    edit(own, "samples/SIP-3.json", '"gloss": "', '"gloss": "not ')
+    edit(own, "samples/SIP-1.json", '"person": {', '"person": 5, "was": {')
+    found = dict(problems(own))
+    assert found["SIP-3.json"] == "gives other FHIR than SIP-3.fhir.json"
+    assert found["SIP-1.json"] == "is refused: person: expected an object, got number"
+
+
+def test_what_does_not_come_back_is_a_problem_unless_it_is_accepted_with_a_reason(own: Path) -> None:
+    edit(own, "samples/SIP-1.json", '"status": "upprättad/pågående"', '"status": "aktiv"')
+    assert problems(own) == [("SIP-1.json", "status does not come back from FHIR alone")]
+    accepting = Path(shutil.copytree(own, own.parent / "accepting"))
+    edit(accepting, "mapping.yaml", "lists:\n", "lossy: {status: the first word of each row is enough}\nlists:\n")
+    assert problems(accepting) == []
+    notes = [each.message for each in check_mapping(f"{accepting}/").findings if each.about == "SIP-1.json"]
+    assert notes == ["status does not come back from FHIR alone; accepted: the first word of each row is enough"]
+
+
+def test_the_table_of_a_check_shows_coverage_and_problems(own: Path) -> None:
+    edit(own, "samples/SIP-3.json", '"gloss": "', '"gloss": "not ')
+    code, out, _ = run("check", f"{own}/")
+    assert code == 1
+    assert "gives other FHIR than SIP-3.fhir.json" in out
+    assert "PROBLEMS" in out
+
+
+def test_a_name_that_is_no_mapping_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(BadDeclaration, match="no mapping among"):
+        CliRunner().invoke(app, ["check", str(tmp_path)], catch_exceptions=False)
+
+
+# ---- diff
+
+
+def test_diff_tells_what_changes_per_record_field_and_rule(own: Path) -> None:
+    assert as_json("diff", "se-sip", "se-sip", SIP / "samples" / "SIP-3.json")[0] == 0
+    edit(own, "mapping.yaml", "- title_local <-> plan:title\n", "- title_local <-> plan:note[0].text\n")
+    code, found = as_json("diff", "se-sip", f"{own}/", SIP / "samples")
+    assert code == 1
+    sip = next(each for each in found if each["record"] == "SIP-1")
+    assert [(change["element"].partition("#")[2], change["field"]) for change in sip["changes"]] == [
+        ("title", "title_local"), ("note[0].text", "title_local"),
+    ]  # fmt: skip
+    assert sip["changes"][0]["after"] == "-"
+    assert sip["changes"][1]["rule"].endswith("title_local <-> plan:note[0].text")
+    assert "3 of 3 records change" in run("diff", "se-sip", f"{own}/", SIP / "samples")[1]
+
+
+# ---- folders
+
+
+def test_a_folder_of_records_is_mapped_file_by_file_and_a_bad_one_holds_up_no_other(own: Path) -> None:
+    (own / "samples" / "A.json").write_bytes(b'{"id": "')
+    (own / "samples" / "B.json").write_bytes(b'{"id": "1", "person": []}\n{"id": "2"}\n')
+    code, out, err = run("map", f"{own}/", own / "samples")
+    told = [json.loads(line) for line in err.splitlines()]
+    assert code == 1
+    assert [parse_json(line.encode())["type"] for line in out.splitlines()] == ["transaction"] * 3
+    assert [(one["file"], one["record"], one["path"]) for one in told if one.get("severity") == "error"] == [
+        ("A.json", 1, ""), ("B.json", 1, "person"), ("B.json", 2, "person"),
+    ]  # fmt: skip
+    assert told[-1] == {"event": "mapped", "files": 5, "records": 6, "refused": 3}
