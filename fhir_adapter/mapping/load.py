@@ -32,6 +32,8 @@ __all__ = ["FOLDER", "find", "load"]
 FOLDER = Path(__file__).resolve().parents[2] / "mappings"
 """The mappings of this repository, found in a checkout and in an editable installation."""
 
+_SELECTED = re.compile(r"(?P<list>\[(?P<key>[^=\]]+)=[^\]]*\])")
+
 
 def load(folder: Path) -> Mapping:
     """The mapping declared in `folder`. Raises BadDeclaration."""
@@ -191,6 +193,7 @@ class _Loader:
         return Scope(
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0),
+            f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
 
     def rules(self, declared: list[Any], place: Place) -> list[Line]:
@@ -202,12 +205,13 @@ class _Loader:
         return found
 
     def check_native(self, path: str) -> None:
+        keys = [schema_path(path[: at.end("list")]) + f".{at['key']}" for at in _SELECTED.finditer(path)]
         path = schema_path(path)
         if path not in self.fields and f"{path}[]" not in self.fields:
             near = difflib.get_close_matches(path, self.fields, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             self.files.fail(f"{path!r} is not a field of the format's schema{hint}")
-        self.covered.add(path)
+        self.covered |= {path, *keys}
         self.whole |= {path, f"{path}[]"}
 
     def check_coverage(self) -> None:

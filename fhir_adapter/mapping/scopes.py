@@ -39,6 +39,8 @@ class Scope:
     """which items of the native list belong to it; None: all"""
     line: int
     """where it is declared in mapping.yaml"""
+    label: str
+    """what it is called in a frame: its name, and which one it is of several lists over the same items"""
 
     def with_all_inside(self) -> Iterator[Scope]:
         """This list and every list inside it, the outer ones first."""
@@ -65,7 +67,7 @@ class Scope:
                 self.make_nodes(frame, run)
                 opened.append((self, frame))
                 frames.append(frame)
-        outer.lists[self.name] = frames
+        outer.lists[self.label] = frames
         for frame in frames:
             for inner in self.lists:
                 inner.open(frame, run, opened)
@@ -80,7 +82,7 @@ class Scope:
 
     def close(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
         """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
-        olds = outer.before.lists.get(self.name, []) if outer.before is not None else []
+        olds = outer.before.lists.get(self.label, []) if outer.before is not None else []
         found = self.primary.candidates(outer.nodes, run)
         if found is None:
             return
