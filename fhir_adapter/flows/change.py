@@ -8,27 +8,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import questions
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.ownership import owners_of
 from fhir_adapter.flows.questions import Closed, Deciding
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
-from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, merge
+from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
 from fhir_adapter.plan.owners import Owners
-from fhir_adapter.store import conflicts, outbox, plans, resources
+from fhir_adapter.store import conflicts, outbox, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
 from fhir_adapter.store.plans import Member, Plan
+from fhir_adapter.store.tombstones import KeptTombstone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -100,12 +102,13 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         ours,
         arrival.theirs,
         party=arrival.party.name,
-        owners=owners(connection, hub, plan, ours) if arrival.deciding is None else _speaking_for_all(arrival.party),
+        owners=owners_of(connection, hub, plan, ours) if arrival.deciding is None else _speaking_for_all(arrival.party),
         partial=arrival.partial,
         now=now,
         hidden=ours.keys() - project(ours, arrival.party).keys(),
         exact=arrival.exact,
         said_last=arrival.said_last,
+        buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
@@ -150,6 +153,7 @@ def _write(
         )
     for id_, decided in closed.decided:
         conflicts.decide(connection, id_, decided)
+    tombstones.add(connection, plan.id, (_kept_tombstone(one) for one in steps.bury))
     provenance = changes.provenance(
         [reference_of(resource) for resource in written],
         id=str(uuid5(hub.namespace, f"provenance|{arrival.party.name}|{arrival.journal}|{plan.id}")),
@@ -196,28 +200,21 @@ def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str
     }
 
 
-def owners(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) -> Owners:
-    """Who owns what: whom the plan names, as parties; else who brought it."""
-
-    def brought_by(reference: str) -> str | None:
-        type_, id_ = reference.split("/", 1)
-        return resources.owner_of(connection, type_, id_)
-
-    def party_of(reference: Any) -> str | None:
-        return next((party.name for party in hub.parties.values() if speaks_for(party, reference, ours)), None)
-
-    author = ours.get(f"CarePlan/{plan.id}", {}).get("author")
-    return Owners(
-        lead=(party_of(author) if author else None) or plan.party,
-        of=brought_by,
-        wrote=lambda ref: plans.wrote(connection, plan.id, ref),
-        names=party_of,
-    )
-
-
 def _speaking_for_all(party: Party) -> Owners:
     """Who decides a conflict has the last word about what it changes, whoever owns it."""
     return Owners(lead=party.name, of=lambda _reference: party.name)
+
+
+def _kept_tombstone(one: Tombstone) -> KeptTombstone:
+    return KeptTombstone(one.reference, one.path, dump_json(one.removed).decode(), one.by, instant(one.at))
+
+
+def _buried(connection: sqlite3.Connection, plan: Plan) -> list[Tombstone]:
+    """What was taken out of the plan before."""
+    return [
+        Tombstone(one.reference, one.path, parse_json(one.removed.encode()), one.party, datetime.fromisoformat(one.at))
+        for one in tombstones.of_plan(connection, plan.id)
+    ]
 
 
 def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:

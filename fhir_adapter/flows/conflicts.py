@@ -18,6 +18,7 @@ from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.native_words import NativeWords
+from fhir_adapter.flows.ownership import owners_of
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.push import Answer, Delivery, earlier_answer
 from fhir_adapter.flows.questions import Deciding, as_conflict
@@ -167,7 +168,7 @@ def words_open_to(connection: sqlite3.Connection, hub: Hub, case: Case, party: P
 
 def who_decides(connection: sqlite3.Connection, hub: Hub, case: Case) -> list[str]:
     """The parties who may decide: the owner of the element, who leads the plan, and who brought it."""
-    owners = change.owners(connection, hub, case.plan, case.found)
+    owners = owners_of(connection, hub, case.plan, case.found)
     found = (decisions.owner_of(case.question, owners, case.found), owners.lead, case.plan.party)
     return list(dict.fromkeys(name for name in found if name))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_adapter.errors import BadRequest, Issue
 from fhir_adapter.fhir.resources import Resource, dump_json, indented, parse_input, reference_of
+from fhir_adapter.flows.ownership import declared_rules
 from fhir_adapter.mapping.load import find
 from fhir_adapter.plan.decide import decide
 from fhir_adapter.plan.merge import Conflict, Refs, Tombstone, looks_emptied, merge
@@ -44,7 +45,7 @@ def merge_files(
     of a mapping. now: when that was said. Raises BadRequest for a file that cannot be read, BadDeclaration for
     rules that there are not.
     """
-    names = Rules.default().overridden({} if rules == "default" else getattr(find(rules), "owners", {}))
+    names = Rules.default() if rules == "default" else declared_rules(find(rules))
     before, live, said = (_read(name, raw) for name, raw in (("base", base), ("ours", ours), ("theirs", theirs)))
     lost = _what_was_lost(before, said)
     if lost:

@@ -118,7 +118,8 @@ class Place:
     @property
     def owner(self) -> str | None:
         """The party that owns this element."""
-        return self.work.owners.owner_of(self.reference, self.rule.owner, self.work.ours, item=self.inside)
+        work = self.work
+        return work.owners.owner_of(self.reference, self.rule.owner, work.ours, path=self.path, item=self.inside)
 
     @property
     def speaker(self) -> str | None:

@@ -172,6 +172,8 @@ def _merge_resource(
         return None
     if mine is None:
         return _merge_lost(work, reference, bases, theirs)
+    if _is_late_copy(work, reference, bases, mine, theirs):
+        return None
     return _merge_known(work, reference, [content_of(base) if base else ABSENT for base in stored], mine, theirs)
 
 
@@ -188,14 +190,22 @@ def _merge_unknown(
     if hidden is None or reference in hidden:
         work.conflicts.append(_quarantined(work, reference, "", theirs))
         return None
-    if work.is_buried(reference, "", theirs):
-        owner = _owner_of_whole(work, reference)
-        live = content_of(mine)
-        work.conflicts.append(
-            Conflict(reference, "", None, live, theirs, owner, work.party, "edit-against-delete", owner)
-        )
+    if _is_late_copy(work, reference, (), mine, theirs):
         return None
     return _merge_known(work, reference, bases, mine, theirs)
+
+
+def _is_late_copy(work: Work, reference: str, bases: Sequence[Resource], mine: Resource, theirs: Resource) -> bool:
+    """Whether theirs is word for word what was taken out of the plan: it is asked about, it does not come back."""
+    if theirs in bases or not lifecycle.is_removed(mine) or not work.is_buried(reference, "", theirs):
+        return False
+    request = work.ours.get(mine.get("focus", {}).get("reference", ""), {})
+    if lifecycle.is_removed(request):  # its Task shares its fate: one question is enough
+        return True
+    owner = _owner_of_whole(work, reference)
+    live = content_of(mine)
+    work.conflicts.append(Conflict(reference, "", live, live, theirs, owner, work.party, "edit-against-delete", owner))
+    return True
 
 
 def _quarantined(work: Work, reference: str, path: str, theirs: Resource) -> Conflict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.plan.ownership import NAMED_BY, NAMED_BY_ITEM, OwnerKind, Rules
+from fhir_adapter.plan.ownership import CONTRIBUTED, NAMED_BY, NAMED_BY_ITEM, OwnerKind, Rules
 
 Refs = Mapping[str, Resource]
 
@@ -15,7 +15,7 @@ _DEEPEST = 10
 """Levels of Organization.partOf that are followed; a loop ends there."""
 
 
-def _nobody(_: Any) -> None:
+def _nobody(*_: Any) -> None:
     return None
 
 
@@ -24,22 +24,31 @@ class Owners:
     """Who owns what in one plan, by the names of parties.
 
     `lead` leads the plan; `of` tells which party brought a resource, `wrote` who changed it last (None: nobody knows);
-    `names` which party a Reference of the plan stands for (None: nobody who takes part).
+    `names` which party a Reference of the plan stands for (None: nobody who takes part); `added` who first said an
+    item of a list, by the resource's reference, the element's path and the item.
     """
 
     lead: str | None
     of: Callable[[str], str | None]
     wrote: Callable[[str], str | None] = _nobody
     names: Callable[[Any], str | None] = _nobody
+    added: Callable[[str, str, Any], str | None] = _nobody
     rules: Rules = field(default_factory=Rules.default)
 
     def owner_of(
-        self, reference: str, kind: OwnerKind, plan: Refs, *, item: Any = None, resource: Resource | None = None
+        self,
+        reference: str,
+        kind: OwnerKind,
+        plan: Refs,
+        *,
+        path: str = "",
+        item: Any = None,
+        resource: Resource | None = None,
     ) -> str | None:
         """The party that owns an element of this kind in the resource `reference` (`Type/id`) of the plan.
 
-        item: the list item that the element is or stands in. resource: its content where the plan does not have it.
-        None: nobody's value is preferred to the one that is live.
+        path, item: the element, and the list item that it is or stands in. resource: its content where the plan
+        does not have it. None: nobody's value is preferred to the one that is live.
         """
         if kind == "shared":
             return None
@@ -47,6 +56,8 @@ class Owners:
             return self.lead
         resource = plan.get(reference) or resource or {}
         named = next((party for one in naming(kind, resource, item, plan) if (party := self.names(one))), None)
+        if named is None and item is not None and kind in CONTRIBUTED:
+            named = self.added(reference, path, item)
         return named or self.of(reference) or self.lead
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fhir_adapter.store.database import queries
@@ -131,6 +131,12 @@ def wrote(connection: sqlite3.Connection, plan: str, reference: str) -> str | No
     type_, id_ = reference.split("/", 1)
     row = connection.execute(_SQL["wrote"], {"plan": plan, "type": type_, "id": id_}).fetchone()
     return str(row[0]) if row else None
+
+
+def versions_of(connection: sqlite3.Connection, plan: str, reference: str) -> Iterator[tuple[bytes, str]]:
+    """Every version of a resource, oldest first, with the party whose change of the plan made it."""
+    type_, id_ = reference.split("/", 1)
+    yield from connection.execute(_SQL["versions_of"], {"plan": plan, "type": type_, "id": id_})
 
 
 def record_of(connection: sqlite3.Connection, party: str, plan: str) -> Record | None:

@@ -88,3 +88,10 @@ SELECT id, party, source, record, version, change, updated FROM plan ORDER BY ch
 -- The party whose change made the current version of a resource.
 SELECT c.party FROM resource r JOIN plan_change c ON c.plan = :plan AND c.upto >= r.seq
 WHERE r.type = :type AND r.id = :id ORDER BY c.seq LIMIT 1;
+
+-- name: versions_of
+-- Every version of a resource, with the party whose change of this plan made it.
+SELECT v.body, c.party
+FROM resource r CROSS JOIN version v INDEXED BY version_by_resource ON v.rid = r.rid JOIN plan_change c ON c.seq = (
+    SELECT min(seq) FROM plan_change WHERE plan = :plan AND upto >= v.seq)
+WHERE r.type = :type AND r.id = :id AND NOT v.deleted ORDER BY v.version;

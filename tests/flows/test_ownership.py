@@ -1,0 +1,44 @@
+"""Owners and tombstones in the running service: whom the plan names, who added what, and what stays away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.flows.conftest import Town
+
+UNKNOWN = {"url": "https://region.example/risk", "valueString": "låg"}
+
+
+def goal_of(town: Town, plan: str, word: str) -> dict[str, Any]:
+    care_plan = town.get(f"/fhir/CarePlan/{plan}").json()
+    goals = [town.get(f"/fhir/{each['reference']}").json() for each in care_plan["goal"]]
+    return next(goal for goal in goals if word in goal["description"]["text"])
+
+
+def test_an_extension_is_its_senders_in_whoevers_goal(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"extension": [*goal.get("extension", []), UNKNOWN]})
+    town.sync()
+    assert UNKNOWN in goal_of(town, plan, "buss")["extension"]
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"extension": [one for one in goal["extension"] if one != UNKNOWN]})
+    town.sync()
+    assert UNKNOWN not in goal_of(town, plan, "buss").get("extension", []), "who added it may take it away"
+    assert town.record()["id"] == sip["id"]
+
+
+def test_an_old_export_does_not_bring_back_what_was_taken_out(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    newer = sip | {"insatser": sip["insatser"][:1] + sip["insatser"][2:]}
+    gone = sip["insatser"][1]["text"]
+    town.push(newer)
+    late = town.push(sip).json()
+    states = {
+        one.get("code", {}).get("text"): one["status"]
+        for each in town.get(f"/fhir/CarePlan/{plan}").json()["activity"]
+        for one in [town.get(f"/fhir/{each['reference']['reference']}").json()]
+    }
+    assert states[gone] in ("revoked", "entered-in-error")
+    assert [one["kind"] for one in late["conflicts"]] == ["edit-against-delete"]
