@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-hapi serve test lint check bench profiles lock clean
+.PHONY: help demo demo-hapi serve test lint check bench docs profiles lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,9 @@ check: lint test ## what to run before a commit
 
 bench: $(READY) ## how fast the road is, beside the same work done bare
 	@$(BIN)/python -m benchmarks.road
+
+docs: $(READY) ## write the tables in docs/mappings anew
+	@$(BIN)/python -m fhir_adapter.mapping.report
 
 profiles: ## compile profiles/input/fsh into profiles/package (needs node, npm, Maven)
 	@profiles/build
