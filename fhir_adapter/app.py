@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import random
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO
 from uuid import UUID, uuid4
 
-import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import BadDeclaration, RemoteError
-from fhir_adapter.flows import sync
-from fhir_adapter.flows.hub import Hub
+from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.flows.hub import Hub, Limits
+from fhir_adapter.flows.worker import Worker
 from fhir_adapter.mapping import load
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.settings import Settings
-from fhir_adapter.store import outbox, plans
+from fhir_adapter.store import outbox, plans, sides
 from fhir_adapter.store.database import Database
 from fhir_adapter.web import failures, pages
 from fhir_adapter.web.conflict_routes import conflict_routes
@@ -40,11 +36,6 @@ FHIR = "/fhir"
 SANDBOX = "/sandbox/fhir"
 """Where the in-process sandbox answers when the server has one."""
 
-LONG_LOOK_EVERY = 60.0
-"""Seconds between looks at a party's history that go sync.LONG_OVERLAP back."""
-
-log = structlog.get_logger()
-
 
 @dataclass(slots=True)
 class Service:
@@ -54,22 +45,26 @@ class Service:
     asgi: ASGIApp
     worker: Worker
     databases: list[Database]
-    lock: IO[str]
+    locks: tuple[IO[str], ...]
 
     def close(self) -> None:
         """Stop the worker, close the stores and let go of the data folder."""
         self.worker.stop()
         for database in self.databases:
             database.close()
-        self.lock.close()
+        for lock in self.locks:
+            lock.close()
 
 
 def build(settings: Settings, *, sandbox: bool = False) -> Service:
     """The service as the settings say; with `sandbox`, a FHIR server on a second store in the same process.
 
-    Raises BadDeclaration when another process serves the same data folder.
+    Raises BadDeclaration when another process serves the same data folder. Workers may be there already.
     """
-    lock = _hold(settings.data)
+    lock = _locked(settings.data, "lock")
+    if not _hold(lock, fcntl.LOCK_EX):
+        lock.close()
+        raise BadDeclaration(f"{settings.data}: another process serves this data folder")
     try:
         service = _build(settings, lock, sandbox=sandbox)
         _look_for_garbage_seldom()
@@ -80,8 +75,7 @@ def build(settings: Settings, *, sandbox: bool = False) -> Service:
 
 
 def _build(settings: Settings, lock: IO[str], *, sandbox: bool) -> Service:
-    database = Database(settings.data / "plans.sqlite")
-    database.write(outbox.release)
+    database, workers = _opened(settings)
     databases = [database]
     worker = Worker(settings.sync_interval)
     hub = _hub(settings, database, worker.wake)
@@ -90,7 +84,7 @@ def _build(settings: Settings, lock: IO[str], *, sandbox: bool) -> Service:
     if sandbox:
         databases.append(Database(settings.data / "sandbox.sqlite"))
         mounted[SANDBOX] = fhir_app(databases[-1], base_path=SANDBOX, writable=True)
-    return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases, lock)
+    return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases, (workers, lock))
 
 
 def _look_for_garbage_seldom() -> None:
@@ -100,19 +94,51 @@ def _look_for_garbage_seldom() -> None:
     gc.set_threshold(20_000, 50, 50)
 
 
-def _hold(data: Path) -> IO[str]:
-    """The data folder for this process alone; the system lets go of it however the process ends."""
+@contextmanager
+def open_hub(settings: Settings, changed: Callable[[], None] = lambda: None) -> Iterator[Hub]:
+    """The plans of the data folder for a worker or a command, beside a process that may serve them."""
+    database, workers = _opened(settings)
+    try:
+        yield _hub(settings, database, changed)
+    finally:
+        database.close()
+        workers.close()
+
+
+def _opened(settings: Settings) -> tuple[Database, IO[str]]:
+    """The store, and the mark that this process works on it.
+
+    Whoever is the first frees what processes that are gone had claimed; the others let those leases run out.
+    """
+    workers = _locked(settings.data, "workers")
+    is_alone = _hold(workers, fcntl.LOCK_EX)
+    try:
+        database = Database(settings.data / "plans.sqlite")
+        if is_alone:
+            database.write(outbox.release)
+            database.write(sides.release)
+    except BaseException:
+        workers.close()
+        raise
+    fcntl.flock(workers, fcntl.LOCK_SH)
+    return database, workers
+
+
+def _locked(data: Path, name: str) -> IO[str]:
+    """A file to hold in the data folder; the system lets go of it however the process ends."""
     try:
         data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "lock").open("w")
+        return (data / name).open("w")
     except OSError as fault:
         raise BadDeclaration(f"{data}: {fault.strerror}") from None
+
+
+def _hold(lock: IO[str], how: int) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
-        raise BadDeclaration(f"{data}: another process serves this data folder") from None
-    return lock
+        return False
+    return True
 
 
 def build_sandbox(data: Path) -> tuple[ASGIApp, Database]:
@@ -154,7 +180,7 @@ def _hub(settings: Settings, database: Database, changed: Callable[[], None]) ->
         consents_judged_at=partial(_noon_of, settings.consents_judged_on) if settings.consents_judged_on else _now,
         new_id=uuid4,
         changed=changed,
-        delivery_attempts=settings.delivery_attempts,
+        limits=Limits(**{each.name: getattr(settings, each.name) for each in fields(Limits)}),
     )
 
 
@@ -178,68 +204,3 @@ def _party_app(hub: Hub, settings: Settings) -> FastAPI:
     add_health(app, hub)
     pages.add_pages(app, hub)
     return app
-
-
-class Worker(threading.Thread):
-    """Delivers as soon as something changed, and looks at every FHIR party each `interval` seconds."""
-
-    hub: Hub
-
-    def __init__(self, interval: float) -> None:
-        super().__init__(name="sync", daemon=True)
-        self._interval = interval
-        self._woken = threading.Event()
-        self._stopping = False
-        self._next_long_look: dict[str, float] = {}
-        self._rests_until: dict[str, float] = {}
-        self._failures: dict[str, int] = {}
-
-    def wake(self) -> None:
-        """There is something to deliver."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """Finish the current step and end."""
-        self._stopping = True
-        self._woken.set()
-        if self.is_alive():
-            self.join()
-
-    def run(self) -> None:
-        next_look = 0.0
-        while not self._stopping:
-            look = time.monotonic() >= next_look
-            if look:
-                next_look = time.monotonic() + self._interval
-            for party in self.hub.fhir_parties:
-                self._serve(party, look)
-            self._woken.wait(max(0.0, next_look - time.monotonic()))
-            self._woken.clear()
-
-    def _serve(self, party: Party, look: bool) -> None:
-        """One turn with a party. A party that does not answer rests for a while and holds up nobody else."""
-        if time.monotonic() < self._rests_until.get(party.name, 0.0):
-            return
-        try:
-            if look:
-                sync.collect(self.hub, party, overlap=self._overlap(party))
-            sync.deliver(self.hub, party)
-            self._failures[party.name] = 0
-        except RemoteError as fault:
-            self._rest(party, fault.retry_after)
-            log.warning("party does not answer", party=party.name, answered=fault.answered)
-        except Exception as fault:  # noqa: BLE001 - the worker must outlive whatever one party's data does to it
-            self._rest(party, None)
-            log.error("sync failed", party=party.name, error=type(fault).__name__)
-
-    def _overlap(self, party: Party) -> timedelta:
-        """Now and then a look goes further back: what was written while the clock there was behind lies there."""
-        if time.monotonic() < self._next_long_look.get(party.name, 0.0):
-            return sync.OVERLAP
-        self._next_long_look[party.name] = time.monotonic() + LONG_LOOK_EVERY
-        return sync.LONG_OVERLAP
-
-    def _rest(self, party: Party, asked: float | None) -> None:
-        self._failures[party.name] = self._failures.get(party.name, 0) + 1
-        pause = asked or random.uniform(0.2, min(60.0, 0.5 * 2 ** self._failures[party.name]))  # noqa: S311 - jitter
-        self._rests_until[party.name] = time.monotonic() + pause

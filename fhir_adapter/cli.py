@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
-from fhir_adapter.commands import mapping
+from fhir_adapter.commands import mapping, outbox
 from fhir_adapter.commands.merge import merge
+from fhir_adapter.commands.options import SETTINGS
+from fhir_adapter.commands.work import work
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
 from fhir_adapter.serving import Server, address_of, listen
@@ -24,8 +26,8 @@ app = typer.Typer(
     help="One shared care plan: FHIR R4 for health records, their own format for social services.",
 )
 
-SETTINGS = "FHIR_ADAPTER_SETTINGS"
-"""Environment variable that names the settings file (examples/settings.toml shows one)."""
+app.command()(work)
+app.add_typer(outbox.app, name="outbox")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]

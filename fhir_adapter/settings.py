@@ -59,6 +59,12 @@ class Settings(BaseModel):
     sync_interval: float = Field(default=5.0, gt=0)
     remote_timeout: float = Field(default=10.0, gt=0)
     delivery_attempts: int = Field(default=12, gt=0)
+    refused_attempts: int = Field(default=3, gt=0)
+    lease: float = Field(default=120.0, gt=0)
+    longest_pause: float = Field(default=300.0, gt=0)
+    circuit_failures: int = Field(default=3, gt=0)
+    check_interval: float = Field(default=60.0, ge=0)
+    stop_when_lost_share: float = Field(default=0.3, gt=0, le=1)
     consents_judged_on: date | None = None
     parties: tuple[PartySettings, ...] = ()
 

@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     # the one place where everything is put together
     "app": {"web", "flows", "mapping", "access", "checks", "store", "remotes", "fhir", "errors", "settings", "logs"},
     "demo": {"app", "serving", "settings", "flows", "remotes", "fhir", "errors"},
-    "commands": {"app", "settings", "logs", "flows", "errors"},
+    "commands": {"app", "store", "settings", "logs", "flows", "errors"},
+    "faults": {"serving", "errors"},
     "cli": {"commands", "app", "demo", "serving", "settings", "logs", "flows", "errors"},
     "__main__": {"cli"},
 }

@@ -15,6 +15,19 @@ from fhir_adapter.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How patient the exchange with FHIR servers is; times in seconds. examples/settings.toml says what each is for."""
+
+    delivery_attempts: int = 12
+    refused_attempts: int = 3
+    lease: float = 120.0
+    longest_pause: float = 300.0
+    circuit_failures: int = 3
+    check_interval: float = 60.0
+    stop_when_lost_share: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """The shared plans and everybody who takes part in them.
 
@@ -32,7 +45,7 @@ class Hub:
     consents_judged_at: Callable[[], datetime]
     new_id: Callable[[], UUID]
     changed: Callable[[], None]
-    delivery_attempts: int = 12
+    limits: Limits = Limits()
 
     def party(self, name: str) -> Party:
         """The party with this name. Raises NotFound."""

@@ -17,6 +17,7 @@ import tenacity
 
 from fhir_adapter.errors import BadRequest, RemoteError
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_input, reference_of
+from fhir_adapter.remotes.abilities import Abilities, abilities_in
 from fhir_adapter.remotes.failures import failure_of, no_answer, unusable
 
 FHIR_JSON = "application/fhir+json"
@@ -43,10 +44,14 @@ class RemoteVersion:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write of a transaction: PUT of `resource` under its own id, if the current version there is `if_match`."""
+    """One write of a transaction: PUT of `resource` under its own id, if the current version there is `if_match`.
+
+    `only_if_new`: if there is nothing under that id yet.
+    """
 
     resource: Resource
     if_match: str | None = None
+    only_if_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class FhirClient:
         self._origin = _origin(self.base_url)
         self._timeout = timeout
         self._session = session or requests.Session()
+        self._abilities: Abilities | None = None
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_help_at_once),
             wait=_wait,
@@ -130,6 +136,20 @@ class FhirClient:
     def capability(self) -> Resource:
         """The server's CapabilityStatement."""
         return self._ask("GET", "metadata")
+
+    def abilities(self) -> Abilities:
+        """What the server says that it can do; asked once."""
+        if self._abilities is None:
+            self._abilities = abilities_in(self.capability())
+        return self._abilities
+
+    def why_it_does_not_answer(self) -> RemoteError | None:
+        """One look, without patience, whether anybody is there; None: yes."""
+        try:
+            self.send("GET", "metadata")
+        except RemoteError as fault:
+            return fault
+        return None
 
     def read(self, type_: str, id_: str) -> RemoteVersion | None:
         """The current version; None when the server never had it, `deleted` when it is gone (410)."""
@@ -185,9 +205,13 @@ class FhirClient:
 
     def _put(self, entry: Entry) -> Resource:
         reference = reference_of(entry.resource)
-        condition = {"ifMatch": f'W/"{entry.if_match}"'} if entry.if_match is not None else {}
-        request = {"method": "PUT", "url": reference, **condition}
+        request = {"method": "PUT", "url": reference, **self._condition(entry)}
         return {"fullUrl": f"{self.base_url}/{reference}", "resource": entry.resource, "request": request}
+
+    def _condition(self, entry: Entry) -> dict[str, str]:
+        if entry.if_match is not None:
+            return {"ifMatch": f'W/"{entry.if_match}"'}
+        return self.abilities().create_condition if entry.only_if_new else {}
 
     def _again(self, method: str, path_or_url: str, **how: Any) -> Answer:
         """`send`, a few times if need be: only for what may be repeated without harm."""

@@ -14,6 +14,10 @@ THEIRS = "theirs"
 """The version of what the party had before us under the same national identifier."""
 
 
+LOST = "lost"
+"""The version of what the party has lost and is to be given again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A resource as a FHIR party holds it.
@@ -38,6 +42,11 @@ class Copy:
     def is_only_a_name(self) -> bool:
         """Whether nothing but the two ids is known: something that a shared resource points to."""
         return self.version == ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the party lost it and is to be given it again, whatever stands there now."""
+        return self.version == LOST
 
     @property
     def reference(self) -> str:
@@ -102,14 +111,26 @@ def pending_writes(connection: sqlite3.Connection, party: str, plan: str) -> dic
     return {write_id: bool(arrived) for write_id, arrived in rows}
 
 
-def note_arrival(connection: sqlite3.Connection, write_id: str, type_: str, id_: str) -> None:
-    """A version that this write made was seen; no later version of the same resource is taken for it again."""
-    connection.execute(_SQL["item_arrived"], {"write_id": write_id, "type": type_, "id": id_})
+def note_arrival(connection: sqlite3.Connection, write_id: str, type_: str, id_: str, version: str) -> bool:
+    """This write made this version over there. False when its version is known already."""
+    values = {"write_id": write_id, "type": type_, "id": id_, "version": version}
+    return connection.execute(_SQL["item_arrived"], values).rowcount == 1
+
+
+def note_that_it_arrived(connection: sqlite3.Connection, write_id: str) -> None:
+    """A part of the write was seen over there, so all of it is there."""
     connection.execute(_SQL["end"], {"write_id": write_id, "state": "arrived"})
 
 
+def made_by(connection: sqlite3.Connection, party: str, type_: str, id_: str, version: str) -> str | None:
+    """The id of our write that made this version of the resource over there."""
+    values = {"party": party, "type": type_, "id": id_, "version": version}
+    row = connection.execute(_SQL["made"], values).fetchone()
+    return str(row[0]) if row else None
+
+
 def items_of(connection: sqlite3.Connection, write_id: str) -> list[Written]:
-    """What a write carried."""
+    """What a write carried and was not seen over there yet."""
     return [Written(*row) for row in connection.execute(_SQL["items"], {"write_id": write_id})]
 
 
@@ -123,8 +144,8 @@ def abandon_write(connection: sqlite3.Connection, write_id: str) -> None:
     connection.execute(_SQL["end"], {"write_id": write_id, "state": "abandoned"})
 
 
-def unsettled_writes_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> dict[str, int]:
-    """Write id → version.seq for every unsettled write of this resource at this party."""
+def unseen_writes_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> dict[str, int]:
+    """Write id → version.seq for every write of this resource whose version at this party is not known."""
     rows = connection.execute(_SQL["writes_of"], {"party": party, "type": type_, "id": id_})
     return dict(rows.fetchall())
 

@@ -26,19 +26,26 @@ SELECT write_id, state = 'arrived' FROM remote_write
 WHERE party = :party AND plan = :plan AND state IN ('pending', 'arrived');
 
 -- name: item_arrived
--- A later version may still carry the mark, put back by somebody who edited ours: that one is not ours any more.
-DELETE FROM remote_write_item WHERE write_id = :write_id AND type = :type AND id = :id;
+-- Only the first version that carries the mark is ours: later ones were made by somebody who left it in.
+UPDATE remote_write_item SET version = :version
+WHERE write_id = :write_id AND type = :type AND id = :id AND version IS NULL;
 
 -- name: items
-SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id;
+-- What a write carried and nobody has seen over there yet.
+SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id AND version IS NULL;
 
 -- name: end
 UPDATE remote_write SET state = :state WHERE write_id = :write_id;
 
 -- name: writes_of
--- Every write to this resource at this party whose outcome was not settled: id and the version of ours it carried.
+-- Every write to this resource at this party that was not seen there yet: id and the version of ours it carried.
 SELECT i.write_id, i.seq FROM remote_write_item i JOIN remote_write w USING (write_id)
-WHERE w.party = :party AND w.state <> 'settled' AND i.type = :type AND i.id = :id;
+WHERE w.party = :party AND i.version IS NULL AND i.type = :type AND i.id = :id;
+
+-- name: made
+-- The write of ours that made this version there.
+SELECT i.write_id FROM remote_write_item i JOIN remote_write w USING (write_id)
+WHERE w.party = :party AND i.type = :type AND i.id = :id AND i.version = :version;
 
 -- name: watermark_get
 SELECT since FROM watermark WHERE party = :party;

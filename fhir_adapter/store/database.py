@@ -81,6 +81,10 @@ class Database:
             connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def data_version(self) -> int:
+        """Another number once anybody, in this process or another, has committed a change."""
+        return int(self.read().execute("PRAGMA data_version").fetchone()[0])
+
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction; durable when this returns. If `work` raises, only its own changes are undone.
 

@@ -8,8 +8,7 @@ Title: "Write id"
 Description: "Which write of the shared plan's adapter made this version. A FHIR server that keeps it lets the adapter know its own writes again in the server's history; whoever changes the resource need not touch it."
 Context: Appointment, AuditEvent, CarePlan, CareTeam, Communication, Condition, Consent, DocumentReference, Encounter, Goal, HealthcareService, Location, Observation, Organization, Patient, Practitioner, PractitionerRole, Provenance, RelatedPerson, ServiceRequest, Task
 * value[x] 1..1
-* value[x] only string
-* valueString ^maxLength = 64
+* value[x] only id
 
 Extension: ActivityDetail
 Id: activity-detail

@@ -1,0 +1,43 @@
+"""What several command groups ask for in the same words, and where they find settings and plans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fhir_adapter.flows.hub import Hub
+    from fhir_adapter.settings import Settings
+
+SETTINGS = "FHIR_ADAPTER_SETTINGS"
+"""Environment variable that names the settings file (examples/settings.toml shows one)."""
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the databases; left out: as the settings say.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+def settings_for(data: Path | None = None, **given: Any) -> Settings:
+    """The settings file that the environment names, with what the command line says. Raises BadDeclaration."""
+    from fhir_adapter.settings import read_settings
+
+    file = os.environ.get(SETTINGS)
+    return read_settings(Path(file) if file else None, data=data, **given)
+
+
+@contextmanager
+def plans_in(data: Path | None) -> Iterator[Hub]:
+    """The shared plans of a data folder that is there; a server and workers may be at work on it."""
+    from fhir_adapter.app import open_hub
+    from fhir_adapter.logs import set_up_logs
+
+    set_up_logs()
+    settings = settings_for(data)
+    if not (settings.data / "plans.sqlite").exists():
+        raise typer.BadParameter(f"{settings.data}: there are no plans in this folder")
+    with open_hub(settings) as hub:
+        yield hub

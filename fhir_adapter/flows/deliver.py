@@ -1,0 +1,253 @@
+"""Bring a FHIR party up to date with the plan: claim, what does it lack, note the write, transaction, settle.
+
+Each step ends in a commit or is a remote call; a process that dies between any two of them loses nothing, and one that
+was overtaken while it stalled can neither write over there nor settle here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
+from fhir_adapter.errors import RemoteConflict, RemoteError
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change, circuit, letters
+from fhir_adapter.flows.collect import after, collect, utc
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.naming import as_ours, as_sent, id_in, names_to_ours, names_to_theirs, write_id_of
+from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.remotes import feed
+from fhir_adapter.remotes.client import Entry, RemoteVersion
+from fhir_adapter.remotes.directory import find_by_identifier
+from fhir_adapter.store import copies, outbox, plans
+from fhir_adapter.store.copies import Copy, Written
+from fhir_adapter.store.outbox import Claim
+from fhir_adapter.store.plans import Member
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
+"""What a FHIR server may know already: it is then pointed to and never written."""
+
+log = structlog.get_logger()
+
+
+class OvertakenError(Exception):
+    """The lease ran out while this worker stalled: the delivery is another one's now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One resource that the party lacks in this form: `seq` is our version, `copy` what it holds now."""
+
+    resource: Resource
+    seq: int
+    copy: Copy | None
+
+
+def deliver(hub: Hub, party: Party) -> int:
+    """Work off the party's outbox rows that are due; returns how many plans were brought up to date."""
+    done = 0
+    lease = hub.limits.lease
+    while circuit.may_go(hub, party):
+        claim = hub.database.write(lambda connection: outbox.claim(connection, party.name, seconds=lease))
+        if claim is None:
+            break
+        done += _deliver_claimed(hub, party, claim)
+    return done
+
+
+def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
+    if claim.attempts > hub.limits.delivery_attempts:  # counted at the claim: what kills its worker ends here, too
+        letters.park(hub, claim, "tried too often")
+        return False
+    try:
+        _bring_up_to_date(hub, party, claim)
+    except OvertakenError:
+        log.warning("delivery overtaken", party=claim.party, plan=claim.plan)
+        return False
+    except RemoteError as fault:
+        _put_off(hub, party, claim, fault)
+        return False
+    except Exception as fault:  # noqa: BLE001 - one plan that cannot be sent must not hold up the others
+        _put_off(hub, party, claim, RemoteError(type(fault).__name__, answered=500))
+        return False
+    circuit.succeeded(hub, party)
+    letters.finish(hub, claim)
+    return True
+
+
+def _put_off(hub: Hub, party: Party, claim: Claim, fault: RemoteError) -> None:
+    """Try again later. What was refused, or tried often enough while the party did answer others, is parked."""
+    what = circuit.problem(fault)
+    is_down = circuit.is_down(hub, party, fault)
+    if is_down:
+        seconds = max(circuit.failed(hub, party, fault), circuit.pause(hub, claim.attempts))
+    else:
+        seconds = fault.retry_after or circuit.pause(hub, claim.attempts)
+    refused = not fault.retry and fault.answered is not None and fault.answered not in (409, 412)
+    is_hopeless = refused and claim.refusals + 1 >= hub.limits.refused_attempts
+    if is_hopeless or (claim.attempts >= hub.limits.delivery_attempts and not is_down):
+        letters.park(hub, claim, what)
+    else:
+        hub.database.write(
+            lambda connection: outbox.postpone(
+                connection, claim, seconds=seconds, problem=what, refused=refused, forgiven=is_down
+            )
+        )
+        log.warning("delivery put off", party=claim.party, plan=claim.plan, problem=what, seconds=round(seconds, 1))
+
+
+def _bring_up_to_date(hub: Hub, party: Party, claim: Claim) -> None:
+    _settle_what_is_pending(hub, party, claim.plan)
+    for _ in range(5):
+        outgoing = _what_it_lacks(hub, party, claim.plan)
+        if not outgoing:
+            return
+        try:
+            _write_there(hub, party, claim, outgoing)
+            return
+        except RemoteConflict:  # somebody edited there meanwhile: take that in first, then compare again
+            collect(hub, party, [_place(out) for out in outgoing])
+    raise RemoteError("the plan kept changing at the other side", answered=409)
+
+
+def _place(out: Outgoing) -> tuple[str, str]:
+    return out.resource["resourceType"], out.copy.remote_id if out.copy else out.resource["id"]
+
+
+def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
+    connection = hub.database.read()
+    plan = plans.get(connection, plan_id)
+    found = plans.members(connection, plan_id)
+    if plan is None or not decision_for(hub, party, plan, change.as_refs(found)).permit:
+        return []
+    _link_what_it_knows(hub, party, plan_id, found)
+    held = copies.of_plan(connection, party.name, plan_id)
+    visible = project(change.as_refs(found), party)
+    return [
+        Outgoing(visible[ref], member.seq, held.get(ref))
+        for ref, member in ((f"{member.type}/{member.id}", member) for member in found)
+        if ref in visible and _is_to_be_sent(visible[ref], member, held.get(ref))
+    ]
+
+
+def _is_to_be_sent(resource: Resource, member: Member, copy: Copy | None) -> bool:
+    if copy is None:
+        return True
+    if copy.sent is None or copy.sent == member.seq:
+        return False
+    return change.without_storage_meta(resource) != change.without_storage_meta(parse_json(copy.body))
+
+
+def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, found: Sequence[Member]) -> None:
+    """Persons and organisations that the server has under the same national identifier are used, not made twice."""
+    held = copies.of_plan(hub.database.read(), party.name, plan_id)
+    for member in found:
+        if member.type in MATCHED_BY_IDENTIFIER and f"{member.type}/{member.id}" not in held:
+            _link_by_identifier(hub, party, member)
+
+
+def _link_by_identifier(hub: Hub, party: Party, member: Member) -> None:
+    for identifier in parse_json(member.body).get("identifier", []):
+        if not (identifier.get("system") and identifier.get("value")):
+            continue
+        known = find_by_identifier(hub.clients[party.name], member.type, identifier["system"], identifier["value"])
+        if known and known != member.id:
+            copy = Copy(member.type, member.id, known, copies.THEIRS, None, b"{}")
+            hub.database.write(partial(copies.save, party=party.name, copy=copy))
+            return
+
+
+def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoing]) -> None:
+    write_id = str(hub.new_id())
+    hub.database.write(partial(_begin, hub=hub, claim=claim, write_id=write_id, outgoing=outgoing))
+    theirs = names_to_theirs(hub.database.read(), party)
+    entries = [_entry(out, as_sent(out.resource, write_id, theirs)) for out in outgoing]
+    try:
+        made = hub.clients[party.name].transaction(entries)
+    except RemoteError as fault:
+        if fault.answered is not None and 400 <= fault.answered < 500:  # a clear no: nothing was written
+            hub.database.write(lambda connection: copies.abandon_write(connection, write_id))
+        raise
+    arrived = [  # a server that returns no content is taken at its word
+        version if version.resource else replace(version, resource=entry.resource)
+        for version, entry in zip(made, entries, strict=True)
+    ]
+    hub.database.write(lambda connection: _settle(connection, hub, party, claim.plan, write_id, arrived))
+
+
+def _begin(connection: sqlite3.Connection, hub: Hub, claim: Claim, write_id: str, outgoing: Sequence[Outgoing]) -> None:
+    """The note that a write is under way, by whoever is the one to write. Raises OvertakenError."""
+    if not outbox.renew(connection, claim, seconds=hub.limits.lease):
+        raise OvertakenError
+    items = [Written(out.resource["resourceType"], out.resource["id"], out.seq) for out in outgoing]
+    now = instant(hub.now())
+    copies.begin_write(connection, write_id, party=claim.party, plan=claim.plan, items=items, now=now)
+
+
+def _entry(out: Outgoing, resource: Resource) -> Entry:
+    """Only over the version that we know, or where nothing is: a repeated or late request then changes nothing."""
+    if out.copy is None:
+        return Entry(resource, only_if_new=True)
+    return Entry(resource, None if out.copy.is_lost else out.copy.version)
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    hub: Hub,
+    party: Party,
+    plan_id: str,
+    write_id: str,
+    arrived: Sequence[RemoteVersion],
+) -> None:
+    """The write is there: remember each version, and from when on the server's history concerns us.
+
+    What a reader of the history has seen meanwhile is left out: newer versions may have been taken in since.
+    """
+    ours = names_to_ours(connection, hub, party)
+    by_id = {(item.type, item.id): item for item in copies.items_of(connection, write_id)}
+    for version in arrived:
+        item = by_id.get((version.type, id_in(ours(f"{version.type}/{version.id}"))))
+        if item is None or not copies.note_arrival(connection, write_id, item.type, item.id, version.version):
+            continue
+        body = dump_json(as_ours(version.resource or {}, ours))
+        copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
+    copies.settle_write(connection, write_id)
+    if copies.watermark(connection, party.name) is None and arrived:
+        copies.move_watermark(
+            connection, party.name, min(utc(version.updated) for version in arrived if version.updated)
+        )
+    plan = plans.get(connection, plan_id)
+    if plan:
+        change.audit(connection, hub, plan, party, "R", hub.now())
+
+
+def _settle_what_is_pending(hub: Hub, party: Party, plan_id: str) -> None:
+    """After a crash or a lost answer: look whether the write arrived before anything is written again.
+
+    A transaction is all or nothing: one item that is there says that all are.
+    """
+    for write_id, was_seen in copies.pending_writes(hub.database.read(), party.name, plan_id).items():
+        items = copies.items_of(hub.database.read(), write_id)
+        arrived = [found for item in items if (found := _arrived(hub, party, item, write_id))]
+        if was_seen or arrived:
+            settle = partial(_settle, hub=hub, party=party, plan_id=plan_id, write_id=write_id, arrived=arrived)
+            hub.database.write(settle)
+        else:
+            hub.database.write(partial(copies.abandon_write, write_id=write_id))
+
+
+def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVersion | None:
+    """The version that this write made of this item: the first one after the base that carries its id."""
+    copy = copies.by_id(hub.database.read(), party.name, item.type, item.id)
+    versions = feed.versions_of(hub.clients[party.name], item.type, copy.remote_id if copy else item.id)
+    return next((version for version in after(versions, copy) if write_id_of(version.resource) == write_id), None)
