@@ -171,7 +171,7 @@ def test_samples_use_extensions_and_codes_as_declared(file: Path) -> None:
     [
         {"extension": [{"url": f"{EXTENSIONS}/no-such", "valueString": "x"}]},
         {"extension": [{"url": f"{EXTENSIONS}/write-id", "valueCode": "x"}]},
-        {"target": [{"extension": [{"url": f"{EXTENSIONS}/write-id", "valueString": "x"}]}]},
+        {"target": [{"extension": [{"url": f"{EXTENSIONS}/write-id", "valueId": "x"}]}]},
         {"_status": {"extension": [{"url": f"{EXTENSIONS}/no-such", "valueString": "x"}]}},
         {"code": {"coding": [{"system": f"{CODES}/conflict", "code": "no-such"}]}},
         {"code": {"coding": [{"system": f"{CODES}/no-such", "code": "x"}]}},
@@ -184,7 +184,7 @@ def test_a_use_that_is_not_declared_is_seen(wrong: dict[str, Any]) -> None:
 
 def test_a_use_that_is_declared_passes() -> None:
     right = {
-        "extension": [{"url": f"{EXTENSIONS}/write-id", "valueString": "x"}],
+        "extension": [{"url": f"{EXTENSIONS}/write-id", "valueId": "x"}],
         "code": {"coding": [{"system": f"{CODES}/conflict", "code": "resolve-conflict"}]},
     }
     assert list(faults_in(right, "Goal")) == []
