@@ -88,9 +88,7 @@ def _turn(hub: Hub, party: Party, patience: float) -> Turn | None:
     return turn
 
 
-def _collect(
-    hub: Hub, party: Party, turn: Turn, suspects: Sequence[tuple[str, str]], overlap: timedelta
-) -> int:
+def _collect(hub: Hub, party: Party, turn: Turn, suspects: Sequence[tuple[str, str]], overlap: timedelta) -> int:
     since = copies.watermark(hub.database.read(), party.name)
     seen = _changes_since(hub, party, datetime.fromisoformat(since) - overlap) if since else []
     versions = _news(hub, party, seen, suspects)

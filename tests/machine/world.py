@@ -31,12 +31,12 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import RemoteError
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import change, sync
-from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.hub import Hub, Limits
 from fhir_adapter.flows.pull import show_record
 from fhir_adapter.flows.push import Answer, Delivery, push
 from fhir_adapter.mapping.load import find
 from fhir_adapter.remotes.client import FhirClient
-from fhir_adapter.store import conflicts, outbox, plans
+from fhir_adapter.store import conflicts, outbox, plans, sides
 from fhir_adapter.store.database import Database
 from fhir_adapter.web.fhir_routes import fhir_app
 
@@ -240,6 +240,7 @@ class World:
         """Start the service on what is in the store."""
         self.database = Mortal(self.folder / "hub.sqlite")
         self.database.write(outbox.release)
+        self.database.write(sides.release)
         parties = {
             MUNICIPALITY: Party(
                 MUNICIPALITY, "Södertälje kommun", frozenset({(ORGNR, NUMBERS[MUNICIPALITY])}), "se-sip", None
@@ -258,7 +259,7 @@ class World:
             consents_judged_at=lambda: START,
             new_id=self.new_id,
             changed=lambda: None,
-            delivery_attempts=1_000_000,
+            limits=Limits(delivery_attempts=1_000_000, refused_attempts=1_000_000, circuit_failures=1_000_000),
         )
 
     def close(self) -> None:
