@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
@@ -21,11 +21,13 @@ from fhir_adapter.flows import questions
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.ownership import owners_of
 from fhir_adapter.flows.questions import Closed, Deciding
+from fhir_adapter.flows.standing import standing_of
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
+from fhir_adapter.plan.negotiation import hold_back
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
@@ -97,12 +99,13 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     whole = arrival.theirs
     arrival = _without_guests(connection, plan, arrival, ours)
     guests = {ref: one for ref, one in whole.items() if ref not in arrival.theirs}
+    owned = owners_of(connection, hub, plan, ours)
     merged = merge(
         arrival.bases,
         ours,
         arrival.theirs,
         party=arrival.party.name,
-        owners=owners_of(connection, hub, plan, ours) if arrival.deciding is None else _speaking_for_all(arrival.party),
+        owners=owned if arrival.deciding is None else _speaking_for_all(arrival.party),
         partial=arrival.partial,
         now=now,
         hidden=ours.keys() - project(ours, arrival.party).keys(),
@@ -110,6 +113,9 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         said_last=arrival.said_last,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
+    if arrival.deciding is None:
+        standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
+        merged.conflicts.extend(hold_back(merged.changed, ours, arrival.party.name, standing, owned.wrote))
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
     all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)

@@ -264,16 +264,16 @@ def _shown(
 
 def by_reference(mapped: Mapped, ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that."""
-    known = {focus: ref for ref, task in ours.items() if (focus := _intervention_of(task))}
+    known = {focus: ref for ref, task in ours.items() if (focus := intervention_of(task))}
     found: Refs = {}
     for resource in mapped.resources:
         own = reference_of(resource)
-        reference = known.get(_intervention_of(resource), own)
+        reference = known.get(intervention_of(resource), own)
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
     return found
 
 
-def _intervention_of(resource: Resource) -> str:
+def intervention_of(resource: Resource) -> str:
     """The ServiceRequest that a Task is about; empty for anything else."""
     if resource["resourceType"] != "Task" or asks_for_a_decision(resource):
         return ""

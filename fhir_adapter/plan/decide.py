@@ -11,6 +11,7 @@ from fhir_adapter.errors import Issue
 from fhir_adapter.fhir.resources import EXTENSIONS, Resource, asks_for_a_decision
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.merge import Conflict, Merged, Refs, Tombstone
+from fhir_adapter.plan.negotiation import team_follows_tasks
 
 CLOSURE_REASON = f"{EXTENSIONS}/closure-reason"
 """Extension of CarePlan: why it ended."""
@@ -36,7 +37,12 @@ class Steps:
 def decide(merged: Merged, ours: Mapping[str, Resource], now: datetime) -> Steps:
     """The steps that bring the plan `ours` to where the merge leaves it, and what follows from that by the rules."""
     save = dict(merged.changed)
-    for consequence in (_meetings_to_be_answered_anew, _what_a_death_ends, _tasks_of_ended_requests):
+    for consequence in (
+        _meetings_to_be_answered_anew,
+        _what_a_death_ends,
+        _tasks_of_ended_requests,
+        team_follows_tasks,
+    ):
         save |= consequence(save, ours, now)
     unusual = tuple((ref, step) for ref, after in save.items() if (step := _unusual_step(ours.get(ref), after)))
     return Steps(save, merged.conflicts, merged.tombstones, unusual)

@@ -14,7 +14,7 @@ from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
 
-ConflictKind = Literal["both-changed", "edit-against-delete", "own-words", "quarantined"]
+ConflictKind = Literal["both-changed", "edit-against-delete", "own-words", "quarantined", "not-allowed"]
 
 UNKNOWN_PARTY = "unknown"
 """Stands for the author of a value where nobody noted who it was."""

@@ -48,6 +48,10 @@ class Town:
     def get(self, path: str, **params: Any) -> requests.Response:
         return requests.get(f"{self.address}{path}", params=params, timeout=30)
 
+    def post(self, path: str, body: Any, *, key: str | None = None) -> requests.Response:
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return requests.post(f"{self.address}{path}", json=body, headers=headers, timeout=30)
+
     def at_region(self, path: str, **params: Any) -> dict[str, Any]:
         answer = requests.get(f"{self.region}/{path}", params=params, timeout=30)
         assert answer.status_code == 200, answer.text

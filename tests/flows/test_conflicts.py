@@ -44,12 +44,7 @@ def shown(town: Town, conflict: str, party: str = "sodertalje") -> dict[str, Any
 def decide(
     town: Town, conflict: str, decision: str, *, party: str = "sodertalje", key: str | None = None, **said: Any
 ) -> requests.Response:
-    return requests.post(
-        f"{town.address}/parties/{party}/conflicts/{conflict}/decision",
-        json={"decision": decision} | said,
-        headers={"Idempotency-Key": key or str(uuid4())},
-        timeout=30,
-    )
+    return town.post(f"/parties/{party}/conflicts/{conflict}/decision", {"decision": decision} | said, key=key)
 
 
 def task_at_region(town: Town, conflict: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def inputs(task):
     return {item["type"]["coding"][0]["code"]: item["valueString"] for item in task["input"]}
 
 
-@pytest.mark.parametrize("kind", ["both-changed", "edit-against-delete", "own-words", "quarantined"])
+@pytest.mark.parametrize("kind", ["both-changed", "edit-against-delete", "own-words", "quarantined", "not-allowed"])
 def test_a_conflict_becomes_a_valid_task(kind):
     task = task_of(conflict(kind=kind))
     assert is_valid_r4(task)
