@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.plan.keys import KEYS, assign_keys, fingerprint, label
-from fhir_adapter.plan.owners import Owners
+from fhir_adapter.plan.owners import Owners, lead_of, organisations_behind
 from fhir_adapter.plan.ownership import ANY, RULES, Rules, choice_stem
 
 EVERY_RULE = [(type_, path, rule) for type_, rules in {**RULES, "*": ANY}.items() for path, rule in rules.items()]
@@ -103,3 +104,59 @@ def test_a_path_holds_no_words_of_a_person():
 def test_a_fingerprint_does_not_depend_on_the_order_of_fields():
     (first,), (second,) = keys((), [{"a": 1, "b": [2]}], [{"b": [2], "a": 1}], bases=1)
     assert fingerprint(first) == fingerprint(second)
+
+
+def test_a_declaration_gives_elements_other_owners_and_what_is_inside_them():
+    rules = Rules.default().overridden(
+        {"Goal.target": "shared", "Task": "lead", "ServiceRequest.occurrencePeriod": "performer"}
+    )
+    assert rules.rule_for("Goal", "target.dueDate").owner == "shared"
+    assert rules.rule_for("Goal", "target").keys == ("measure", "measure and due")
+    assert rules.rule_for("Goal", "description").owner == "setter"
+    assert rules.rule_for("Task", "status").owner == "lead"
+    assert rules.whole("Task") == "lead"
+    assert rules.rule_for("ServiceRequest", "occurrenceDateTime").owner == "performer"
+    assert Rules.default().rule_for("Task", "status").owner == "performer"
+
+
+def test_no_other_owners_are_the_same_rules_and_a_word_that_is_none_is_refused():
+    assert Rules.default().overridden({}) is Rules.default()
+    with pytest.raises(BadDeclaration, match="no owner is called 'nobody'"):
+        Rules.default().overridden({"Goal": "nobody"})
+
+
+PLAN = {
+    "Organization/ward": {"resourceType": "Organization", "id": "ward", "partOf": {"reference": "Organization/region"}},
+    "PractitionerRole/r": {
+        "resourceType": "PractitionerRole",
+        "id": "r",
+        "practitioner": {"reference": "Practitioner/lena"},
+        "organization": {"reference": "Organization/ward"},
+    },
+    "HealthcareService/h": {"resourceType": "HealthcareService", "providedBy": {"reference": "Organization/ward"}},
+    "Organization/loop": {"resourceType": "Organization", "partOf": {"reference": "Organization/loop"}},
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["Organization/ward", "PractitionerRole/r", "HealthcareService/h", "Practitioner/lena"]
+)
+def test_units_staff_and_services_stand_for_their_organisation(name):
+    assert list(organisations_behind({"reference": name}, PLAN)) == ["Organization/ward", "Organization/region"]
+
+
+def test_who_is_nobodys_stands_for_itself_and_a_loop_ends():
+    assert list(organisations_behind({"reference": "RelatedPerson/mor"}, PLAN)) == ["RelatedPerson/mor"]
+    assert list(organisations_behind({"display": "mamma"}, PLAN)) == []
+    assert set(organisations_behind({"reference": "Organization/loop"}, PLAN)) == {"Organization/loop"}
+
+
+def test_the_lead_is_the_author_of_the_plan_that_is_no_part_of_another():
+    part = {
+        "resourceType": "CarePlan",
+        "basedOn": [{"reference": "CarePlan/p"}],
+        "author": {"reference": "Organization/b"},
+    }
+    plan = {"resourceType": "CarePlan", "author": {"reference": "Organization/a"}}
+    assert lead_of({"CarePlan/part": part, "CarePlan/p": plan}) == {"reference": "Organization/a"}
+    assert lead_of({}) is None

@@ -1,0 +1,116 @@
+"""`fhir-adapter merge` from outside: files in, JSON and an exit code out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fhir_adapter.cli import app
+
+GOAL = {"resourceType": "Goal", "id": "g", "lifecycleStatus": "active", "description": {"text": "bor kvar"}}
+
+
+class Desk:
+    """A folder with the three files of one merge."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("base", "ours", "theirs"):
+            self.put(name, GOAL)
+
+    def put(self, name: str, content: Any) -> None:
+        text = content if isinstance(content, str) else json.dumps(content)
+        (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+    def merge(self, *more: str, by: str = "Organization/region") -> Result:
+        files = {f"--{name}": str(self.folder / f"{name}.json") for name in ("base", "ours", "theirs")}
+        return CliRunner().invoke(app, ["merge", *(word for each in files.items() for word in each), "--by", by, *more])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_clean_merge_ends_with_zero(desk: Desk) -> None:
+    desk.put("theirs", GOAL | {"startDate": "2025-03"})
+    result = desk.merge()
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert list(found) == ["plan", "conflicts", "tombstones", "quarantined"]
+    assert [entry["resource"] for entry in found["plan"]["entry"]] == [GOAL | {"startDate": "2025-03"}]
+
+
+def test_a_conflict_ends_with_one_and_holds_both_values(desk: Desk) -> None:
+    desk.put("ours", GOAL | {"description": {"text": "ringer"}})
+    desk.put("theirs", GOAL | {"description": {"text": "tar bussen"}})
+    result = desk.merge("--rules", "default")
+    assert result.exit_code == 1
+    (conflict,) = json.loads(result.stdout)["conflicts"]
+    assert conflict == {
+        "reference": "Goal/g",
+        "path": "description",
+        "kind": "both-changed",
+        "base": {"text": "bor kvar"},
+        "live": {"text": "ringer"},
+        "other": {"text": "tar bussen"},
+        "owner": None,
+        "liveFrom": None,
+        "otherFrom": "Organization/region",
+    }
+
+
+def test_a_quarantined_write_ends_with_one(desk: Desk) -> None:
+    desk.put("base", {"resourceType": "Bundle", "type": "collection"})
+    desk.put("theirs", GOAL | {"description": {"text": "tar bussen"}})
+    result = desk.merge()
+    assert result.exit_code == 1
+    assert [one["reference"] for one in json.loads(result.stdout)["quarantined"]] == ["Goal/g"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "base: not valid JSON"),
+        ("[]", "base: this is no FHIR resource"),
+        ({"resourceType": "Goal"}, "neither id nor fullUrl"),
+        ({"resourceType": "Bundle", "entry": {}}, "Bundle.entry: this is no list"),
+        ({"resourceType": "Bundle", "entry": [1]}, "Bundle.entry[0]"),
+        ({"resourceType": "Bundle", "entry": [{"resource": 1}]}, "Bundle.entry[0].resource"),
+        ({"resourceType": "Bundle", "entry": [{"resource": GOAL}, {"resource": GOAL}]}, "Goal/g is there twice"),
+    ],
+)
+def test_a_file_that_cannot_be_read_ends_with_two_and_says_where(desk: Desk, content: Any, words: str) -> None:
+    desk.put("base", content)
+    result = desk.merge()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_missing_file_or_option_and_a_by_that_is_no_reference_end_with_two(desk: Desk) -> None:
+    assert CliRunner().invoke(app, ["merge", "--by", "Organization/region"]).exit_code == 2
+    assert desk.merge(by="region").exit_code == 2
+    (desk.folder / "ours.json").unlink()
+    assert desk.merge().exit_code == 2
+
+
+def test_when_a_thing_ended_is_told_by_the_file(desk: Desk) -> None:
+    team = {"resourceType": "CareTeam", "id": "c", "participant": [{"member": {"reference": "Organization/region"}}]}
+    for name in ("base", "ours"):
+        desk.put(name, team)
+    desk.put("theirs", {"resourceType": "CareTeam", "id": "c"})
+    os.utime(desk.folder / "theirs.json", (1_700_000_000, 1_700_000_000))
+    first = desk.merge()
+    assert json.loads(first.stdout)["tombstones"][0]["at"] == "2023-11-14T22:13:20Z"
+    assert desk.merge().stdout == first.stdout
+    desk.put("theirs", {"resourceType": "CareTeam", "id": "c", "meta": {"lastUpdated": "2025-03-01T10:00:00+01:00"}})
+    assert json.loads(desk.merge().stdout)["tombstones"][0]["at"] == "2025-03-01T10:00:00+01:00"
+
+
+def test_the_rules_of_a_mapping_are_known_by_its_name(desk: Desk) -> None:
+    assert desk.merge("--rules", "se-sip").exit_code == 0
