@@ -21,6 +21,7 @@ from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
+from fhir_adapter.plan.identity import as_the_known_person
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.conflicts import KeptConflict
@@ -263,14 +264,15 @@ def _shown(
 
 
 def by_reference(mapped: Mapped, ours: Refs) -> Refs:
-    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that."""
+    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
+    a person who got another number is the one whom the plan knows."""
     known = {focus: ref for ref, task in ours.items() if (focus := intervention_of(task))}
     found: Refs = {}
     for resource in mapped.resources:
         own = reference_of(resource)
         reference = known.get(intervention_of(resource), own)
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    return found
+    return as_the_known_person(found, ours, reference_of(mapped.resources[0]))
 
 
 def intervention_of(resource: Resource) -> str:

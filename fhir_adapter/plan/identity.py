@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, references_in
+from fhir_adapter.fhir.resources import Resource, references_in, rewrite_references
 
 Refs = Mapping[str, Resource]
 
@@ -130,3 +130,26 @@ def _with(person: Resource, name: str, value: Any) -> Resource:
     if value not in (None, []):
         return person | {name: value}
     return {other: kept for other, kept in person.items() if other != name}
+
+
+def as_the_known_person(said: dict[str, Resource], known: Refs, plan_ref: str) -> dict[str, Resource]:
+    """What is said, with its person under the reference that the plan has, where a number tells that they are one.
+
+    A person who gets another number (a personnummer for a samordningsnummer, a new CPR) stays one record: whoever
+    names the old number beside the new one says so. A protected identity is never linked.
+    """
+    new, old = (str(plan.get(plan_ref, {}).get("subject", {}).get("reference")) for plan in (said, known))
+    if new == old or new not in said or old not in known or not _are_one(said[new], known[old]):
+        return said
+    renamed = {
+        reference: rewrite_references(one, lambda name: old if name == new else name)
+        for reference, one in said.items()
+        if reference != new
+    }
+    return renamed | {old: said[new] | {"id": old.partition("/")[2]}}
+
+
+def _are_one(said: Resource, known: Resource) -> bool:
+    if is_protected(said) or is_protected(known):
+        return False
+    return any(_has_number(known, number) for number in said.get("identifier", ()))

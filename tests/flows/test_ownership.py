@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tests.flows.conftest import Town
+from tests.flows.conftest import SAMPLES, Town
 
 UNKNOWN = {"url": "https://region.example/risk", "valueString": "låg"}
 
@@ -42,3 +43,18 @@ def test_an_old_export_does_not_bring_back_what_was_taken_out(town: Town, sip: d
     }
     assert states[gone] in ("revoked", "entered-in-error")
     assert [one["kind"] for one in late["conflicts"]] == ["edit-against-delete"]
+
+
+def test_a_person_who_gets_a_personnummer_stays_the_same_person(town: Town) -> None:
+    omar = json.loads((SAMPLES / "SIP-3.json").read_text("utf-8"))
+    plan = town.push(omar, party="salem").json()["plan"]["id"]
+    before = town.get(f"/fhir/CarePlan/{plan}").json()["subject"]["reference"]
+    old = omar["person"]["samordningsnummer"]
+    without_old = {name: value for name, value in omar["person"].items() if name not in ("samordningsnummer", "idtype")}
+    omar["person"] = without_old | {"personnummer": "196101182803", "tidigare_nummer": [old]}
+    assert town.push(omar, party="salem").status_code == 200
+    assert town.get(f"/fhir/CarePlan/{plan}").json()["subject"]["reference"] == before
+    numbers = {one["value"]: one.get("use") for one in town.get(f"/fhir/{before}").json()["identifier"]}
+    assert numbers[old] == "old"
+    assert numbers["196101182803"] != "old"
+    assert town.push(town.record("SIP-3", party="salem"), party="salem").json()["state"] == "unchanged"
