@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command()(unmap)
     app.command()(explain)
     app.command()(check)
+    app.command(name="new-mapping")(new_mapping)
     app.command()(diff)
 
 
@@ -92,6 +93,24 @@ def check(
     else:
         _show_checked(checked)
     raise typer.Exit(0 if all(each.ok for each in checked) else 1)
+
+
+def new_mapping(
+    name: Annotated[str, typer.Argument(help="What to call it: lower case letters, digits and -.")],
+    sample: Annotated[Path, typer.Option("--from", exists=True, dir_okay=False, help="A file with a typical record.")],
+    out: Annotated[Path, typer.Option(help="The folder in which the mapping's folder is made.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """A first mapping from a sample record; what had to be guessed is marked `# guess:`."""
+    from fhir_adapter.flows.scaffold import write_scaffold
+
+    made = write_scaffold(name, sample, out)
+    if as_json:
+        _print_json({"folder": str(made.folder), "files": made.files, "guesses": made.guesses})
+        return
+    typer.echo(f"{made.folder}: {', '.join(made.files)}")
+    typer.echo(f"{made.guesses} guesses to look at: grep -n 'guess:' {made.folder}/mapping.yaml")
+    typer.echo(f"then: fhir-adapter check {made.folder}/")
 
 
 def diff(

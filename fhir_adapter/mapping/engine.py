@@ -89,9 +89,9 @@ class Mapping:
             raise Refused("the record cannot be taken", issues)
         unmapped = self.schema.unknown(native) + run.unmapped
         unmapped += [
-            Unmapped(path.text, reason, "refused")
+            Unmapped(place, reason, "refused")
             for path, reason in self.refused.items()
-            if path.read(native) is not None
+            for place in _places_of(native, path.text.split("."))
         ]
         trace = partial(origins.native_path, opened, run)
         if spelled:
@@ -188,6 +188,22 @@ class Mapping:
                 for native in field.natives:
                     for rule in field.rules:
                         yield f"{prefix}{native.text}", rule
+
+
+def _places_of(item: dict[str, Any], names: Sequence[str], prefix: str = "") -> Iterator[str]:
+    """Where a record says something in the field `names`: `mal[1].not` for `mal[].not` in the second item."""
+    name = names[0].removesuffix("[]")
+    value = item.get(name)
+    if value is None:
+        return
+    if len(names) == 1:
+        yield prefix + name
+    elif isinstance(value, dict):
+        yield from _places_of(value, names[1:], f"{prefix}{name}.")
+    elif isinstance(value, list):
+        for place, child in enumerate(value):
+            if isinstance(child, dict):
+                yield from _places_of(child, names[1:], f"{prefix}{name}[{place}].")
 
 
 def _respelled(issue: Issue, spelled: dict[str, str]) -> Issue:

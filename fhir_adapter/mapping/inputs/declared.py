@@ -17,7 +17,7 @@ JSON = JsonText()
 NDJSON = JSON.media_types[1:]
 
 _WORDS = {
-    "json": {"format", "encoding"},
+    "json": {"format", "encoding", "id"},
     "fhir": {"format", "id"},
     "csv": {"format", "encoding", "delimiter", "quote", "key", "columns", "separator", "decimal", "words"},
     "xml": {"format", "encoding", "namespaces", "record", "after", "id"},
@@ -38,7 +38,7 @@ def declared_format(declared: dict[str, Any] | None, schema: RecordSchema) -> Fo
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
     if name == "json":
-        return JsonText(encoding)
+        return JsonText(encoding, declared.get("id"))
     if name == "fhir":
         ids = declared.get("id") or ()
         return FhirBundle((ids,) if isinstance(ids, str) else tuple(ids))

@@ -96,6 +96,19 @@ def wrong(path: str, message: str, expected: str | None = None, code: str = "str
     return BadRequest(message, [Issue("error", code, path, message, expected)])
 
 
+def without_copied_id(record: dict[str, Any], path: str) -> dict[str, Any]:
+    """The record without the `id` that was copied from `path`; a record that has nothing there gets it there."""
+    own = {name: part for name, part in record.items() if name != "id"}
+    if value_at(own, path) is None and "id" in record:
+        *above, last = path.split(".")
+        holder = own
+        for name in above:
+            holder[name] = dict(holder.get(name) or {})
+            holder = holder[name]
+        holder[last] = record["id"]
+    return own
+
+
 def value_at(record: Any, path: str) -> Any:
     """The value at a path with positions (`CarePlan[0].id`), or None."""
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):

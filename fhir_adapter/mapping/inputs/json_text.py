@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_adapter.errors import BadRequest
 from fhir_adapter.fhir.resources import dump_json, indented, parse_input
-from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, wrong
+from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, without_copied_id, wrong
 from fhir_adapter.mapping.inputs.text import decode, encode, garbled_fault
 
 _GARBLED = (b"\xc3\x83", b"\xc3\xa2\xe2", b"\xc3\x82\xc2")
@@ -20,8 +20,10 @@ class JsonText(Format):
     name = "json"
     media_types: tuple[str, ...] = ("application/json", "application/x-ndjson", "application/ndjson")
 
-    def __init__(self, encoding: str = "utf-8") -> None:
+    def __init__(self, encoding: str = "utf-8", id_path: str | None = None) -> None:
         self.encoding = encoding
+        self.id_path = id_path
+        """the field that is copied to the record's `id`, where it has none of its own"""
 
     def read(self, raw: bytes) -> Contents:
         raw = self._in_utf8(raw.removeprefix(b"\xef\xbb\xbf"))
@@ -55,11 +57,14 @@ class JsonText(Format):
 
     def record(self, value: Any) -> Any:
         """The record in a JSON value. Raises BadRequest."""
-        return value
+        if self.id_path is None or not isinstance(value, dict):
+            return value
+        found = value_at(value, self.id_path)
+        return {"id": found, **value} if isinstance(found, str) else value
 
     def value(self, record: dict[str, Any]) -> Any:
         """The JSON value of a record."""
-        return record
+        return record if self.id_path is None else without_copied_id(record, self.id_path)
 
     def _in_utf8(self, raw: bytes) -> bytes:
         return raw if self.encoding == "utf-8" else decode(raw, self.encoding).encode()

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from fhir_adapter.errors import BadRequest
 from fhir_adapter.fhir.resources import DEEPEST
-from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, wrong
+from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, without_copied_id, wrong
 from fhir_adapter.mapping.inputs.text import decode, encode, garbled_fault
 from fhir_adapter.mapping.inputs.values import Words, type_in
 from fhir_adapter.mapping.schema import RecordSchema
@@ -150,10 +150,7 @@ class XmlTree(Format):
 
     def _own(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record in the schema's order, which is that of the elements; without the `id` that was a copy."""
-        if self.id_path is None:
-            return self.schema.ordered(record)
-        own = {name: value for name, value in record.items() if name != "id"}
-        return self.schema.ordered(own)
+        return self.schema.ordered(record if self.id_path is None else without_copied_id(record, self.id_path))
 
     def _document(self, parts: Sequence[str]) -> bytes:
         """The parts as a document; its first tag gets the declarations of all namespaces that occur."""
@@ -271,3 +268,31 @@ def _below(element: _Element, path: Sequence[str]) -> list[_Element]:
 
 def _name(tag: str) -> str:
     return tag.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names (URI, local name) of a document: of every element, and those from the root down to a likely record."""
+
+    every: list[tuple[str, str]]
+    record: list[tuple[str, str]]
+
+
+def names_in(raw: bytes) -> Names:
+    """What a document that nobody has described holds. Raises BadRequest where it cannot be read."""
+    root = XmlTree(RecordSchema({}), namespaces={}, record="record")._parsed(raw)
+    way = [root]
+    while way[-1].children and len({child.key for child in way[-1].children}) == 1 and way[-1].children[0].children:
+        way.append(way[-1].children[0])
+        if len(way[-2].children) > 1:
+            break
+    return Names([_split_key(one.key) for one in _all(root)], [_split_key(one.key) for one in way])
+
+
+def _all(element: _Element) -> list[_Element]:
+    return [element, *(below for child in element.children for below in _all(child))]
+
+
+def _split_key(key: str) -> tuple[str, str]:
+    uri, _, local = key.removeprefix("{").rpartition("}")
+    return uri, local

@@ -1,0 +1,115 @@
+"""`new-mapping`: a first mapping from a sample loads, holds its laws, and marks what it guessed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fhir_adapter.cli import app
+from fhir_adapter.flows.check import check_mapping
+from fhir_adapter.flows.convert import map_file
+from fhir_adapter.mapping.load import load
+
+CSV = """Saksnr;Fødselsnr;Navn;Status;Startdato;Mål nr;Mål;Mål frist;Tiltak;Tiltak status;Kommune
+17;01017012345;Kari Nordmann;aktiv;01.03.2026;1;Komme seg ut;01.06.2026;Støttekontakt;pågår;4601
+17;;;;;2;Lage middag;;Hjemmehjelp;planlagt;
+18;02028012345;Ola Nordmann;utkast;15.03.2026;1;Finne arbeid;;;;4601
+""".encode("cp1252")
+
+JSON = json.dumps(
+    {
+        "sagsnummer": "A-1",
+        "borger": {"cpr": "2512489996", "navn": "Nancy Berggren", "odd, name": 1},
+        "status": "igang",
+        "start": "2026-01-05",
+        "mål": [{"nr": "1", "tekst": "Komme ud", "status": "aktiv", "noter": [{"tekst": "x"}]}],
+        "ydelser": [{"id": "Y1", "navn": "Bostøtte", "yes": True}],
+        "andet": [{"a": 1}],
+        "ord": ["a", "b"],
+    }
+).encode()
+
+XML = (
+    '<?xml version="1.0"?><ns:svar xmlns:ns="urn:svar" xmlns="urn:plan">'
+    "<ns:plan><planId>1</planId><titel>Ut</titel><mal><text>Gå ut</text></mal><mal><text>Hem</text></mal></ns:plan>"
+    "<ns:plan><planId>2</planId><titel>In</titel></ns:plan></ns:svar>"
+).encode()
+
+
+def scaffold(tmp_path: Path, raw: bytes, name: str) -> tuple[Path, dict[str, Any]]:
+    sample = tmp_path / name
+    sample.write_bytes(raw)
+    result = CliRunner().invoke(app, ["new-mapping", "mine", "--from", str(sample), "--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    return tmp_path / "mine", json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(("raw", "name"), [(CSV, "plan.csv"), (JSON, "plan.json"), (XML, "plan.xml")])
+def test_a_first_mapping_loads_and_its_check_finds_no_problem(tmp_path: Path, raw: bytes, name: str) -> None:
+    folder, made = scaffold(tmp_path, raw, name)
+    checked = check_mapping(f"{folder}/")
+    assert [finding for finding in checked.findings if finding.severity == "problem"] == []
+    text = (folder / "mapping.yaml").read_text("utf-8") + (folder / "codes.yaml").read_text("utf-8")
+    assert made["guesses"] == text.count("# guess:") > 0
+    assert set(made["files"]) == {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+
+
+def bundle(folder: Path, raw: bytes, place: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """The resources of a record by their type."""
+    converted = map_file(f"{folder}/", raw, one_a_line=True)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in json.loads(converted.output.splitlines()[place])["entry"]:
+        found.setdefault(entry["resource"]["resourceType"], []).append(entry["resource"])
+    return found
+
+
+def test_columns_that_name_a_list_are_its_items_and_dates_and_words_are_understood(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, CSV, "plan.csv")
+    found = bundle(folder, CSV)
+    assert [goal["description"]["text"] for goal in found["Goal"]] == ["Komme seg ut", "Lage middag"]
+    assert found["Goal"][0]["target"] == [{"dueDate": "2026-06-01"}]
+    assert [each["status"] for each in found["ServiceRequest"]] == ["active", "draft"]
+    assert found["Patient"][0]["identifier"][0]["system"] == "urn:oid:2.16.578.1.12.4.1.4.1"
+    assert bundle(folder, CSV, 1)["CarePlan"][0]["status"] == "draft"
+
+
+def test_what_is_not_understood_is_refused_with_a_mark_and_stays_with_the_sender(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, JSON, "plan.json")
+    mapping = load(folder)
+    assert {path.text for path in mapping.refused} >= {"borger.odd, name", "andet", "ord"}
+    assert bundle(folder, JSON)["Patient"][0]["identifier"][0]["value"] == "2512489996"
+    assert mapping.format.read(JSON).entries[0].taken()["id"] == "A-1"
+
+
+def test_records_in_xml_are_found_below_the_root_with_their_namespaces(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, XML, "plan.xml")
+    assert [goal["description"]["text"] for goal in bundle(folder, XML)["Goal"]] == ["Gå ut", "Hem"]
+    for record in ({"id": "3", "planId": "3"}, {"id": "3"}):
+        assert "<planId>3</planId>" in load(folder).format.write([record]).decode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "words", "code"),
+    [
+        (b"[]", ["mine"], 1),
+        (b'{"a": "b"}', ["mine"], 1),
+        (b'{"resourceType": "Bundle"}', ["mine"], 1),
+        (b"<a", ["mine"], 1),
+        (b"", ["mine"], 1),
+        (JSON, ["Not A Name"], 2),
+    ],
+)
+def test_a_sample_that_is_none_or_a_name_that_is_none_is_told(
+    tmp_path: Path, raw: bytes, words: list[str], code: int
+) -> None:
+    sample = tmp_path / "sample.txt"
+    sample.write_bytes(raw)
+    from fhir_adapter import cli
+
+    result = CliRunner().invoke(cli.app, ["new-mapping", *words, "--from", str(sample), "--out", str(tmp_path)])
+    assert type(result.exception).__name__ == ("BadRequest" if code == 1 else "BadDeclaration")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sample.txt"]
