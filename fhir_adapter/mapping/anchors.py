@@ -128,6 +128,8 @@ class Anchor:
             return False
         if id(resource) in run.claimed and not self.links_to_shared():
             return False
+        if self.skip is not None and self._is_skipped(resource):
+            return False
         return self.mark is None or not self.mark.known_by or self.mark.is_on(resource)
 
     def links_to_shared(self) -> bool:
@@ -163,10 +165,13 @@ class Anchor:
             return False
         if self.match and self.extension is None and all(read(node) is None for read in self.match):
             return False  # an element that names nobody: the record could not say who it is
-        if self.skip is None:
-            return True
+        return self.skip is None or not self._is_skipped(node)
+
+    def _is_skipped(self, node: Resource) -> bool:
+        """Does it carry a code of the system that belongs to other rules?"""
+        assert self.skip is not None
         read, system = self.skip
-        return all(coding.get("system") != system for coding in codings(read(node)))
+        return any(coding.get("system") == system for coding in codings(read(node)))
 
     def identity(self, node: Resource) -> str:
         """What tells this node from its neighbours: its reference, or for an element the fragments it is matched by."""

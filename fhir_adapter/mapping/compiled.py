@@ -110,7 +110,7 @@ def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
     """Makes every anchor's node for an item, with its constants, references and the references to it."""
     source = _Source("make")
     source.add("key, own = frame.key, native.get('id')")
-    source.add("is_born = is_uuid(key)")
+    source.add("is_born = own is not None and is_uuid(key)")
     for anchor in anchors:
         source.add(f"# {anchor.name}")
         conditions = []
@@ -278,8 +278,10 @@ def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], s
                 _write_rule(source, field, rule)
         readable = {source.node(rule.first): None for rule in field.rules if rule.reads}
         is_same = len(writing) == 1 and list(readable) == [source.node(writing[0].first)]
+        if not readable:
+            return  # only written: another field carries what is sent
         unread = " and ".join(f"{node} is None" for node in readable)
-        with source.block("else" if is_same else f"if {unread or True}"):
+        with source.block("else" if is_same else f"if {unread}"):
             source.add(f"report({source.called('field', field)}, frame, run)")
 
 

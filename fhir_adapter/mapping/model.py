@@ -146,8 +146,9 @@ class Register:
         return (None, text) if self.municipality_code.fullmatch(text) else (text, None)
 
     def organisation_of(self, text: Any, kind: str) -> str | None:
-        """The number of the organisation of a kind that answers for people of a municipality (name, code or both)."""
-        municipality = self.municipalities.get(self.municipality_in(text)[1] or "") if isinstance(text, str) else None
+        """The number of the organisation of a kind that answers for people of the first municipality code in a text."""
+        codes = self.municipality_code.findall(text) if isinstance(text, str) else ()
+        municipality = next((self.municipalities[code] for code in codes if code in self.municipalities), None)
         return municipality.organisations.get(kind) if municipality is not None else None
 
 

@@ -132,12 +132,12 @@ class Scope:
         """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
         if self.primary.element is not None:
             return ""
+        own = own_identifier(node, run)
+        assert self.primary.identify is not None
+        if own is not None:
+            item["id"] = key_in(own, self.primary, outer.key, run)
+            return str(item["id"])
         if self.key is None:
-            own = own_identifier(node, run)
-            assert self.primary.identify is not None
-            if own is not None:
-                item["id"] = key_in(own, self.primary, outer.key, run)
-                return str(item["id"])
             place = f"#{sum(1 for other in kept if other.get('id') is None) + 1}"
             as_placed = Frame(item, "", place, outer.key, {}, {})
             if node["id"] == run.id_of(node["resourceType"], self.primary.identify(run, as_placed) or ""):
@@ -158,21 +158,32 @@ class Scope:
             if not changed.isdisjoint(field.anchors):
                 field.put(frame, run, run_before)
         self.name_new_items(frame, run)
+        self.keep_the_key(frame)
+
+    def keep_the_key(self, frame: Frame) -> None:
+        """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""
+        before = frame.before
+        if before is None or self.key is None or self.primary.element is not None or "id" in frame.native:
+            return
+        if frame.native.get(self.key) != before.native.get(self.key) and not frame.key.startswith("#"):
+            frame.native["id"] = frame.key
 
     def name_new_items(self, frame: Frame, run: Run) -> None:
         """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
         adopting = next((a for a in self.anchors if a.adopt and a.name in frame.nodes), None)
         if not frame.is_new or self.key is None or adopting is None or adopting.identify is None:
             return
-        own = own_identifier(frame.nodes[adopting.name], run)
+        node = frame.nodes[adopting.name]
+        own = own_identifier(node, run)
         if own is not None:
             frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
             return
         key = composed(str(frame.native.get(self.key, "")))
         as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
-        node = frame.nodes[adopting.name]
         if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
             frame.native["id"] = node["id"]
+        else:
+            run.keys[reference_of(node)] = key
 
 
 class Keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_adapter.fhir.paths import extension_url
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
@@ -12,22 +13,24 @@ from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
 
 
 @converter(
-    "coded", "TABLE", loses="words that stand for a code, and another spelling of its system, come back as the code"
+    "coded", "TABLE [only] [free]", loses="words in the place of a code, and another spelling of its system: the code"
 )
 def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A code (or `system|code`, or the table's words for it) <-> a CodeableConcept; or (code, words) <-> the same, the
     words as its text. The code decides: words that say something else are kept, with a warning, and so is a code that
-    the table does not know. userSelected marks a code that was sent beside its own words, not told by them."""
+    the table does not know. userSelected marks a code that was sent beside its own words, not told by them.
+    `only`: codes of other systems belong to another rule; `free`: words without a code are no matter for a warning."""
     table = table_named(words.plain[0], knowledge)
+    only, free = "only" in words.flags, "free" in words.flags
     if len(fields) == 1:
-        return Pair(lambda value, run, path: _concept_of(value, table, run, path), lambda it, _run: _code_in(it, table))
+        return _code_alone(table, only=only)
     if len(fields) != 2:
         raise ValueError("it stands for a code, or for a code and its words")
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> Resource:
         code, said = values
         if code is None:
-            return _of_words(said, table, run, prefix + fields[1])
+            return _of_words(said, table, run, prefix + fields[1], free=free)
         concept = _concept_of(code, table, run, prefix + fields[0])
         if said is None or "coding" not in concept:
             return concept if said is None else concept | {"text": said}
@@ -49,6 +52,14 @@ def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     return Pair(to_fhir, to_native)
 
 
+def _code_alone(table: Table, *, only: bool) -> Pair:
+    def to_native(concept: Resource, _run: Run) -> str | None:
+        is_others = only and _entry_in(concept, table) is None and bool(concept.get("coding"))
+        return None if is_others else _code_in(concept, table)
+
+    return Pair(lambda value, run, path: _concept_of(value, table, run, path), to_native)
+
+
 def _concept_of(value: str, table: Table, run: Run, path: str) -> Resource:
     """The concept of a code, of words for one, or of something that the table does not know: kept as it came."""
     system, bar, code = value.rpartition("|")
@@ -67,12 +78,11 @@ def _concept_of(value: str, table: Table, run: Run, path: str) -> Resource:
     return {"coding": [{"system": table.system, "code": code}]}
 
 
-def _of_words(said: str, table: Table, run: Run, path: str) -> Resource:
+def _of_words(said: str, table: Table, run: Run, path: str, *, free: bool) -> Resource:
     code = table.code_of(said)
-    if code is None:
+    if code is None and not free:
         run.warn(path, "code-invalid", "these words are not in the code list: they are kept as text", table.allowed)
-        return {"text": said}
-    return {"coding": [coding(table, code)], "text": said}
+    return {"text": said} if code is None else {"coding": [coding(table, code)], "text": said}
 
 
 def _entry_in(concept: Resource, table: Table) -> Resource | None:
@@ -121,5 +131,21 @@ def _target_of(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
         mine = (one for one in targets if has_code((one.get("measure") or {}).get("coding"), measure))
         detail = next((one["detailCodeableConcept"] for one in mine if "detailCodeableConcept" in one), None)
         return _code_in(detail, table) if detail is not None else None
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("coded_extension", "WORD TABLE")
+def _coded_extension(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A code or the table's words for it <-> an extension with this url (a word of ours, or any url) that holds a
+    CodeableConcept, among other extensions."""
+    url, table = extension_url(words.plain[0]), table_named(words.plain[1], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        return {"url": url, "valueCodeableConcept": _concept_of(value, table, run, path)}
+
+    def to_native(extension: Resource, _run: Run) -> str | None:
+        concept = extension.get("valueCodeableConcept")
+        return _code_in(concept, table) if extension.get("url") == url and isinstance(concept, dict) else None
 
     return Pair(to_fhir, to_native)

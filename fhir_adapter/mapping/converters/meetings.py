@@ -20,7 +20,7 @@ _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod, status, our own status).
     `table`: of the status, else meeting-status; `instant`: the time of day must be there; `silent`: that it is planned
-    is left out of the record.
+    is left out of the record, unless the sender said so.
 
     FHIR allows a start only with an end, and leaves both out only while the meeting is proposed or cancelled (app-2,
     app-3): a time without a length is the requested period of a proposed meeting, and a status that FHIR cannot say
@@ -40,7 +40,8 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
             form = INSTANT_FORM if needs_time else TIME_FORM
             run.error(prefix + fields[0], "value", "this is not what is expected here", form)
         end = plus_minutes(instant, minutes) if instant and minutes else None
-        said = status if word is not None and end is None and status in _NEEDS_END[1:] else None
+        is_unsaid = (end is None and status in _NEEDS_END[1:]) or (is_silent and status == _PLANNED)
+        said = status if word is not None and is_unsaid else None
         if end is not None:
             return instant, end, minutes, None, status, said
         requested = [{"start": instant or when}] if when is not None else None
@@ -52,7 +53,7 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         if start and end and minutes is None:
             minutes = minutes_between(start, end)
         word = table.words.get(status if status == "cancelled" else said or status)
-        return when, minutes, None if is_silent and word == planned else word
+        return when, minutes, None if is_silent and said is None and word == planned else word
 
     return Pair(to_fhir, to_native, table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
@@ -12,13 +13,17 @@ from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 @converter("component_text", "MARK")
 def _component_text(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
-    """Words <-> an Observation component of this code, a `system#code` among the marks."""
+    """Words <-> an Observation component of this code, a `system#code` among the marks (each, or the first one)."""
     code = marked(words.plain[0], knowledge)
 
-    def to_native(component: Resource, _run: Run) -> str | None:
+    def words_in(component: Resource) -> str | None:
         value = component.get("valueString")
         is_mine = has_code((component.get("code") or {}).get("coding"), code)
         return value if is_mine and isinstance(value, str) else None
+
+    def to_native(found: Any, _run: Run) -> str | None:
+        components = found if isinstance(found, list) else [found]
+        return next((text for component in components if (text := words_in(component)) is not None), None)
 
     return Pair(lambda value, _run, _path: {"code": {"coding": [dict(code)]}, "valueString": value}, to_native)
 

@@ -95,11 +95,12 @@ def number_of(organisation: Resource | None, run: Run, depth: int = 5) -> str | 
     return number_of(run.index.get(str(above)), run, depth - 1)
 
 
-@converter("principal", "TABLE by=FIELD")
+@converter("principal", "TABLE by=FIELD [silent=CODE]")
 def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """The kind of a principal (municipality, region) <-> a Reference to the person's own one of that kind, told by the
-    municipality in the record's field `by`."""
+    municipality in the record's field `by`. `silent=CODE`: the record leaves the field out for this kind."""
     table, register = table_named(words.plain[0], knowledge), knowledge.register
+    silent = words.option("silent")
     own = native_path(words.option("by"))
 
     def to_fhir(value: str, run: Run, path: str) -> Resource | None:
@@ -118,11 +119,26 @@ def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
         kind = register.kind_of(number) if number is not None else None
         kind = kind or words_of(((organisation or {}).get("type") or [None])[0])
         if kind is not None:
-            return table.words.get(folded(kind))
+            return None if kind == silent else table.words.get(folded(kind))
         display = pointer.get("display")
         return str(display) if display else None
 
     return Pair(to_fhir, to_native, table)
+
+
+@converter("principal_of_place", "KIND", loses="the words: it is for fields that another rule reads")
+def _principal_of_place(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """Words with a municipality code in them <-> a Reference to the organisation of this kind that answers for people
+    there, by the organisations file; it does not come back."""
+    register = knowledge.register
+
+    def to_fhir(value: str, run: Run, _path: str) -> Resource | None:
+        number = register.organisation_of(value, words.plain[0])
+        if number is None:
+            return None
+        return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
+
+    return Pair(to_fhir, lambda _pointer, _run: None)
 
 
 def party_reference(value: str, run: Run, path: str, *, quiet: bool) -> Resource:
@@ -138,6 +154,18 @@ def _party(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     `quiet`: a name of nobody known is no warning."""
     quiet = "quiet" in words.flags
     return Pair(lambda value, run, path: party_reference(value, run, path, quiet=quiet), name_of)
+
+
+@converter("member_party")
+def _member_party(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """A party's name, all that the record says of it <-> a participant's member: an organisation or a unit of one that
+    is known, or the name alone. Members that are persons belong to other rules."""
+
+    def to_native(member: Resource, run: Run) -> str | None:
+        kind = str(member.get("reference", "Organization/")).partition("/")[0]
+        return name_of(member, run) if kind == "Organization" else None
+
+    return Pair(lambda value, run, path: party_reference(value, run, path, quiet=True), to_native)
 
 
 @converter("team_party", "MARK")

@@ -83,16 +83,25 @@ def _named(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     return Pair(lambda value, run, path: named_reference(value, run, path, quiet=quiet, people=people), name_of)
 
 
-@converter("member_name")
-def _member_name(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
-    """A participant's name <-> the display beside the reference to the member (written elsewhere)."""
-    return Pair(lambda value, _run, _path: {"display": value}, name_of)
+@converter("member_name", "[people]")
+def _member_name(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """A participant's name <-> the display beside the reference to the member (written elsewhere). `people`: a member
+    that is an organisation, or acts for one without being named, has no name here."""
+    people = "people" in words.flags
+
+    def to_native(member: Resource, run: Run) -> str | None:
+        resource = run.index.get(str(member.get("reference")))
+        is_nobody = people and resource is not None and resource.get("resourceType") == "PractitionerRole"
+        return None if is_nobody and "practitioner" not in (resource or {}) else name_of(member, run)
+
+    return Pair(lambda value, _run, _path: {"display": value}, to_native)
 
 
-@converter("person_or_named", "TABLE [quiet]")
+@converter("person_or_named", "TABLE [quiet] [plain]")
 def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """The record's words for the person it is about, or a name <-> a Reference. The words are those that the table has
-    for the code `person`; without a name in FHIR the first of them is read. `quiet`: a name of nobody is no warning."""
+    for the code `person`; without a name in FHIR the first of them is read. `quiet`: a name of nobody is no warning;
+    `plain`: the first of the words leaves no display."""
     quiet = "quiet" in words.flags
     table = table_named(words.plain[0], knowledge)
     if "person" not in table.words:
@@ -102,7 +111,8 @@ def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge)
         if table.code_of(value) == "person":
             patient = next((reference for reference in run.index if reference.startswith("Patient/")), None)
             if patient is not None:
-                return {"reference": patient, "display": value}
+                is_plain = "plain" in words.flags and value == table.words["person"]
+                return {"reference": patient} | ({} if is_plain else {"display": value})
         return named_reference(value, run, path, quiet=quiet, people=True)
 
     def to_native(pointer: Resource, run: Run) -> str | None:

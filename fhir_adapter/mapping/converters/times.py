@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_adapter.mapping.converters.registry import Words, converter
@@ -208,3 +209,15 @@ class Form:
                 return written.removesuffix(self._between[place])
             written += parts.get(token, "0" * _PARTS[token]) + self._between[place + 1]
         return written
+
+
+@converter("every_weeks")
+def _every_weeks(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """A number of weeks <-> a Timing that repeats once in so many weeks."""
+
+    def to_native(timing: Any, _run: Run) -> int | None:
+        repeat = timing.get("repeat") or {}
+        is_mine = repeat.get("periodUnit") == "wk" and repeat.get("frequency", 1) == 1
+        return repeat.get("period") if is_mine else None
+
+    return Pair(lambda weeks, _run, _path: {"repeat": {"frequency": 1, "period": weeks, "periodUnit": "wk"}}, to_native)
