@@ -26,6 +26,7 @@ from fhir_adapter.settings import Settings
 from fhir_adapter.store import outbox, plans, sides
 from fhir_adapter.store.database import Database
 from fhir_adapter.web import failures, pages
+from fhir_adapter.web.conflict_pages import add_conflict_pages
 from fhir_adapter.web.conflict_routes import conflict_routes
 from fhir_adapter.web.fhir_routes import fhir_app
 from fhir_adapter.web.party_routes import add_health, party_routes
@@ -203,4 +204,5 @@ def _party_app(hub: Hub, settings: Settings) -> FastAPI:
     app.include_router(conflict_routes(hub, body_limit=settings.body_limit))
     add_health(app, hub)
     pages.add_pages(app, hub)
+    add_conflict_pages(app, hub)
     return app

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_adapter.commands import mapping, outbox
+from fhir_adapter.commands import conflicts, mapping, outbox
 from fhir_adapter.commands.merge import merge
 from fhir_adapter.commands.options import SETTINGS
 from fhir_adapter.commands.work import work
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 app.command()(work)
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(conflicts.app, name="conflicts")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -45,7 +46,7 @@ def serve(
 ) -> None:
     """Serve the shared plans until stopped; prints one line with the address when it answers."""
     from fhir_adapter.app import SANDBOX, build
-    from fhir_adapter.settings import as_demo, read_settings
+    from fhir_adapter.settings import as_demo, mark_demo, read_settings
 
     set_up_logs()
     file = os.environ.get(SETTINGS)
@@ -58,6 +59,7 @@ def serve(
         # an empty store each time, unless the caller says where to keep it
         folder = data or Path(tempfile.mkdtemp(prefix="fhir-adapter-demo-"))
         settings = as_demo(settings.model_copy(update={"data": folder}), f"{address}{SANDBOX}")
+        mark_demo(folder, f"{address}{SANDBOX}")
     service = build(settings, sandbox=demo)
     try:
         Server(service.asgi, lambda: _ready(address, service.worker.start)).run([listening])

@@ -19,7 +19,7 @@ from fhir_adapter.flows import sync
 from fhir_adapter.flows.overview import concept_text, name_in
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
-from fhir_adapter.settings import as_demo, read_settings
+from fhir_adapter.settings import as_demo, mark_demo, read_settings
 
 PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
 
@@ -59,6 +59,7 @@ def run_demo(region: str | None, data: Path) -> None:
     address = address_of(listening)
     region_url = region or f"{address}{SANDBOX}"
     settings = as_demo(read_settings(None, data=data), region_url)
+    mark_demo(data, region_url)
     service = build(settings, sandbox=region is None)
     try:
         with answering_in_a_thread(service.asgi, listening):

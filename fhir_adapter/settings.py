@@ -108,6 +108,22 @@ def as_demo(settings: Settings, region_url: str) -> Settings:
     )
 
 
+DEMO_MARK = "demo"
+"""File in a demo's data folder: the base URL of its region. Commands find the demo's parties by it."""
+
+
+def mark_demo(folder: Path, region_url: str) -> None:
+    """Note that the data in this folder are a demo's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DEMO_MARK).write_text(region_url, "utf-8")
+
+
+def demo_marked(settings: Settings) -> Settings:
+    """The same settings; with the demo's parties where the data folder is a demo's and no parties are set."""
+    mark = settings.data / DEMO_MARK
+    return as_demo(settings, mark.read_text("utf-8")) if not settings.parties and mark.exists() else settings
+
+
 def demo_parties(region_url: str) -> tuple[PartySettings, ...]:
     """The three municipalities of the local SIP routine and their region's FHIR server."""
     municipality = {

@@ -23,10 +23,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")
 
 def settings_for(data: Path | None = None, **given: Any) -> Settings:
     """The settings file that the environment names, with what the command line says. Raises BadDeclaration."""
-    from fhir_adapter.settings import read_settings
+    from fhir_adapter.settings import demo_marked, read_settings
 
     file = os.environ.get(SETTINGS)
-    return read_settings(Path(file) if file else None, data=data, **given)
+    return demo_marked(read_settings(Path(file) if file else None, data=data, **given))
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import AdapterError, Conflict, Forbidden, Issue, NotFound, Refused
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_input, reference_of
+from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Forbidden, Issue, NotFound, Refused
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_input, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
@@ -190,6 +191,16 @@ def decide(hub: Hub, party: Party, conflict: str, delivery: Delivery) -> Answer:
     return answer
 
 
+def body_of(decision: str, value: str | None = None, **said: str | None) -> bytes:
+    """The body of a decision in the words of a command line: the value is JSON, else taken as plain words."""
+    try:
+        meant = None if value is None else parse_json(value.encode())
+    except BadRequest:
+        meant = value
+    whole = {"decision": decision, "value": meant, **said}
+    return dump_json({name: each for name, each in whole.items() if each is not None})
+
+
 def _said_in(delivery: Delivery) -> dict[str, Any]:
     said = parse_input(delivery.body)
     if not isinstance(said, dict):
@@ -233,10 +244,12 @@ def _decide(
 
 def _decision_in(connection: sqlite3.Connection, hub: Hub, case: Case, said: dict[str, Any]) -> Decision:
     decision = decisions.check_decision(*(said.get(name) for name in ("decision", "value", "reason", "until")))
-    words = _native_words(connection, hub, case) if decision.word == "write" else None
+    if decision.word != "write":
+        return decision
+    words = _native_words(connection, hub, case)
     if words and words.path(case.question):
         return replace(decision, value=words.in_fhir(case.question, decision.value))
-    return decision
+    return replace(decision, value=decisions.value_of_its_kind(decision.value, case.question))
 
 
 def _check_may_decide(connection: sqlite3.Connection, hub: Hub, case: Case, party: Party, decision: Decision) -> None:
@@ -303,6 +316,9 @@ def _apply(
 ) -> change.Applied:
     """The decision as the party's edit of what is live. Raises Refused where the plan's rules do not allow it."""
     edited = decisions.edit_of(case.question, decision, case.found, now)
+    wrong = [issue for issue in check_resource(edited) if issue.severity == "error"] if edited else []
+    if wrong:
+        raise Refused("not FHIR with this value", [replace(wrong[0], path=f"value ({wrong[0].path})")])
     live = {case.kept.reference: case.found[case.kept.reference]} if case.kept.reference in case.found else {}
     theirs = {case.kept.reference: edited} if edited else {}
     arrival = change.Arrival(party, entry, [live], theirs, partial=True, deciding=Deciding(case.kept, decision))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.errors import NotFound
-from fhir_adapter.fhir.resources import Resource, parse_json
+from fhir_adapter.fhir.resources import Resource, dump_json, indented
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.questions import as_conflict
+from fhir_adapter.plan import decisions
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import conflicts, plans
+from fhir_adapter.store.conflicts import KeptConflict
 from fhir_adapter.store.plans import Plan
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +34,13 @@ class Line:
 class Question:
     """A conflict: the value that is live and the one that was kept, with the parties they came from."""
 
+    id: str
     about: str
-    live: str
+    live: str | None
     live_from: str
-    kept: str
+    kept: str | None
     kept_from: str
+    until: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +87,23 @@ def show_plan(hub: Hub, plan_id: str) -> PlanPage:
         tuple(_meeting(one) for one in _activities(found, care_plan) if one["resourceType"] == "Appointment"),
         tuple(_member(found, participant) for participant in _participants(found, care_plan)),
         tuple(Line(note.get("text", ""), _author(found, note), note.get("time", "")) for note in _notes(found)),
-        tuple(
-            Question(
-                _about(found, conflict.reference, conflict.path),
-                _said(conflict.live),
-                titles.get(conflict.live_party or "", conflict.live_party or ""),
-                _said(conflict.other),
-                titles.get(conflict.other_party, conflict.other_party),
-            )
-            for conflict in conflicts.open_of_plan(connection, plan.id)
-        ),
+        tuple(_question(connection, titles, found, kept) for kept in conflicts.open_of_plan(connection, plan.id)),
+    )
+
+
+def _question(connection: sqlite3.Connection, titles: Mapping[str, str], found: Refs, kept: KeptConflict) -> Question:
+    conflict = as_conflict(kept)
+    live = decisions.live_value(conflict, found)
+    live_from = kept.live_party if live == conflict.live else plans.wrote(connection, kept.plan, kept.reference)
+    last = conflicts.last_decision(connection, kept.id)
+    return Question(
+        kept.id,
+        about(found, kept.reference, kept.path),
+        text_of(live),
+        titles.get(live_from or "", live_from or ""),
+        text_of(conflict.other),
+        titles.get(kept.other_party, kept.other_party),
+        last.until if last else None,
     )
 
 
@@ -138,7 +154,7 @@ def _author(found: Refs, note: Resource) -> str:
     return str(note.get("authorString") or name_in(found, note.get("authorReference")))
 
 
-def _about(found: Refs, reference: str, path: str) -> str:
+def about(found: Refs, reference: str, path: str) -> str:
     """What a conflict is about, in words: `Goal, description`."""
     kind = found.get(reference, {}).get("resourceType", reference.partition("/")[0])
     return f"{kind}, {path}" if path else kind
@@ -168,9 +184,10 @@ def concept_text(concept: Resource | None) -> str:
     return str((concept or {}).get("text") or coding.get("display") or coding.get("code") or "")
 
 
-def _said(value: str | None) -> str:
-    """A stored conflict value in words: the text of a concept, else its JSON."""
-    parsed = parse_json(value.encode()) if value else ""
-    if isinstance(parsed, dict) and isinstance(parsed.get("text"), str):
-        return str(parsed["text"])
-    return parsed if isinstance(parsed, str) else str(value)
+def text_of(value: Any) -> str | None:
+    """A value in words: the text of a concept, else its JSON; None where nothing stands."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        return str(value["text"])
+    return indented(dump_json(value)).decode()

@@ -151,6 +151,14 @@ def value_from_text(text: str, conflict: Conflict) -> Any:
         raise Refused("not a value", [Issue("error", "value", "value", "this is not JSON", "a JSON value")]) from None
 
 
+def value_of_its_kind(value: Any, conflict: Conflict) -> Any:
+    """A third value; plain words where the others are no texts are what they say: a concept's text, or JSON."""
+    known = (conflict.live, conflict.other, conflict.base)
+    if not isinstance(value, str) or any(isinstance(one, str) for one in known):
+        return value
+    return value_from_text(value, conflict)
+
+
 def _has_several_names(conflict: Conflict) -> bool:
     return has_several_names(conflict.path, (conflict.base, conflict.live, conflict.other))
 

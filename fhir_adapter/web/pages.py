@@ -22,16 +22,21 @@ def add_pages(app: FastAPI, hub: Hub) -> None:
 
     @app.get("/", include_in_schema=False)
     def home() -> HTMLResponse:
-        return _page("home.html", parties=list(hub.parties.values()), plans=list_plans(hub))
+        return page("home.html", parties=list(hub.parties.values()), plans=list_plans(hub))
 
     @app.get("/plans/{plan}", include_in_schema=False)
     def plan_page(plan: str) -> HTMLResponse:
-        return _page("plan.html", plan=show_plan(hub, plan))
+        return page("plan.html", plan=show_plan(hub, plan))
 
 
-def _page(template: str, **values: Any) -> HTMLResponse:
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page of ours: no scripts, nothing from elsewhere, forms to ourselves only, kept by nobody."""
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    )
     return HTMLResponse(
         _TEMPLATES.get_template(template).render(**values),
+        status,
         headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"},
     )
