@@ -82,10 +82,11 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
 
     def convert(bundle: Any, issues: list[Issue]) -> dict[str, Any]:
         resources = [resource for resource in resources_of(bundle) if not asks_for_a_decision(resource)]
-        root = mapping.root.primary.type
-        if not any(resource["resourceType"] == root for resource in resources):
+        roots = mapping.root_types()
+        if not any(resource["resourceType"] in roots for resource in resources):
             raise BadRequest(
-                "nothing for a record", [Issue("error", "required", "Bundle.entry", f"the Bundle holds no {root}")]
+                "nothing for a record",
+                [Issue("error", "required", "Bundle.entry", f"the Bundle holds no {' and no '.join(roots)}")],
             )
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)

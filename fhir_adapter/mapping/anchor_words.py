@@ -64,6 +64,7 @@ def anchor_of(
         identifier=bool(declared.get("identifier")),
         call=native_path(declared["call"]) if "call" in declared else None,
         needed=_needed(declared["needed"]) if "needed" in declared else None,
+        root=bool(declared.get("root")),
     )
 
 
@@ -185,12 +186,12 @@ def _skip(files: Files, text: str, own: str) -> tuple[Callable[[Resource], Any],
 
 
 def condition(files: Files, text: str) -> Callable[[dict[str, Any]], bool]:
-    """Has a field of an item a value, or does it match (=~) or not match (!~) a pattern?"""
+    """Has a field of an item (`a / b`: one of them) a value, or does it match (=~) or not match (!~) a pattern?"""
     for sign, wanted in ((" =~ ", True), (" !~ ", False)):
         if sign in text:
             return _pattern_condition(files, *text.split(sign, 1), wanted=wanted)
-    read = native_path(text).read
-    return lambda item: says_something(read(item))
+    readers = [native_path(field.strip()).read for field in text.split(" / ")]
+    return lambda item: any(says_something(read(item)) for read in readers)
 
 
 def _pattern_condition(files: Files, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:

@@ -85,6 +85,8 @@ class Anchor:
     call: NativePath | None
     needed: tuple[str, str, str] | None
     """field, message and expectation of the error where no id can be made"""
+    root: bool = False
+    """may stand for the record where the anchors before it that can are not there"""
 
     def find(self, nodes: Nodes, run: Run) -> Resource | None:
         """This anchor's node among the resources that came, or None."""
@@ -130,6 +132,10 @@ class Anchor:
             return False
         if self.skip is not None and self._is_skipped(resource):
             return False
+        return self.carries_mark(resource)
+
+    def carries_mark(self, resource: Resource) -> bool:
+        """Is it known as this anchor, by its mark where it has one?"""
         return self.mark is None or not self.mark.known_by or self.mark.is_on(resource)
 
     def links_to_shared(self) -> bool:
@@ -194,10 +200,10 @@ def key_in(business_id: str, anchor: Anchor, parent_key: str, run: Run) -> str:
     return business_id.removeprefix(prefix)
 
 
-def own_identifier(node: Resource, run: Run) -> str | None:
-    """The business id under which the record's own system knows `node`."""
+def own_identifier(node: Resource, source: str) -> str | None:
+    """The business id under which the record's own system, `source`, knows `node`."""
     for identifier in node.get("identifier") or ():
-        if isinstance(identifier, dict) and identifier.get("system") == run.source:
+        if isinstance(identifier, dict) and identifier.get("system") == source:
             value = identifier.get("value")
             return value if isinstance(value, str) else None
     return None

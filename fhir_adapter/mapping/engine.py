@@ -19,7 +19,7 @@ from uuid import UUID
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping import origins
-from fhir_adapter.mapping.anchors import own_identifier
+from fhir_adapter.mapping.anchors import Anchor, own_identifier
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
@@ -83,6 +83,8 @@ class Mapping:
         whole = self.shorthand.expanded(native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
         opened = self._forward(whole, run)
+        if not any(anchor.name in opened[0][1].nodes for anchor in self.root.roots()):
+            run.error("", "required", "the record says nothing that could stand for it in FHIR")
         spelled = self.shorthand.spelled(whole)
         issues = [_respelled(issue, spelled) for issue in dict.fromkeys([*run.issues, *self.demands.issues(whole)])]
         if any(issue.severity == "error" for issue in issues):
@@ -136,17 +138,18 @@ class Mapping:
         before = self.shorthand.expanded(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
-        node = self._root_node(run)
-        if node is None:
+        found = self._root_node(run)
+        if found is None:
             return self.shorthand.contracted(native, is_new=not before)
+        anchor, node = found
         run_before, frame_before = None, None
         if before:
             run_before = Run(before, run.record_id, source, namespace, self.knowledge)
             frame_before = self._forward(before, run_before)[0][1]
         else:
-            run.record_id = own_identifier(node, run) or str(node["id"])
+            run.record_id = own_identifier(node, run.source) or str(node["id"])
             native.update({"id": run.record_id, **self.constants})
-        root = Frame(native, "", run.record_id, "", {self.root.primary.name: node}, {}, frame_before)
+        root = Frame(native, "", run.record_id, "", {anchor.name: node}, {}, frame_before)
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
         run.claimed.add(id(node))
         self.root._find_nodes(root, run)
@@ -157,24 +160,33 @@ class Mapping:
         native = self.shorthand.contracted(native, is_new=not before)
         return native if before else self.schema.ordered(native)
 
-    def _root_node(self, run: Run) -> Resource | None:
-        """What the record is about (its plan, enquiry, offer): by its id, else its business id, else the only one."""
-        type_ = self.root.primary.type
-        nodes = [resource for resource in run.index.values() if resource.get("resourceType") == type_]
-        if not run.record_id:
-            return nodes[0] if nodes else None
-        adopted = run.record_id if is_uuid(run.record_id) else run.id_of(type_ or "", run.record_id)
-        known = [node for node in nodes if node["id"] == adopted or own_identifier(node, run) == run.record_id]
-        return next(iter(known or nodes), None)
+    def _root_node(self, run: Run) -> tuple[Anchor, Resource] | None:
+        """What the record is about (its plan, enquiry, offer), and as which anchor: known by its id, else by its
+        business id, else the first of its kind."""
+        found = list(self._possible_roots(run.index.values()))
+        known = (one for one in found if run.record_id and self._is_record(*one, run))
+        return next(known, found[0] if found else None)
+
+    def _possible_roots(self, resources: Iterable[Resource]) -> Iterator[tuple[Anchor, Resource]]:
+        known = list(resources)
+        for anchor in self.root.roots():
+            for node in known:
+                is_mine = anchor is self.root.primary or anchor.carries_mark(node)
+                if node.get("resourceType") == anchor.type and is_mine:
+                    yield anchor, node
+
+    def _is_record(self, anchor: Anchor, node: Resource, run: Run) -> bool:
+        made = run.record_id if is_uuid(run.record_id) else run.id_of(anchor.type or "", run.record_id)
+        return node["id"] == made or own_identifier(node, run.source) == run.record_id
+
+    def root_types(self) -> tuple[str, ...]:
+        """The resource types that may stand for a record."""
+        return tuple(dict.fromkeys(anchor.type or "" for anchor in self.root.roots()))
 
     def record_id_in(self, resources: Iterable[Resource], source: str) -> str | None:
-        """The business id of the root's resource among `resources` in the system `source`: the record that it is."""
-        for resource in resources:
-            if resource.get("resourceType") == self.root.primary.type:
-                for identifier in resource.get("identifier") or ():
-                    if identifier.get("system") == source and isinstance(identifier.get("value"), str):
-                        return str(identifier["value"])
-        return None
+        """The business id of what stands for the record among `resources`, in the system `source`."""
+        found = (own_identifier(node, source) for _, node in self._possible_roots(resources))
+        return next((business_id for business_id in found if business_id is not None), None)
 
     def scopes(self) -> Iterator[Scope]:
         """Every list of the declaration, the record itself first."""

@@ -72,10 +72,14 @@ class Scope:
             for inner in self.lists:
                 inner.open(frame, run, opened)
 
+    def roots(self) -> tuple[Anchor, ...]:
+        """The anchors that may stand for the item, the first that is there."""
+        return self.primary, *(anchor for anchor in self.anchors if anchor.root and anchor is not self.primary)
+
     def make_nodes(self, frame: Frame, run: Run) -> None:
         """The nodes of one item, and its key for those that refer to it."""
         self.make(frame, run)
-        primary = frame.nodes.get(self.primary.name)
+        primary = next((frame.nodes[one.name] for one in self.roots() if one.name in frame.nodes), None)
         if primary is not None and self.primary.element is None:
             run.places[self.native.text, frame.key] = primary
             run.keys[reference_of(primary)] = frame.key
@@ -120,19 +124,19 @@ class Scope:
         return Frame(item, "", key, outer.key, nodes, {}, before=old, is_new=old is None)
 
     def _find_nodes(self, frame: Frame, run: Run) -> None:
-        primary = frame.nodes[self.primary.name]
-        if self.primary.element is None:
-            run.claimed.add(id(primary))
-            run.keys[reference_of(primary)] = frame.key
+        primary = next(one for one in self.roots() if one.name in frame.nodes)
+        if primary.element is None:
+            run.claimed.add(id(frame.nodes[primary.name]))
+            run.keys[reference_of(frame.nodes[primary.name])] = frame.key
         for anchor in self.anchors:
-            if anchor is not self.primary and (node := anchor.find(frame.nodes, run)) is not None:
+            if anchor is not primary and (node := anchor.find(frame.nodes, run)) is not None:
                 frame.nodes[anchor.name] = node
 
     def _new_key(self, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
         """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
         if self.primary.element is not None:
             return ""
-        own = own_identifier(node, run)
+        own = own_identifier(node, run.source)
         assert self.primary.identify is not None
         if own is not None:
             item["id"] = key_in(own, self.primary, outer.key, run)
@@ -174,7 +178,7 @@ class Scope:
         if not frame.is_new or self.key is None or adopting is None or adopting.identify is None:
             return
         node = frame.nodes[adopting.name]
-        own = own_identifier(node, run)
+        own = own_identifier(node, run.source)
         if own is not None:
             frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
             return

@@ -1,4 +1,4 @@
-"""How much, and how often."""
+"""How much, how often, and from when to when."""
 
 from __future__ import annotations
 
@@ -45,5 +45,22 @@ def _period_or_times_a_week(fields: Sequence[str], _words: Words, _knowledge: Kn
         period = period or repeat.get("boundsPeriod") or {}
         is_weekly = repeat.get("period") == 1 and repeat.get("periodUnit") == "wk"
         return period.get("start"), period.get("end"), repeat.get("frequency") if is_weekly else None
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("interval")
+def _interval(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """`2025-03-10/2025-04-15`, or a day alone <-> a Period; a day alone is its start."""
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        start, slash, end = value.partition("/")
+        parts = {"start": start, "end": end} if slash else {"start": start}
+        checked = {name: check_datetime(part, run, path) for name, part in parts.items() if part}
+        return {name: part for name, part in checked.items() if part is not None} or None
+
+    def to_native(period: Resource, _run: Run) -> str | None:
+        start, end = period.get("start", ""), period.get("end")
+        return f"{start}/{end}" if end else start or None
 
     return Pair(to_fhir, to_native)

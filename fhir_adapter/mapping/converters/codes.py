@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
@@ -145,3 +146,50 @@ def _flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         lambda value, _run, _path: dict(mark) if value else None,
         lambda entries, _run: True if has_code(entries, mark) else None,
     )
+
+
+@converter("coding_or_words", "TABLE")
+def _coding_or_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> a Coding of the table; a word that the table does not know is a Coding that has a display only, with a
+    warning."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        code = table.code_of(value)
+        if code is None:
+            run.warn(path, "code-invalid", "this word is not in the code list: it is kept as text", table.allowed)
+            return {"display": value}
+        return coding(table, code)
+
+    def to_native(entry: Resource, _run: Run) -> str | None:
+        known = table.words.get(str(entry.get("code"))) if table.has_system(entry.get("system")) else None
+        return known or entry.get("display")
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("stands_for", "CODE", loses="everything but that there is a value: for rules that only write")
+def _stands_for(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """Any value <-> this code."""
+    return Pair(lambda _value, _run, _path: words.plain[0], lambda _code, _run: None)
+
+
+@converter("status_and_more", "TABLE FINER")
+def _status_and_more(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word <-> (a status that FHIR requires, a CodeableConcept beside it): the second table holds the words for which
+    the status alone says too little, such as the waiting list."""
+    table, finer = (table_named(name, knowledge) for name in words.plain)
+
+    def to_fhir(value: str, run: Run, path: str) -> tuple[Any, ...]:
+        status, more = table.code_of(value), finer.code_of(value)
+        if status is None:
+            run.error(path, "code-invalid", "this word is not in the code list", table.allowed)
+        return status, {"coding": [coding(finer, more)]} if more else None
+
+    def to_native(fragments: tuple[Any, ...], _run: Run) -> str | None:
+        status, more = fragments
+        entries = (more or {}).get("coding") or ()
+        said = (finer.words.get(str(entry.get("code"))) for entry in entries if finer.has_system(entry.get("system")))
+        return next((word for word in said if word), None) or table.words.get(status)
+
+    return Pair(to_fhir, to_native)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -203,5 +204,27 @@ def _team_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> P
         if role is None or name is None:
             return None
         return f"{role['text']}: {name}" if role.get("text") else name
+
+    return Pair(to_fhir, to_native)
+
+
+_BETWEEN_NAMES = re.compile(r" (?:\+|/|und|og|och) |, ")
+
+
+@converter("parties")
+def _parties(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """`Gemeinde Steinach + Krankenkasse`, one name or several <-> (a list of References, the words as they were sent
+    where they name several)."""
+
+    def to_fhir(value: str, run: Run, path: str) -> tuple[Any, ...]:
+        names = _BETWEEN_NAMES.split(value)
+        return [party_reference(name, run, path, quiet=True) for name in names], value if len(names) > 1 else None
+
+    def to_native(fragments: tuple[Any, ...], run: Run) -> str | None:
+        pointers, said = fragments
+        names = [name for pointer in pointers or () if (name := name_of(pointer, run))]
+        if said is not None and _BETWEEN_NAMES.split(said) == names:
+            return str(said)
+        return " + ".join(names) or None
 
     return Pair(to_fhir, to_native)
