@@ -53,7 +53,7 @@ def may_see(
         return Decision(True, ("the party brought the plan",))
     if not party.identifiers:
         return Decision(False, ("the party has no organisation identifier",))
-    care_plan = next((one for one in plan.values() if one.get("resourceType") == "CarePlan"), None)
+    care_plan = _whole_plan(plan)
     if care_plan is None:
         return Decision(False, ("there is no plan",))
     parts = tuple(dict.fromkeys(_parts_of(plan, care_plan, party, now, zone)))
@@ -86,6 +86,16 @@ def _is_principal(plan: Mapping[str, Resource], care_plan: Resource, party: Part
             leading += request.get("performer", [])
             leading += [task.get("owner") for task in tasks]
     return any(speaks_for(party, reference, plan) for reference in leading)
+
+
+def _whole_plan(plan: Mapping[str, Resource]) -> Resource | None:
+    """The CarePlan that the others, such as the plan for when it fails, are parts of."""
+    care_plans = [one for one in plan.values() if one.get("resourceType") == "CarePlan"]
+    return next((one for one in care_plans if not any(_is_in(plan, whole) for whole in one.get("partOf", []))), None)
+
+
+def _is_in(plan: Mapping[str, Resource], reference: Any) -> bool:
+    return isinstance(reference, dict) and reference.get("reference") in plan
 
 
 def _of_plan(care_plan: Resource) -> Iterator[tuple[str, Any]]:

@@ -196,7 +196,7 @@ def _enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now
 
 
 def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str) -> tuple[Plan, bool]:
-    care_plan = mapped.resources[0]["id"]
+    care_plan = _plan_in(mapped)
     plan = plans.of_record(connection, party.name, mapped.record_id)
     if plan:
         return plan, False
@@ -214,6 +214,16 @@ def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, sour
             ],
         )
     return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now), True
+
+
+def _plan_in(mapped: Mapped) -> str:
+    """The id of the record's CarePlan, which comes first where there is one. Raises Refused."""
+    first = mapped.resources[0]
+    if first["resourceType"] == "CarePlan":
+        return str(first["id"])
+    what = f"it stands for a {first['resourceType']}, and only plans are kept and shared here"
+    expected = "a record with a plan; `fhir-adapter map` converts the others"
+    raise Refused("no plan", [Issue("error", "not-supported", "", f"this record holds no plan: {what}", expected)])
 
 
 def _bases(

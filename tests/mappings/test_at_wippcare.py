@@ -1,4 +1,4 @@
-"""WippCare: an anonymous enquiry has no Patient, clearing comes before services, and only with case management a plan."""
+"""WippCare: an anonymous enquiry has no Patient, clearing comes before services, and a plan only follows on them."""
 
 from __future__ import annotations
 
