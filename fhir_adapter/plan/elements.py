@@ -283,11 +283,12 @@ def _with_part(live: Resource, names: Sequence[str], part: Resource) -> Resource
 
 
 def _names_by_element(place: Place, versions: Sequence[Resource]) -> list[list[str]]:
-    """The names that occur, those of one element together, in order of first appearance."""
+    """The names of elements in which ours and theirs (the first two) differ, those of one element together."""
+    ours, theirs = versions[0], versions[1]
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for version in versions for name in version):
         found.setdefault(choice_stem(place.type, place.path, name), []).append(name)
-    return list(found.values())
+    return [names for names in found.values() if any(ours.get(name) != theirs.get(name) for name in names)]
 
 
 def _part(version: Resource, names: Sequence[str]) -> Any:

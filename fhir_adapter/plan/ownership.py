@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, get_args
 
 from fhir_adapter.errors import BadDeclaration
@@ -188,6 +189,10 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
 """Elements of the form name[x], by type and path of what holds them: `startDate` and `startCodeableConcept` are one."""
 
 
+_MOST = 4096
+"""Elements whose rules are remembered: more than R4 has in a plan, and no sender's invented names fill the memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one plan: the tables above, with the owners that a country or a plan type wants otherwise.
@@ -217,6 +222,8 @@ class Rules:
         """The rule of an element: the type's own, else the one of every type, else what is said of unlisted ones."""
         rule = self._known.get((type_, path))
         if rule is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
             rule = self._known[type_, path] = self._work_out(type_, path)
         return rule
 
@@ -258,6 +265,7 @@ def _stemmed(element: str) -> str:
     return ".".join(part for part in (type_, holder, stem) if part)
 
 
+@lru_cache(maxsize=_MOST)
 def choice_stem(type_: str, path: str, name: str) -> str:
     """`occurrence` for occurrencePeriod and _occurrenceDateTime; a plain element's own name for the others."""
     bare = name.lstrip("_")
