@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import BadRequest, Issue
 from fhir_adapter.fhir.resources import Resource, dump_json, indented, parse_input, reference_of
 from fhir_adapter.flows.ownership import declared_rules
@@ -29,9 +30,13 @@ class MergedFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """One file: its resources by reference in order, and the Bundle entries that they stood in."""
+    """One file: its resources by reference in order, and the Bundle entries that they stood in.
+
+    `is_single`: the file holds one resource, which was put into a Bundle.
+    """
 
     bundle: Resource
+    is_single: bool
     resources: Refs
     entries: Mapping[str, Resource]
 
@@ -46,12 +51,21 @@ def merge_files(
     rules that there are not.
     """
     names = Rules.default() if rules == "default" else declared_rules(find(rules))
-    before, live, said = (_read(name, raw) for name, raw in (("base", base), ("ours", ours), ("theirs", theirs)))
+    before, live, said = versions = tuple(map(_read, ("base", "ours", "theirs"), (base, ours, theirs)))
+    _check_same_thing(versions)
+    try:
+        return _merged(before, live, said, by, now, names)
+    except (AttributeError, KeyError, TypeError):  # a list where an object belongs, and the like
+        _check_shapes(versions)
+        raise
+
+
+def _merged(before: _Version, live: _Version, said: _Version, by: str, now: datetime, rules: Rules) -> MergedFiles:
     lost = _what_was_lost(before, said)
     if lost:
         parked = {"reference": "", "path": "", "other": None, "otherFrom": by, "reason": lost}
         return _told(_bundle(live, live.resources, said), [], [], [parked])
-    owners = _owners(live, by, names)
+    owners = _owners(live, by, rules)
     merged = merge([before.resources], live.resources, said.resources, party=by, owners=owners, partial=False, now=now)
     steps = decide(merged, live.resources, now)
     return _told(
@@ -76,6 +90,23 @@ def _moment(text: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else None
+
+
+def _check_same_thing(versions: Sequence[_Version]) -> None:
+    """Three single resources are three versions of one."""
+    found = list(dict.fromkeys(reference for version in versions for reference in version.resources))
+    if all(version.is_single for version in versions) and len(found) > 1:
+        raise _bad("theirs", "", f"{' and '.join(found)} are different resources", "three versions of one, or Bundles")
+
+
+def _check_shapes(versions: Sequence[_Version]) -> None:
+    """Raises BadRequest for the first resource that is not R4 by its structure."""
+    for name, version in zip(("base", "ours", "theirs"), versions, strict=True):
+        for reference, resource in version.resources.items():
+            for issue in check_resource(resource):
+                if issue.severity == "error" and issue.code != "required":
+                    element = issue.path.partition(".")[2]
+                    raise _bad(name, f"{reference} {element}", issue.message, issue.expected or "FHIR R4")
 
 
 def _what_was_lost(before: _Version, said: _Version) -> str:
@@ -114,7 +145,8 @@ def _read(name: str, raw: bytes) -> _Version:
         raise _bad(name, "", str(fault), "a FHIR Bundle or resource in JSON") from None
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
         raise _bad(name, "", "this is no FHIR resource", "a JSON object with resourceType")
-    if value["resourceType"] != "Bundle":
+    is_single = value["resourceType"] != "Bundle"
+    if is_single:
         value = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": value}]}
     resources: Refs = {}
     entries: dict[str, Resource] = {}
@@ -123,7 +155,7 @@ def _read(name: str, raw: bytes) -> _Version:
         if reference in resources:
             raise _bad(name, place, f"{reference} is there twice", "every resource once")
         resources[reference], entries[reference] = entry["resource"], entry
-    return _Version(value, resources, entries)
+    return _Version(value, is_single, resources, entries)
 
 
 def _entries_of(name: str, bundle: Resource) -> Iterator[tuple[str, Resource]]:

@@ -297,6 +297,8 @@ def _part(version: Resource, names: Sequence[str]) -> Any:
 
 def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
     """The list after both sides' changes, item by item; MISSING where nothing is left."""
+    if any(side is not MISSING and not isinstance(side, list) for side in (ours, theirs)):
+        raise TypeError(f"{place.path} is a list on one side only")
     versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
     keys = assign_keys(place.rule.keys, versions, len(bases))
     by_key = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]

@@ -92,6 +92,29 @@ def test_a_file_that_cannot_be_read_ends_with_two_and_says_where(desk: Desk, con
     assert words in " ".join(result.stderr.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"note": {"text": "x"}}, "theirs: Goal/g note"),
+        ({"extension": ["x"]}, "theirs: Goal/g extension"),
+        ({"target": [{"measure": []}], "extension": 5}, "theirs: Goal/g"),
+    ],
+)
+def test_what_is_not_shaped_as_fhir_is_refused_with_its_place(desk: Desk, wrong: Any, words: str) -> None:
+    desk.put("ours", GOAL | {"note": [{"text": "y"}]})
+    desk.put("theirs", GOAL | wrong)
+    result = desk.merge()
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_three_single_resources_are_versions_of_one(desk: Desk) -> None:
+    desk.put("theirs", GOAL | {"id": "h"})
+    result = desk.merge()
+    assert result.exit_code == 2
+    assert "Goal/g and Goal/h are different" in " ".join(result.stderr.replace("│", " ").split())
+
+
 def test_a_missing_file_or_option_and_a_by_that_is_no_reference_end_with_two(desk: Desk) -> None:
     assert CliRunner().invoke(app, ["merge", "--by", "Organization/region"]).exit_code == 2
     assert desk.merge(by="region").exit_code == 2
