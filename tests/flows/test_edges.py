@@ -111,6 +111,7 @@ def test_a_mark_of_ours_that_an_editor_puts_back_does_not_hide_the_edit(town: To
     # as if the process had died between the answer and settling: what is known of the region is forgotten again
     hub.database.write(lambda connection: [
         connection.execute("UPDATE remote_write SET state = 'pending'"),
+        connection.execute("UPDATE remote_write_item SET version = NULL"),
         connection.execute("DELETE FROM copy"),
         connection.execute("UPDATE outbox SET state = 'waiting'"),
     ])  # fmt: skip
