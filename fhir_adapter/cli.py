@@ -68,19 +68,34 @@ def serve(
 
 
 @app.command()
-def sandbox(host: Host = None, port: Port = None, data: Data = None) -> None:
+def sandbox(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    faults: Annotated[
+        str,
+        typer.Option(help="What goes wrong how often, e.g. drop-answer:0.1,429:0.05,delay:200ms (docs/sandbox.md)."),
+    ] = "",
+    seed: Annotated[int, typer.Option(help="The same number: the same faults in the same order.")] = 0,
+) -> None:
     """Run a FHIR R4 server of its own to try mappings and clients against; prints its base address."""
     import tempfile
 
     from fhir_adapter.app import build_sandbox
+    from fhir_adapter.faults import faults_in, serve_with_faults
     from fhir_adapter.settings import read_settings
 
     set_up_logs()
+    troubles = faults_in(faults)
     settings = read_settings(None, host=host, port=port)
     listening = _listen(settings.host, settings.port)
     asgi, database = build_sandbox(data or Path(tempfile.mkdtemp(prefix="fhir-adapter-sandbox-")))
+    address = f"{address_of(listening)}/fhir"
     try:
-        Server(asgi, lambda: _ready(f"{address_of(listening)}/fhir", lambda: None)).run([listening])
+        if troubles:
+            serve_with_faults(asgi, listening, troubles, seed, lambda: _ready(address, lambda: None))
+        else:
+            Server(asgi, lambda: _ready(address, lambda: None)).run([listening])
     finally:
         database.close()
 

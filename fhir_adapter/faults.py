@@ -9,12 +9,14 @@ import asyncio
 import random
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 from fhir_adapter.errors import BadDeclaration
-from fhir_adapter.serving import address_of, listen
+from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 
 KINDS: Mapping[str, str] = {
     "drop-request": "the connection is closed, the server never sees the request",
@@ -115,6 +117,7 @@ class Proxy:
             server.close()
             for task in self._running:
                 task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -126,7 +129,7 @@ class Proxy:
                     pass
         finally:
             self._running.discard(task)
-            writer.close()
+            await _closed(writer)
 
     async def _answer(self, request: Message, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection can be used further."""
@@ -184,7 +187,13 @@ class Proxy:
         except (ConnectionError, asyncio.IncompleteReadError):
             return _refusal("502")
         finally:
-            writer.close()
+            await _closed(writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _asks_for_history(request: Message) -> bool:
@@ -252,12 +261,21 @@ def _with_length(head: bytes, body: bytes) -> Message:
     return Message(b"\r\n".join([*kept, b"Content-Length: %d" % len(body), b"", b""]), body)
 
 
+def serve_with_faults(
+    asgi: ASGIApp, listening: socket.socket, faults: Sequence[Fault], seed: int, ready: Callable[[], None]
+) -> None:
+    """Serve an application through the proxy until the process is stopped."""
+    behind = listen("127.0.0.1", 0)
+    with answering_in_a_thread(asgi, behind):
+        ready()
+        asyncio.run(Proxy(behind.getsockname()[:2], faults, seed).serve(listening))
+
+
 @contextmanager
-def faults_before(
-    host: str, port: int, faults: Sequence[Fault], *, seed: int = 0, listening: socket.socket | None = None
-) -> Iterator[tuple[str, Proxy]]:
+def faults_before(host: str, port: int, faults: Sequence[Fault], *, seed: int = 0) -> Iterator[tuple[str, Proxy]]:
     """The proxy in a thread while the block runs; gives its http address. `proxy.faults` may be changed meanwhile."""
-    listening = listening or listen("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0)
+    listening.listen()  # whoever connects before the thread is ready waits
     proxy = Proxy((host, port), faults, seed)
     loop = asyncio.new_event_loop()
     serving = loop.create_task(proxy.serve(listening))

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": {"app", "serving", "settings", "flows", "remotes", "fhir", "errors"},
     "commands": {"app", "store", "settings", "logs", "flows", "errors"},
     "faults": {"serving", "errors"},
-    "cli": {"commands", "app", "demo", "serving", "settings", "logs", "flows", "errors"},
+    "cli": {"commands", "faults", "app", "demo", "serving", "settings", "logs", "flows", "errors"},
     "__main__": {"cli"},
 }
 
@@ -45,7 +45,7 @@ LIBRARIES: dict[str, set[str]] = {
     "requests": {"remotes"},
     "tenacity": {"remotes"},
     "fastapi": {"web", "app"},
-    "starlette": {"web", "app", "serving"},
+    "starlette": {"web", "app", "serving", "faults"},
     "jinja2": {"web"},
     "uvicorn": {"serving"},
     "typer": {"cli", "commands"},

@@ -80,6 +80,7 @@ def fork_workers(data: Path, region: str) -> None:
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the pipe is for process ids
             _work(data, region)
         print(child, flush=True)
 
@@ -181,14 +182,16 @@ def run(workers: int, *, kills: int, seconds: float = float("inf"), seed: int = 
             chance = random.Random(seed)
             crew = Crew(folder / "data", region, workers, seed)
             end = time.monotonic() + seconds
-            while figures.kills < kills and time.monotonic() < end:
-                time.sleep(chance.uniform(0.05, 0.55))
-                crew.disturb(figures)
-                if loud and figures.kills % 50 == 0:
-                    print(f"\r{figures.kills} of {kills} kills", end="", file=sys.stderr, flush=True)
-            editor.stopping = True
-            editor.join()
-            crew.dismiss()
+            try:
+                while figures.kills < kills and time.monotonic() < end:
+                    time.sleep(chance.uniform(0.05, 0.55))
+                    crew.disturb(figures)
+                    if loud and figures.kills % 50 == 0:
+                        print(f"\r{figures.kills} of {kills} kills", end="", file=sys.stderr, flush=True)
+            finally:
+                editor.stopping = True
+                editor.join()
+                crew.dismiss()
             _settle(hub)
             _count(hub, FhirClient(region), figures)
     return figures
