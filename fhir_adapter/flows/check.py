@@ -79,9 +79,15 @@ def mappings_in(names: Sequence[str]) -> list[str]:
 
 
 def samples_of(mapping: Mapping) -> list[Path]:
-    """The sample files of a mapping; beside each stands the expected FHIR as NAME.fhir.json."""
+    """The sample files of a mapping; beside each stands the expected FHIR."""
     folder = mapping.folder / "samples"
     return files_in(folder) if folder.is_dir() else []
+
+
+def expected_of(sample: Path) -> Path:
+    """The file of the FHIR that a sample gives: NAME.fhir.json, or NAME.fhir.ndjson with a Bundle a line."""
+    lines = sample.with_name(f"{sample.stem}.fhir.ndjson")
+    return lines if lines.is_file() else sample.with_name(f"{sample.stem}.fhir.json")
 
 
 def coverage_of(mapping: Mapping) -> dict[str, int]:
@@ -142,7 +148,7 @@ def _of_converters(mapping: Mapping) -> Iterator[Finding]:
 
 def _of_sample(mapping: Mapping, sample: Path) -> Iterator[Finding]:
     raw = sample.read_bytes()
-    expected = sample.with_name(f"{sample.stem}.fhir.json")
+    expected = expected_of(sample)
     converted = map_file(str(mapping.folder), raw)
     if not converted.ok:
         refused = [issue for issue in converted.issues if issue["severity"] == "error"]
@@ -178,7 +184,7 @@ def _broken_laws(mapping: Mapping, native: dict[str, Any]) -> Iterator[str]:
         resources = mapping.get(native, **place).resources
         if mapping.put(resources, native, **place) != native:
             yield "unchanged FHIR does not leave the record as it was: put(get(n), n) is not n"
-        marked = _marked(native)
+        marked = _marked(mapping, native)
         if mapping.put(resources, marked, **place) != marked:
             yield "a field that the format does not know is lost on the way back"
         again = mapping.get(mapping.create(resources, **place), **place).resources
@@ -203,11 +209,14 @@ def _different(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -
     return sorted({name.partition("/")[0] for name in left.keys() | right.keys() if left.get(name) != right.get(name)})
 
 
-def _marked(value: Any) -> Any:
-    """The record with a field in every object that no format knows."""
+def _marked(mapping: Mapping, value: Any, path: str = "") -> Any:
+    """The record with a field that no format knows in every object, but in those that a rule converts as a whole."""
+    if path and path in {field.rstrip("[]*") for field, _ in mapping.coverage()}:
+        return copied(value)
     if isinstance(value, dict):
-        return {**{name: _marked(child) for name, child in value.items()}, "x-unknown": "kept"}
-    return [_marked(child) for child in value] if isinstance(value, list) else copied(value)
+        children = {name: _marked(mapping, child, f"{path}.{name}" if path else name) for name, child in value.items()}
+        return {**children, "x-unknown": "kept"}
+    return [_marked(mapping, child, f"{path}[]") for child in value] if isinstance(value, list) else copied(value)
 
 
 def _lost(mapping: Mapping, native: dict[str, Any]) -> list[str]:

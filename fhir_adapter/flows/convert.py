@@ -48,7 +48,7 @@ def source_of(name: str) -> str:
 def files_in(folder: Path) -> list[Path]:
     """The files of records in a folder, by their names; expected FHIR beside them (NAME.fhir.json) is none."""
     files = (file for file in sorted(folder.iterdir()) if file.suffix in RECORD_FILES and file.is_file())
-    return [file for file in files if not file.name.startswith(".") and not file.name.endswith(".fhir.json")]
+    return [file for file in files if not file.name.startswith(".") and ".fhir." not in file.name]
 
 
 def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None, one_a_line: bool = False) -> Converted:

@@ -44,6 +44,7 @@ def write_scaffold(name: str, sample: Path, out: Path) -> Made:
     files = ["mapping.yaml", "codes.yaml", "schema.json", f"samples/{own.name}"]
     converted = map_file(f"{folder}/", own.read_bytes())
     if converted.ok:
-        (samples / f"{own.stem}.fhir.json").write_bytes(converted.output)
-        files.append(f"samples/{own.stem}.fhir.json")
+        ending = "json" if len(guessed.records) == 1 else "ndjson"
+        (samples / f"{own.stem}.fhir.{ending}").write_bytes(converted.output)
+        files.append(f"samples/{own.stem}.fhir.{ending}")
     return Made(folder, files, made.guesses)

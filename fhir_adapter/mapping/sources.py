@@ -132,9 +132,10 @@ def _points_to(value: Any, resource: Resource) -> bool:
 
 def _mark_equal(sources: Sources, node: Resource, text: str, wanted: Any, source: Source) -> None:
     reference, prefix = sources.places[id(node)]
-    for path, value in located(node, parse_path(text)):
-        if value == wanted or _holds(value, wanted):
-            sources.mark(reference, (*prefix, *path), source)
+    steps = parse_path(text)
+    found = [path for path, value in located(node, steps) if value == wanted or _holds(value, wanted)]
+    for path in (*found, *_selected(node, steps)):
+        sources.mark(reference, (*prefix, *path), source)
 
 
 def _holds(concept: Any, wanted: Any) -> bool:
