@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from fhir_adapter.commands import conflicts, mapping, outbox
+from fhir_adapter.commands import conflicts, mapping, outbox, parties
 from fhir_adapter.commands.merge import merge
 from fhir_adapter.commands.options import SETTINGS
+from fhir_adapter.commands.sync import sync
 from fhir_adapter.commands.work import work
 from fhir_adapter.errors import AdapterError, BadDeclaration
 from fhir_adapter.logs import set_up_logs
@@ -27,8 +28,10 @@ app = typer.Typer(
 )
 
 app.command()(work)
+app.command()(sync)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(parties.app, name="parties")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     # the one place where everything is put together
     "app": {"web", "flows", "mapping", "access", "checks", "store", "remotes", "fhir", "errors", "settings", "logs"},
     "demo": {"app", "serving", "settings", "flows", "remotes", "fhir", "errors"},
-    "commands": {"app", "store", "settings", "logs", "flows", "errors"},
+    "commands": {"app", "access", "store", "settings", "logs", "flows", "errors"},
     "faults": {"serving", "errors"},
     "cli": {"commands", "faults", "app", "demo", "serving", "settings", "logs", "flows", "errors"},
     "__main__": {"cli"},

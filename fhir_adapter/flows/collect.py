@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, conflicts
+from fhir_adapter.flows import change, conflicts, safety
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, write_id_of
 from fhir_adapter.plan.merge import Refs
@@ -61,10 +62,27 @@ PATIENCE = 10.0
 log = structlog.get_logger()
 
 
-def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = (), *, overlap: timedelta = OVERLAP) -> int:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a party is for; `collect` says what each means."""
+
+    suspects: Sequence[tuple[str, str]]
+    overlap: timedelta
+    deletions_are_meant: bool
+
+
+def collect(
+    hub: Hub,
+    party: Party,
+    suspects: Sequence[tuple[str, str]] = (),
+    *,
+    overlap: timedelta = OVERLAP,
+    deletions_are_meant: bool = False,
+) -> int:
     """Take in what changed at the party since the watermark (and at `suspects`); returns how many versions counted.
 
     `overlap`: how far before the watermark the look begins; LONG_OVERLAP now and then, for clocks that were set back.
+    `deletions_are_meant`: somebody said so; else many at once stop the party and nothing is taken in.
 
     The server's history is only a hint at what to look at; each resource's own history decides. One worker at a time
     reads a party: without suspects, nothing is done while another one is at it.
@@ -75,7 +93,7 @@ def collect(hub: Hub, party: Party, suspects: Sequence[tuple[str, str]] = (), *,
     if turn is None:
         return 0
     try:
-        return _collect(hub, party, turn, suspects, overlap)
+        return _collect(hub, party, turn, Look(suspects, overlap, deletions_are_meant))
     finally:
         hub.database.write(lambda connection: sides.end_reading(connection, turn))
 
@@ -88,10 +106,12 @@ def _turn(hub: Hub, party: Party, patience: float) -> Turn | None:
     return turn
 
 
-def _collect(hub: Hub, party: Party, turn: Turn, suspects: Sequence[tuple[str, str]], overlap: timedelta) -> int:
+def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     since = copies.watermark(hub.database.read(), party.name)
-    seen = _changes_since(hub, party, datetime.fromisoformat(since) - overlap) if since else []
-    versions = _news(hub, party, seen, suspects)
+    seen = _changes_since(hub, party, datetime.fromisoformat(since) - look.overlap) if since else []
+    versions = _news(hub, party, seen, look.suspects)
+    if not look.deletions_are_meant and safety.deletes_too_much(hub, party, versions):
+        return 0
     newest = max((utc(version.updated) for version in seen if version.updated), default=since)
     if not versions and newest == since:
         return 0
@@ -251,8 +271,8 @@ def _take_in(
         for plan_id in plans.plans_of(connection, version.type, id_):  # it may have come late, over a newer one
             outbox.queue(connection, plan_id, party.name, instant(hub.now()))
         return False
-    key = f"{version.type}/{version.id}/_history/{version.version}"
-    if journal.by_key(connection, party.name, key):
+    key = _unused_key(connection, party, version, theirs)
+    if key is None:
         return False
     now = hub.now()
     entry = journal.enter(
@@ -283,6 +303,17 @@ def _take_in(
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
     change.audit(connection, hub, applied.plan, party, "U", now)
     return True
+
+
+def _unused_key(connection: sqlite3.Connection, party: Party, version: RemoteVersion, theirs: Resource) -> str | None:
+    """The journal key of a version; None if it came before. After a restore there, numbers stand for other versions."""
+    key = f"{version.type}/{version.id}/_history/{version.version}"
+    entry = journal.by_key(connection, party.name, key)
+    if entry is None:
+        return key
+    other = f"{key}@{version.updated}"
+    is_the_same = entry.digest == journal.digest_of(dump_json(theirs))
+    return None if is_the_same or journal.by_key(connection, party.name, other) else other
 
 
 def _arrival(

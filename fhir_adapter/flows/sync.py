@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import RemoteError
-from fhir_adapter.flows import circuit
+from fhir_adapter.flows import circuit, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
 from fhir_adapter.flows.deliver import deliver
 from fhir_adapter.flows.hub import Hub
@@ -43,8 +43,9 @@ def cycle(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> Cycle:
     taken = delivered = 0
     if circuit.may_go(hub, party):
         try:
-            taken = collect(hub, party, overlap=overlap)
-            delivered = deliver(hub, party)
+            if not safety.has_lost_too_much(hub, party):
+                taken = collect(hub, party, overlap=overlap)
+                delivered = deliver(hub, party)
         except RemoteError as fault:
             circuit.failed(hub, party, fault)
     return standing(hub, party, taken, delivered)

@@ -81,6 +81,16 @@ def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> C
     return Copy(*row) if row else None
 
 
+def given(connection: sqlite3.Connection, party: str, type_: str | None = None) -> list[Copy]:
+    """What we brought to the party, of one type or of all."""
+    return [Copy(*row) for row in connection.execute(_SQL["given"], {"party": party, "type": type_})]
+
+
+def count(connection: sqlite3.Connection, party: str) -> int:
+    """How many resources we brought to the party."""
+    return int(connection.execute(_SQL["count"], {"party": party}).fetchone()[0])
+
+
 def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
     """Remember what the party holds now."""
     connection.execute(

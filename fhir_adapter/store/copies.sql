@@ -10,6 +10,14 @@ SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party A
 -- name: by_id
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
 
+-- name: given
+-- What we wrote there, or what is exchanged with the party in both directions.
+SELECT type, id, remote_id, version, sent, body FROM copy
+WHERE party = :party AND sent IS NOT NULL AND (:type IS NULL OR type = :type);
+
+-- name: count
+SELECT count(*) FROM copy WHERE party = :party AND sent IS NOT NULL;
+
 -- name: save
 INSERT INTO copy (party, type, id, remote_id, version, sent, body)
 VALUES (:party, :type, :id, :remote_id, :version, :sent, :body)

@@ -120,6 +120,11 @@ def release(connection: sqlite3.Connection) -> None:
     connection.execute(_SQL["release"])
 
 
+def is_open(connection: sqlite3.Connection, plan: str, party: str) -> bool:
+    """Whether something of this plan is still to be delivered to the party."""
+    return connection.execute(_SQL["is_open"], {"plan": plan, "party": party}).fetchone() is not None
+
+
 def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """How many rows each party has in each state."""
     found: dict[str, dict[str, int]] = {}

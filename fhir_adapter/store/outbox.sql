@@ -68,6 +68,9 @@ WHERE state = 'parked' OR state = 'waiting' ORDER BY id LIMIT :count;
 SELECT id, plan, party, created, state, attempts, due, problem, reason,
     lease > (julianday('now') - 2440587.5) * 86400.0 FROM outbox ORDER BY id DESC LIMIT :count;
 
+-- name: is_open
+SELECT 1 FROM outbox WHERE plan = :plan AND party = :party AND state IN ('waiting', 'parked') LIMIT 1;
+
 -- name: counts
 SELECT party, state, count(*) FROM outbox GROUP BY party, state ORDER BY party, state;
 

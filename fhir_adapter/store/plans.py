@@ -121,6 +121,11 @@ def newest(connection: sqlite3.Connection, count: int) -> list[Plan]:
     return [Plan(*row) for row in connection.execute(_SQL["all"], {"count": count})]
 
 
+def all_ids(connection: sqlite3.Connection) -> list[str]:
+    """Every plan."""
+    return [row[0] for row in connection.execute(_SQL["all_ids"])]
+
+
 def changed_by(connection: sqlite3.Connection, plan: str, cursor: int) -> list[str]:
     """Names of the parties that changed the plan after the cursor."""
     return [row[0] for row in connection.execute(_SQL["changed_by"], {"plan": plan, "cursor": cursor})]

@@ -95,3 +95,6 @@ SELECT v.body, c.party
 FROM resource r CROSS JOIN version v INDEXED BY version_by_resource ON v.rid = r.rid JOIN plan_change c ON c.seq = (
     SELECT min(seq) FROM plan_change WHERE plan = :plan AND upto >= v.seq)
 WHERE r.type = :type AND r.id = :id AND NOT v.deleted ORDER BY v.version;
+
+-- name: all_ids
+SELECT id FROM plan ORDER BY id;

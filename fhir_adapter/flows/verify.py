@@ -1,0 +1,88 @@
+"""Are plan and FHIR party really the same? Contents are compared, whatever versions and marks say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
+from fhir_adapter.fhir.differences import Difference, differences
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.naming import as_ours
+from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.flows.safety import found_by_id
+from fhir_adapter.store import copies, outbox, plans
+from fhir_adapter.store.copies import Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One resource that is not the same there. `why` explains it as far as it is known; `found` are the elements."""
+
+    plan: str
+    reference: str
+    why: str
+    found: tuple[Difference, ...] = ()
+
+    def as_dict(self, *, values: bool) -> dict[str, Any]:
+        """For JSON; the values of the elements, which are personal data, only where they are asked for."""
+        elements = [
+            {"path": one.path} | ({"ours": one.ours, "theirs": one.theirs} if values else {}) for one in self.found
+        ]
+        return {"plan": self.plan, "reference": self.reference, "why": self.why, "elements": elements}
+
+
+def verify(hub: Hub, party: Party) -> Iterator[Deviation]:
+    """Compare every plan that the party is to have with what it has now. Raises RemoteError."""
+    connection = hub.database.read()
+    for plan_id in plans.all_ids(connection):
+        plan = plans.get(connection, plan_id)
+        found = change.as_refs(plans.members(connection, plan_id))
+        if plan and decision_for(hub, party, plan, found).permit:
+            yield from _of_plan(hub, party, plan_id, project(found, party))
+
+
+def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resource]) -> Iterator[Deviation]:
+    connection = hub.database.read()
+    held = copies.of_plan(connection, party.name, plan_id)
+    is_on_its_way = outbox.is_open(connection, plan_id, party.name)
+    ours = [held[ref] for ref in visible if ref in held and not held[ref].is_theirs]
+    there = found_by_id(hub.clients[party.name], ours)
+    names = {f"{copy.type}/{copy.remote_id}": copy.reference for copy in held.values()}
+    for reference, resource in visible.items():
+        copy = held.get(reference)
+        if copy is None:
+            yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
+        elif not copy.is_theirs:
+            theirs = there.get((copy.type, copy.remote_id))
+            taken = as_ours(theirs, lambda name: names.get(name, name)) if theirs else None
+            yield from _compared(plan_id, resource, taken, theirs, copy, is_on_its_way)
+
+
+def _compared(
+    plan_id: str,
+    ours: Resource,
+    taken: Resource | None,
+    theirs: Resource | None,
+    copy: Copy,
+    is_on_its_way: bool,
+) -> Iterator[Deviation]:
+    if theirs is None or taken is None:
+        yield Deviation(plan_id, copy.reference, "deleted there" if copy.sent is None else "not there any more")
+        return
+    found = tuple(differences(change.without_storage_meta(ours), taken))
+    if found:
+        is_newer = theirs.get("meta", {}).get("versionId") != copy.version
+        yield Deviation(plan_id, copy.reference, _reason(copy, is_newer, is_on_its_way), found)
+
+
+def _reason(copy: Copy, is_newer: bool, is_on_its_way: bool) -> str:
+    if is_newer:
+        return "changed there, not taken in yet"
+    if copy.sent is None:
+        return "parked: what the party wrote could not be taken in, so it is not written over"
+    return "on its way" if is_on_its_way else "the server keeps it otherwise than it was sent"

@@ -1,0 +1,173 @@
+"""A side that loses much is stopped and asked about; contents are compared on demand; deliveries are steered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from fhir_adapter.cli import app
+from fhir_adapter.errors import Conflict
+from fhir_adapter.flows import letters, safety, sync
+from fhir_adapter.flows.verify import verify
+from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.store import outbox, resources, sides
+from tests.flows.conftest import Town
+
+REGION = "region-stockholm"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs in this process sets up logs to a stream that is closed after it."""
+    yield
+    structlog.reset_defaults()
+
+
+def test_a_side_that_is_suddenly_empty_is_stopped_and_given_all_again_when_asked(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    _empty(town)
+    turn = sync.cycle(hub, party)
+    assert "1 of 1 plans" in str(turn.stopped)
+    sip["mal"][2]["text"] = "Jag åker buss varje dag."
+    town.push(sip)
+    assert sync.cycle(hub, party).delivered == 0
+    (task,) = [each for each in _tasks(town) if each["status"] == "requested"]
+    assert task["code"]["coding"][0]["code"] == "party-stopped"
+    with pytest.raises(Conflict, match="--restore"):
+        safety.resume(hub, party, restore=False)
+    assert safety.resume(hub, party, restore=True) > 10
+    assert sync.cycle(hub, party).is_settled
+    assert "varje dag" in town.goal_at_region(plan, "buss")["description"]["text"]
+    assert list(verify(hub, party)) == []
+    assert [each["status"] for each in _tasks(town)] == ["completed"]
+
+
+def test_many_deletions_at_once_are_taken_in_only_when_somebody_says_that_they_were_meant(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    for type_ in ("Goal", "Task", "ServiceRequest"):
+        for entry in town.at_region(type_, _count=50)["entry"]:
+            FhirClient(town.region).send("DELETE", f"{type_}/{entry['resource']['id']}")
+    before = town.get(f"/fhir/CarePlan/{plan}").content
+    assert sync.cycle(hub, party).taken == 0
+    assert "deleted there at once" in str(sync.standing(hub, party).stopped)
+    assert town.get(f"/fhir/CarePlan/{plan}").content == before
+    safety.resume(hub, party, restore=False)
+    assert sync.collect(hub, party, deletions_are_meant=True) > 5
+
+
+def test_differences_are_explained_element_by_element(town: Town, sip: dict[str, Any]) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    plan = town.push(sip).json()["plan"]["id"]
+    assert {each.why for each in verify(hub, party)} == {"on its way"}
+    town.sync()
+    assert list(verify(hub, party)) == []
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"description": {"text": "Regionens ord"}})
+    (found,) = verify(hub, party)
+    assert found.reference == f"Goal/{goal['id']}"
+    assert found.why == "changed there, not taken in yet"
+    assert [one.path for one in found.found] == ["description.text"]
+    assert "Regionens" not in str(found.as_dict(values=False))
+    assert "Regionens" in str(found.as_dict(values=True))
+
+
+def test_a_parked_delivery_asks_to_look_and_is_settled_by_a_later_one(town: Town, sip: dict[str, Any]) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    town.push(sip)
+    number = _park(town)
+    (task,) = _tasks(town)
+    assert task["code"]["coding"][0]["code"] == "delivery-parked"
+    assert "Elin" not in json.dumps(task)
+    sip["mal"][2]["text"] = "Jag åker buss varje dag."
+    town.push(sip)
+    assert sync.deliver(hub, party) == 1
+    assert letters.show(hub, number).state == "done"
+    assert [each["status"] for each in _tasks(town)] == ["completed"]
+
+
+def test_a_delivery_is_listed_retried_and_dropped_with_a_reason_from_the_command_line(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    town.push(sip)
+    number = _park(town)
+    data = str(Path(town.service.locks[1].name).parent)
+    run = CliRunner().invoke
+    (listed,) = json.loads(run(app, ["outbox", "list", "--data", data, "--json"]).stdout)
+    assert (listed["id"], listed["state"], listed["problem"]) == (number, "parked", "answered 422")
+    assert json.loads(run(app, ["outbox", "retry", str(number), "--data", data, "--json"]).stdout)["state"] == "waiting"
+    assert run(app, ["outbox", "drop", str(number), "--data", data]).exit_code == 2
+    dropped = run(app, ["outbox", "drop", str(number), "--reason", "sent by hand", "--data", data, "--json"])
+    assert json.loads(dropped.stdout) | {"state": "dropped", "reason": "sent by hand"} == json.loads(dropped.stdout)
+    assert "nothing waits" in run(app, ["outbox", "--data", data]).stdout
+    (kept,) = json.loads(run(app, ["outbox", "list", "--all", "--data", data, "--json"]).stdout)
+    assert kept["state"] == "dropped"
+    events = town.service.hub.database.read().execute("SELECT body FROM version WHERE type = 'AuditEvent'").fetchall()
+    assert any(b"sent by hand" in body for (body,) in events)
+    with pytest.raises(Conflict):
+        letters.retry(town.service.hub, number)
+
+
+def test_a_party_that_does_not_answer_rests_and_the_message_is_not_blamed(town: Town, sip: dict[str, Any]) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    town.push(sip)
+    hub.clients[REGION] = FhirClient("http://127.0.0.1:9/fhir", attempts=1)  # type: ignore[index]
+    for _ in range(hub.limits.circuit_failures):
+        hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0"))
+        sync.deliver(hub, party)
+    (letter,) = letters.listed(hub)
+    assert (letter.state, letter.attempts) == ("waiting", 0)
+    assert sides.get(hub.database.read(), REGION).failures == hub.limits.circuit_failures
+    hub.clients[REGION] = FhirClient(town.region)  # type: ignore[index]
+    hub.database.write(lambda connection: connection.execute("UPDATE side SET rests_until = 0"))
+    hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0"))
+    assert sync.deliver(hub, party) == 1
+    assert sides.get(hub.database.read(), REGION).failures == 0
+
+
+def _park(town: Town) -> int:
+    hub = town.service.hub
+    claim = hub.database.write(lambda connection: outbox.claim(connection, REGION, seconds=60))
+    assert claim
+    letters.park(hub, claim, "answered 422")
+    return claim.id
+
+
+def _empty(town: Town) -> None:
+    """Another, empty database behind the same address."""
+    sandbox = town.service.databases[1]
+    tables = ("version", "resource", "idx_token", "idx_string", "idx_date", "idx_reference", "idx_quantity", "idx_uri")
+    known = {row[0] for row in sandbox.read().execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in tables:
+        if table in known:
+            sandbox.write(lambda connection, table=table: connection.execute(f"DELETE FROM {table}"))  # type: ignore[misc]
+    assert resources.read(sandbox.read(), "Patient", "x") is None
+
+
+def _tasks(town: Town) -> list[dict[str, Any]]:
+    rows = town.service.hub.database.read().execute(
+        "SELECT v.body FROM resource r JOIN version v ON v.seq = r.seq WHERE r.type = 'Task'"
+    )
+    tasks = [json.loads(body) for (body,) in rows]
+    return [task for task in tasks if "attention" in json.dumps(task.get("code", {}))]
+
+
+def test_the_state_of_a_side_is_shared_by_all_workers(town: Town) -> None:
+    hub = town.service.hub
+    hub.database.write(lambda connection: sides.fail(connection, REGION, seconds=60, problem="answered 503"))
+    assert sides.get(hub.database.read(), REGION).rests
+    turn = sync.cycle(hub, hub.parties[REGION])
+    assert turn.problem == "answered 503"
