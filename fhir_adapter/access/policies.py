@@ -5,9 +5,9 @@ docs/decisions/0004-who-may-see-a-plan.md says why the rules are as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,18 @@ from fhir_adapter.access.consent import verdict_of
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.periods import why_outside
+from fhir_adapter.access.statutes import STATUTES, bases_named_by
 from fhir_adapter.fhir.resources import CODES, Resource
 
 SWEDEN = ZoneInfo("Europe/Stockholm")
 
-PRINCIPALS = f"{CODES}/huvudman"
-"""Code system of ServiceRequest.performerType: which principal answers for an intervention."""
+PRINCIPALS = frozenset(
+    {
+        (f"{CODES}/huvudman", "kommun"), (f"{CODES}/huvudman", "region"),
+        (f"{CODES}/dk-part", "kommune"), (f"{CODES}/dk-part", "region"),
+    }
+)  # fmt: skip
+"""Codings of ServiceRequest.performerType that say: a principal (municipality, region) answers for the intervention."""
 
 _ENDED = frozenset({"revoked", "cancelled", "rejected", "inactive", "entered-in-error"})
 
@@ -46,8 +52,9 @@ def may_see(
 
     home: name of the party that brought the plan; it always sees it. Anybody else must take part in the plan, and a
     consent must be in force that does not deny it; who is not a principal of the plan must be named by the consent.
-    bases: legal bases other than consent; none is understood yet, so none permits anything. zone: whose midnight ends
-    a period.
+    Or the plan is shared by statute (access/statutes.py) with those who are in its team, whatever the consents say.
+    bases: statutory bases beside those that the plan names; one that is not understood permits nothing. zone: whose
+    midnight ends a period.
     """
     if party.name == home:
         return Decision(True, ("the party brought the plan",))
@@ -59,14 +66,25 @@ def may_see(
     parts = tuple(dict.fromkeys(_parts_of(plan, care_plan, party, now, zone)))
     if not parts:
         return Decision(False, ("the party's organisation takes no part in the plan",))
+    bases = (*bases, *bases_named_by(care_plan))
+    for basis in bases:
+        if _permits_by_statute(basis, care_plan, parts, now.astimezone(zone).date()):
+            return Decision(True, (f"the statute {basis} permits it", *(f"takes part: {part}" for part in parts)))
     verdict = verdict_of(plan, care_plan.get("subject", {}).get("reference"), party, now, zone)
-    unknown = tuple(f"the legal basis {basis} is not understood" for basis in bases)
+    unknown = tuple(f"the legal basis {basis} is not understood" for basis in bases if basis not in STATUTES)
     if verdict.refused:
         return Decision(False, (*verdict.reasons, *unknown))
     if not verdict.named and not _is_principal(plan, care_plan, party):
         return Decision(False, ("the party is no principal of the plan, and no consent names it by identifier",))
     why = "a consent names the party" if verdict.named else "the party is a principal of the plan"
     return Decision(True, (why, *(f"takes part: {part}" for part in parts), *verdict.reasons))
+
+
+def _permits_by_statute(basis: str, care_plan: Resource, parts: Sequence[str], day: date) -> bool:
+    """Whether the statute covers this plan now; only who is named in the team is one of its parties."""
+    statute = STATUTES.get(basis)
+    is_party = any(part.startswith("CareTeam.") for part in parts)
+    return statute is not None and is_party and statute.covers(care_plan, day)
 
 
 def _parts_of(
@@ -82,7 +100,7 @@ def _is_principal(plan: Mapping[str, Resource], care_plan: Resource, party: Part
     """Whether the party leads the plan, or answers as municipality or region for an intervention of it."""
     leading = [care_plan.get("author")]
     for request, tasks in _interventions(plan):
-        if _kinds_of_principal(request) & {"kommun", "region"}:
+        if _answers_a_principal(request):
             leading += request.get("performer", [])
             leading += [task.get("owner") for task in tasks]
     return any(speaks_for(party, reference, plan) for reference in leading)
@@ -134,6 +152,6 @@ def _interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[Resource, lis
     return ((one, tasks.get(f"ServiceRequest/{one['id']}", [])) for one in _of_type(plan, "ServiceRequest"))
 
 
-def _kinds_of_principal(request: Resource) -> set[str]:
+def _answers_a_principal(request: Resource) -> bool:
     codings = request.get("performerType", {}).get("coding", [])
-    return {coding.get("code", "") for coding in codings if coding.get("system") == PRINCIPALS}
+    return any((coding.get("system"), coding.get("code")) in PRINCIPALS for coding in codings)

@@ -186,7 +186,13 @@ def _skip(files: Files, text: str, own: str) -> tuple[Callable[[Resource], Any],
 
 
 def condition(files: Files, text: str) -> Callable[[dict[str, Any]], bool]:
-    """Has a field of an item (`a / b`: one of them) a value, or does it match (=~) or not match (!~) a pattern?"""
+    """Has a field of an item (`a / b`: one of them) a value, or does it match (=~) or not match (!~) a pattern?
+
+    Several conditions, joined by ` and `, must all hold."""
+    first, joined, rest = text.partition(" and ")
+    if joined:
+        here, there = condition(files, first), condition(files, rest)
+        return lambda item: here(item) and there(item)
     for sign, wanted in ((" =~ ", True), (" !~ ", False)):
         if sign in text:
             return _pattern_condition(files, *text.split(sign, 1), wanted=wanted)

@@ -10,7 +10,8 @@ import pytest
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import may_mean
-from fhir_adapter.access.policies import PRINCIPALS, may_see
+from fhir_adapter.access.policies import may_see
+from fhir_adapter.fhir.resources import CODES, EXTENSIONS
 
 ORGANISATION_NUMBER = "urn:oid:2.5.4.97"
 KOMMUN = Party("salem", "Salems kommun", frozenset({(ORGANISATION_NUMBER, "2120002874")}))
@@ -43,7 +44,7 @@ def consent(id_="k1", *, status="active", provision=None, **more):
 
 def plan(*more, consents=None, principal="region"):
     """A plan of Salem's in which the region answers for one intervention and the agency sits in the team."""
-    kind = {"coding": [{"system": PRINCIPALS, "code": principal}]}
+    kind = {"coding": [{"system": f"{CODES}/huvudman", "code": principal}]}
     found = [
         {
             "resourceType": "CarePlan",
@@ -103,6 +104,44 @@ def test_no_legal_basis_other_than_consent_permits_anything_yet():
     decision = decide(plan(consents=()), bases=["dk-13c"])
     assert not decision.permit
     assert "the legal basis dk-13c is not understood" in decision.reasons
+
+
+STATUTE = {
+    "url": f"{EXTENSIONS}/statutory-basis",
+    "valueCodeableConcept": {"coding": [{"system": f"{CODES}/disclosure-basis", "code": "dk-psykiatriloven-13c"}]},
+}
+COORDINATION_PLAN = [{"coding": [{"system": f"{CODES}/dk-plan-category", "code": "koordinationsplan"}]}]
+
+
+def coordination_plan(**changes):
+    found = plan(consents=[consent(status="rejected")])
+    key = next(reference for reference in found if reference.startswith("CarePlan/"))
+    found[key] = found[key] | {"extension": [STATUTE], "category": COORDINATION_PLAN} | changes
+    return found
+
+
+def test_a_plan_by_statute_is_shared_with_its_team_against_a_refusal_and_with_nobody_else():
+    assert decide(coordination_plan(), AGENCY).permit
+    assert "the statute dk-psykiatriloven-13c permits it" in decide(coordination_plan(), AGENCY).reasons
+    assert not decide(coordination_plan(), REGION).permit, "it owns a task, and is not one of the plan's parties"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"category": []},
+        {"extension": []},
+        {"extension": [{"url": STATUTE["url"], "valueCodeableConcept": {"text": "§ 13 c"}}]},
+        {"extension": [{"url": STATUTE["url"], "valueCodeableConcept": {"coding": [{"system": "x", "code": "y"}]}}]},
+    ],
+)
+def test_a_statute_that_is_not_understood_or_not_meant_for_such_a_plan_permits_nothing(changes):
+    assert not decide(coordination_plan(**changes), AGENCY).permit
+
+
+def test_a_statute_permits_from_its_own_day_on():
+    before = datetime(2009, 12, 31, 12, tzinfo=UTC)
+    assert not decide(coordination_plan(), AGENCY, before).permit
 
 
 def test_a_principal_shares_the_plan_although_the_consent_names_only_the_other():

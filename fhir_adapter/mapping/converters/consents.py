@@ -69,7 +69,9 @@ def _scope_by_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) 
     if {"permit", "deny"} - set(table.words):
         raise ValueError(f"the table {table.name!r} has no words for the codes permit and deny")
 
-    def to_fhir(value: dict[str, str], run: Run, path: str) -> Resource:
+    def to_fhir(value: dict[str, str], run: Run, path: str) -> Resource | None:
+        if not value:
+            return None
         return {"type": "permit", "provision": [one_party(*item, run, path) for item in value.items()]}
 
     def one_party(party: str, extent: str, run: Run, path: str) -> Resource:

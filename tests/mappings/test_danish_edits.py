@@ -1,0 +1,207 @@
+"""What others change in FHIR comes back in the Danish records' own words, and nothing else in them moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
+from fhir_adapter.flows.convert import NAMESPACE, source_of
+from fhir_adapter.mapping.engine import copied
+from fhir_adapter.mapping.load import FOLDER, find
+from fhir_adapter.plan.steps import normalise
+
+Record = dict[str, Any]
+Plan = list[Resource]
+BORN = str(UUID(int=5))
+FFB = "urn:oid:1.2.208.176.2.22"
+
+
+def record_of(mapping: str, name: str) -> Record:
+    found: Record = parse_json((FOLDER / mapping / "samples" / f"{name}.json").read_bytes())
+    return found
+
+
+def place(mapping: str) -> dict[str, Any]:
+    return {"source": source_of(mapping), "namespace": NAMESPACE}
+
+
+def of_type(plan: Plan, kind: str) -> list[Resource]:
+    return [resource for resource in plan if resource["resourceType"] == kind]
+
+
+def goal(plan: Plan, words: str) -> Resource:
+    return next(one for one in of_type(plan, "Goal") if words in one["description"]["text"])
+
+
+def request(plan: Plan, words: str) -> Resource:
+    return next(one for one in of_type(plan, "ServiceRequest") if words in one["code"].get("text", ""))
+
+
+def level_raised(plan: Plan) -> None:
+    target = next(one for one in goal(plan, "går galt")["target"] if "niveau" in one["measure"]["coding"][0]["display"])
+    target["detailCodeableConcept"] = {"coding": [{"system": FFB, "code": "b508ff66-6326-4862-a6d7-7bbf184c9823"}]}
+
+
+def level_raised_in_the_old_spelling(plan: Plan) -> None:
+    level_raised(plan)
+    system = "http://kl.dk/fhir/common/caresocial/CodeSystem/FFB"
+    for target in goal(plan, "går galt")["target"]:
+        target["detailCodeableConcept"]["coding"][0]["system"] = system
+
+
+def reworded(plan: Plan) -> None:
+    goal(plan, "går galt")["description"]["text"] = "Jeg ringer i tide"
+
+
+def reached(plan: Plan) -> None:
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/goal-achievement", "code": "achieved"}
+    goal(plan, "køleskabet")["achievementStatus"] = {"coding": [coding]}
+
+
+def service_ended(plan: Plan) -> None:
+    ended = request(plan, "psykisk trivsel")
+    ended["status"] = "completed"
+    ended["occurrencePeriod"]["end"] = "2025-09-30"
+    next(one for one in of_type(plan, "Task") if one["focus"]["reference"] == reference_of(ended))["status"] = (
+        "completed"
+    )
+
+
+def service_recoded(plan: Plan) -> None:
+    coding = {"system": FFB, "code": "e7c8b42e-b882-4629-8e03-65e44b1aa3e3", "display": "Støtte til behandling"}
+    request(plan, "psykisk trivsel")["code"] = {"coding": [coding]}
+
+
+def follow_up_moved(plan: Plan) -> None:
+    meeting = next(one for one in of_type(plan, "Appointment") if one["requestedPeriod"][0]["start"] == "2025-07-14")
+    meeting["requestedPeriod"] = [{"start": "2025-08-01"}]
+
+
+def follow_up_added(plan: Plan) -> None:
+    born = {"resourceType": "Appointment", "id": BORN, "status": "proposed"}
+    plan.append(born | {"requestedPeriod": [{"start": "2025-10-01"}], "participant": []})
+    plan[0]["activity"].append({"reference": {"reference": f"Appointment/{BORN}"}})
+
+
+def condition_added(plan: Plan) -> None:
+    code = {"coding": [{"system": FFB, "code": "83376fdb-f55d-4dd9-944e-b49631a9836f", "display": "Søvn"}]}
+    plan.append({"resourceType": "Condition", "id": BORN, "code": code, "subject": plan[0]["subject"]})
+    plan[0]["addresses"].append({"reference": f"Condition/{BORN}"})
+
+
+def service_added(plan: Plan) -> None:
+    born = {"resourceType": "ServiceRequest", "id": BORN, "status": "active", "intent": "plan"}
+    plan.append(born | {"code": {"text": "Samtaler"}, "subject": plan[0]["subject"]})
+    plan[0]["activity"].append({"reference": {"reference": f"ServiceRequest/{BORN}"}})
+    plan[:] = normalise(plan, plan_ref=reference_of(plan[0]))
+
+
+def sign_added(plan: Plan) -> None:
+    crisis = next(one for one in of_type(plan, "Observation") if len(one.get("component", ())) > 2)
+    crisis["component"].append(copied(crisis["component"][0]) | {"valueString": "taler meget hurtigt"})
+
+
+def consent_withdrawn(plan: Plan) -> None:
+    of_type(plan, "Consent")[0]["status"] = "inactive"
+
+
+def noted(plan: Plan) -> None:
+    plan[0]["note"] = [{"text": "Ring før besøg"}]
+
+
+COURSE: list[tuple[Callable[[Plan], None], Callable[[Record], Any]]] = [
+    (level_raised, lambda n: n["maal"][0].update(niveau="b508ff66-6326-4862-a6d7-7bbf184c9823")),
+    (level_raised_in_the_old_spelling, lambda n: n["maal"][0].update(niveau="b508ff66-6326-4862-a6d7-7bbf184c9823")),
+    (reworded, lambda n: n["maal"][0].update(text="Jeg ringer i tide")),
+    (reached, lambda n: n["maal"][1].update(opnaaet="opnået")),
+    (service_ended, lambda n: n["ydelser"][0].update(status="afsluttet", slut="2025-09-30")),
+    (service_recoded, lambda n: (n["ydelser"][0].update(code="e7c8b42e-b882-4629-8e03-65e44b1aa3e3"),
+                                 n["ydelser"][0].pop("text"))),
+    (follow_up_moved, lambda n: n["opfoelgning"].__setitem__(1, {"id": "2025-07-14", "dato": "2025-08-01"})),
+    (follow_up_added, lambda n: n["opfoelgning"].append({"id": BORN, "dato": "2025-10-01"})),
+    (condition_added, lambda n: n["tilstande"].append({"id": BORN, "code": "83376fdb-f55d-4dd9-944e-b49631a9836f"})),
+    (service_added, lambda n: n["ydelser"].append({"id": BORN, "text": "Samtaler"})),
+    (sign_added, lambda n: n["kriseplan"]["advarselstegn"].append("taler meget hurtigt")),
+    (consent_withdrawn, lambda n: n["samtykke"].update(status="inactive")),
+    (noted, lambda n: n.update(note=[{"text": "Ring før besøg"}])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "expected"), COURSE, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_edit_in_fhir_changes_that_field_of_the_course_and_no_other(
+    edit: Callable[[Plan], None], expected: Callable[[Record], Any]
+) -> None:
+    mapping, record = find("dk-integrerede-forloeb"), record_of("dk-integrerede-forloeb", "DK-FAA")
+    plan = mapping.get(record, **place(mapping.name)).resources
+    wanted = copied(record)
+    expected(wanted)
+    edit(plan)
+    after = mapping.put(plan, record, **place(mapping.name))
+    assert after == wanted
+    assert {one["id"] for one in plan} <= {one["id"] for one in mapping.get(after, **place(mapping.name)).resources}
+
+
+# ---- Borgerens Plan
+
+
+def scored(plan: Plan) -> None:
+    owner = goal(plan, "egen lejlighed")
+    score = {"resourceType": "Observation", "id": BORN, "status": "final", "valueInteger": 8}
+    code = next(one for one in of_type(plan, "Observation") if one.get("valueInteger"))["code"]
+    plan.append(
+        score | {"code": code, "focus": [{"reference": reference_of(owner)}], "effectiveDateTime": "2025-09-01"}
+    )
+
+
+def sub_goal_due(plan: Plan) -> None:
+    goal(plan, "Søger bolig")["target"][0]["dueDate"] = "2025-07-01"
+
+
+def sub_goal_added(plan: Plan) -> None:
+    above = goal(plan, "egen lejlighed")
+    relation = copied(goal(plan, "Søger bolig")["extension"])
+    plan.append(
+        {"resourceType": "Goal", "id": BORN, "lifecycleStatus": "active", "description": {"text": "Ser to lejligheder"},
+         "extension": relation, "subject": plan[0]["subject"]}
+    )  # fmt: skip
+    plan[0]["goal"].append({"reference": f"Goal/{BORN}"})
+    assert reference_of(above) in str(relation)
+
+
+def party_joined(plan: Plan) -> None:
+    of_type(plan, "CareTeam")[0]["participant"].append({"member": {"display": "Natteravnene"}})
+
+
+def plan_replaced(plan: Plan) -> None:
+    plan[0]["replaces"].append({"display": "Ungeplan 2022"})
+
+
+CITIZEN: list[tuple[Callable[[Plan], None], Callable[[Record], Any]]] = [
+    (scored, lambda n: n["maal"][0]["fremdrift"].append({"id": BORN, "dato": "2025-09-01", "score": 8})),
+    (sub_goal_due, lambda n: n["maal"][0]["delmaal"][0].update(frist="2025-07-01")),
+    (sub_goal_added, lambda n: n["maal"][0]["delmaal"].append({"id": BORN, "text": "Ser to lejligheder"})),
+    (party_joined, lambda n: n["parter"].append({"betegnelse": "Natteravnene"})),
+    (plan_replaced, lambda n: n["erstatter"].append({"text": "Ungeplan 2022"})),
+]
+
+
+@pytest.mark.parametrize(("edit", "expected"), CITIZEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_edit_in_fhir_changes_that_field_of_the_citizens_plan_and_no_other(
+    edit: Callable[[Plan], None], expected: Callable[[Record], Any]
+) -> None:
+    mapping, record = find("dk-borgerens-plan"), record_of("dk-borgerens-plan", "BP-1")
+    plan = mapping.get(record, **place(mapping.name)).resources
+    wanted = copied(record)
+    expected(wanted)
+    edit(plan)
+    assert mapping.put(plan, record, **place(mapping.name)) == wanted
+
+
+def test_goals_of_the_citizens_plan_are_nobodys_alone() -> None:
+    owners = find("dk-borgerens-plan").owners
+    assert owners["Goal.description"] == owners["Goal.target"] == owners["Goal.lifecycleStatus"] == "shared"
+    assert owners["Goal.achievementStatus"] == "measurer"
