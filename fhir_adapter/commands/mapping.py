@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COVERAGE = ("fields", "mapped", "refused", "constant", "identity")
+"""What `check` counts."""
+
 MANY = 20
-"""So many files or mappings are worth a progress bar."""
+MANY_RECORDS = 1000
+"""So many files or mappings, or records of one file, are worth a progress bar."""
 
 Name = Annotated[str, typer.Argument(help="A mapping by its name, or by its folder (with a /).")]
 File = Annotated[str, typer.Argument(help="A file of records, or - for standard input.")]
@@ -46,7 +49,7 @@ def map_(
     if Path(file).is_dir():
         _map_folder(mapping, Path(file))
     else:
-        _print(map_file(mapping, input_of(file)))
+        _print(map_file(mapping, input_of(file), watch=lambda records: watched(records, "map", MANY_RECORDS)))
 
 
 def unmap(
@@ -144,9 +147,9 @@ def input_of(file: str) -> bytes:
         raise typer.BadParameter(f"{file}: {fault.strerror}") from None
 
 
-def watched(things: Sequence[T], what: str) -> Iterable[T]:
+def watched(things: Sequence[T], what: str, many: int = MANY) -> Iterable[T]:
     """The things, with a progress bar on a terminal where there are many."""
-    if len(things) < MANY or not sys.stderr.isatty():
+    if len(things) < many or not sys.stderr.isatty():
         return things
     from rich.console import Console
     from rich.progress import track

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,13 @@ def files_in(folder: Path) -> list[Path]:
     return [file for file in files if not file.name.startswith(".") and ".fhir." not in file.name]
 
 
-def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None, one_a_line: bool = False) -> Converted:
+Watch = Callable[[Sequence[Entry]], Iterable[Entry]]
+"""looks on while records are gone through: a progress bar"""
+
+
+def map_file(
+    mapping_name: str, raw: bytes, *, folder: Path | None = None, one_a_line: bool = False, watch: Watch = iter
+) -> Converted:
     """Native records to FHIR: a file that is one record gives one indented transaction Bundle, others one a line.
 
     A record that is refused is left out and its issues tell why. Raises BadDeclaration for an unknown mapping.
@@ -68,7 +74,7 @@ def map_file(mapping_name: str, raw: bytes, *, folder: Path | None = None, one_a
         ]
         return transaction(mapped.resources)
 
-    bundles, told, ok = _convert_each(contents, convert)
+    bundles, told, ok = _convert_each(watch(contents.entries), convert)
     return Converted(JSON.write(bundles, single=contents.single and not one_a_line), told, ok)
 
 
@@ -95,7 +101,7 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
         return mapping.put(resources, known, source=source, namespace=NAMESPACE)
 
     contents = JSON.read(raw)
-    records, told, ok = _convert_each(contents, convert)
+    records, told, ok = _convert_each(contents.entries, convert)
     return Converted(format_.write(records, single=contents.single), told, ok)
 
 
@@ -169,13 +175,13 @@ def read_file(mapping: Mapping, raw: bytes) -> tuple[Format, Contents]:
 
 
 def _convert_each(
-    contents: Contents, convert: Callable[[Any, list[Issue]], Any]
+    entries: Iterable[Entry], convert: Callable[[Any, list[Issue]], Any]
 ) -> tuple[list[Any], list[dict[str, Any]], bool]:
     """What came of each record, what there is to say, and whether all went well."""
     converted: list[Any] = []
     told: list[dict[str, Any]] = []
     ok = True
-    for entry in contents.entries:
+    for entry in entries:
         issues: list[Issue] = []
         try:
             converted.append(convert(entry.taken(), issues))

@@ -217,11 +217,15 @@ class _Loader:
     def check_coverage(self) -> None:
         """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""
         self.files.at("mapping.yaml")
-        for path in self.fields:
-            is_object = any(other.startswith(f"{path}.") for other in self.fields)
-            above = {path[: found.start()] for found in re.finditer(r"\.", path)}
-            if not is_object and path.removesuffix("[]") not in self.covered and not above & self.whole:
-                self.files.fail(f"the format's field {path!r} has no rule, and no reason in `refused`")
+        if missing := [path for path in self.fields if not self.is_covered(path)]:
+            more = f"; nor have: {', '.join(missing[1:])}" if len(missing) > 1 else ""
+            self.files.fail(f"the format's field {missing[0]!r} has no rule, and no reason in `refused`{more}")
+
+    def is_covered(self, path: str) -> bool:
+        """Is a field dealt with by itself, with all that is in it, or with what it is in?"""
+        is_object = any(other.startswith(f"{path}.") for other in self.fields)
+        above = {path[: found.start()] for found in re.finditer(r"\.", path)}
+        return is_object or path.removesuffix("[]") in self.covered or bool(above & self.whole)
 
 
 def _types_of_lists(lists: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

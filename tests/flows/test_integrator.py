@@ -193,3 +193,72 @@ def test_a_folder_of_records_is_mapped_file_by_file_and_a_bad_one_holds_up_no_ot
         ("A.json", 1, ""), ("B.json", 1, "person"), ("B.json", 2, "person"),
     ]  # fmt: skip
     assert told[-1] == {"event": "mapped", "files": 5, "records": 6, "refused": 3}
+
+
+# ---- bad input
+
+
+GOOD = {"id": "1", "person": {"personnummer": "196101182803"}}
+BOMB = b'<!DOCTYPE p [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><planer><sip><id>&b;</id></sip></planer>'
+
+
+def reading(own: Path, declared: str) -> Path:
+    """The mapping for another kind of file."""
+    text = (own / "mapping.yaml").read_text("utf-8")
+    (own / "mapping.yaml").write_text(f"{text}\ninput: {declared}\n", "utf-8")
+    return own
+
+
+def errors(own: Path, raw: bytes) -> tuple[int, int, list[tuple[int, str]]]:
+    """Exit code, how many records were mapped, and (record, path) of each error."""
+    (own / "in").write_bytes(raw)
+    code, out, err = run("map", f"{own}/", own / "in")
+    told = [issue for issue in json.loads(err or "[]") if issue["severity"] == "error"]
+    return code, out.count('"type":"transaction"'), [(issue["record"], issue["path"]) for issue in told]
+
+
+@pytest.mark.parametrize(
+    ("bad", "path"),
+    [
+        (GOOD | {"mal": [{"id": "M1", "text": 5}]}, "mal[0].text"),
+        (GOOD | {"mal": [{"id": "M1"}]}, "mal[0].text"),
+        (GOOD | {"mal": [{"id": "M1", "text": "a"}, {"id": "M1", "text": "b"}]}, "mal[1].id"),
+        (GOOD | {"id": None}, "id"),
+    ],
+)
+def test_a_bad_record_is_told_by_its_own_field_and_the_rest_goes_on(own: Path, bad: Any, path: str) -> None:
+    lines = b"\n".join(json.dumps(record).encode() for record in (GOOD, bad, GOOD | {"id": "3"}))
+    assert errors(own, lines) == (1, 2, [(2, path)])
+    assert errors(own, b"\xef\xbb\xbf" + json.dumps([bad, GOOD]).encode()) == (1, 1, [(1, path)])
+
+
+@pytest.mark.parametrize("raw", [b"[" * 10_000, b'{"a":' * 10_000, b'{"id": "1"', "{}".encode("utf-16")])
+def test_json_that_cannot_be_read_is_one_wrong_record(own: Path, raw: bytes) -> None:
+    assert errors(own, raw) == (1, 0, [(1, "")])
+
+
+def test_latin_1_that_is_not_declared_is_told_by_its_field(own: Path) -> None:
+    latin = json.dumps(GOOD | {"gloss": "Gå"}, ensure_ascii=False).encode("latin-1")
+    assert errors(own, json.dumps(GOOD).encode() + b"\n" + latin) == (1, 1, [(2, "gloss")])
+
+
+def test_a_table_in_latin_1_that_is_not_declared_is_told_by_its_line(own: Path) -> None:
+    table = reading(own, "{format: csv, key: id, columns: {Nr: id, P: person.personnummer, Om: gloss}}")
+    assert errors(table, "Nr;P;Om\n1;196101182803;Gå\n".encode("latin-1")) == (1, 0, [(1, "line 2")])
+
+
+def test_a_ragged_table_is_told_by_row_and_column_and_the_rest_goes_on(own: Path) -> None:
+    table = reading(own, "{format: csv, key: id, columns: {Nr: id, P: person.personnummer, Om: gloss}}")
+    raw = b"\xef\xbb\xbfNr;P;Om\n1;196101182803;a\n2;196101182803\n3;196101182803;c;d\n4;x;e\n5;196101182803;f\n"
+    assert errors(table, raw) == (1, 2, [(2, "row 3, column Om"), (3, "row 4, column 4"), (4, "row 5, column P")])
+
+
+@pytest.mark.parametrize("raw", [BOMB, b"<a>" * 10_000, b'<!DOCTYPE p SYSTEM "file:///etc/passwd"><planer/>', b"<a"])
+def test_an_xml_bomb_is_refused(own: Path, raw: bytes) -> None:
+    assert errors(reading(own, "{format: xml, record: planer/sip}"), raw)[:2] == (1, 0)
+
+
+def test_a_record_in_xml_is_told_by_its_elements_and_the_rest_goes_on(own: Path) -> None:
+    good = "<id>1</id><person><personnummer>196101182803</personnummer></person>"
+    raw = f"<planer><sip>{good}</sip><sip>{good}<mal><id>M1</id></mal></sip></planer>".encode()
+    assert errors(reading(own, "{format: xml, record: planer/sip}"), raw) == (1, 1, [(2, "mal[0].text")])
