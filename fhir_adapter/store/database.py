@@ -6,15 +6,17 @@ import re
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from fhir_adapter.errors import BadDeclaration
 
 T = TypeVar("T")
+Row = tuple[Any, ...]
 
 HERE = Path(__file__).parent
 MIGRATIONS = HERE / "migrations"
@@ -29,19 +31,54 @@ def queries(file: str) -> dict[str, str]:
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-class _Ticket(Generic[T]):
-    """One caller's work, and what came of it once the transaction that held it ended."""
+ROWS_AT_ONCE = (64, 16, 4, 1)
+"""Rows that one statement takes: few sizes, so that each is prepared once."""
 
-    __slots__ = ("_failure", "_result", "is_settled", "work")
+
+def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in pieces of those sizes, the largest first."""
+    done = 0
+    for size in ROWS_AT_ONCE:
+        while len(rows) - done >= size:
+            yield rows[done : done + size]
+            done += size
+
+
+@cache
+def for_rows(statement: str, count: int) -> str:
+    """A statement with `VALUES (?, ?)` for `count` rows."""
+    return re.sub(r"VALUES (\([^)]*\))", lambda found: f"VALUES {', '.join([found[1]] * count)}", statement)
+
+
+def insert(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
+    """`executemany` of an INSERT with many rows a statement: a third less time."""
+    for some in portions(rows):
+        connection.execute(for_rows(statement, len(some)), [*chain.from_iterable(some)])
+
+
+MOST_IN_A_COMMIT = 16
+"""Works that share a transaction: whoever came first waits for the last."""
+
+
+class _Ticket(Generic[T]):
+    """One caller's work, and what came of it once the transaction that held it ended.
+
+    `wait` returns when somebody calls `wake`: the work is done, or its caller `leads` the next transaction.
+    """
+
+    __slots__ = ("_asleep", "_failure", "_result", "leads", "wait", "wake", "work")
 
     def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
         self.work = work
-        self.is_settled = False
+        self.leads = False
         self._result: list[T] = []
         self._failure: BaseException | None = None
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+        self.wait, self.wake = self._asleep.acquire, self._asleep.release
 
     def keep(self, result: T) -> None:
-        self._result = [result]
+        self._result, self._failure = [result], None
 
     def fail(self, failure: BaseException) -> None:
         self._failure = failure
@@ -65,7 +102,8 @@ class Database:
         self._mine = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._waiting: deque[_Ticket[Any]] = deque()
-        self._writing = threading.Lock()
+        self._writing, self._turn = threading.Lock(), threading.Lock()
+        self._is_led = False
         self._leader: int | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = self._open()
@@ -88,14 +126,19 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction; durable when this returns. If `work` raises, only its own changes are undone.
 
-        `work` must not call `write` itself and must not end the transaction.
+        `work` must not call `write` itself and must not end the transaction. It may be run a second time, after
+        everything that the first did was undone: it must not leave traces anywhere else.
         """
         if self._leader == threading.get_ident():
             raise RuntimeError("a write within a write: hand the connection on instead")
         ticket = _Ticket(work)
-        self._waiting.append(ticket)
-        with self._writing:
-            if not ticket.is_settled:
+        with self._turn:
+            self._waiting.append(ticket)
+            is_first, self._is_led = not self._is_led, True
+        if not is_first:
+            ticket.wait()
+        if is_first or ticket.leads:
+            with self._writing:
                 self._lead()
         return ticket.outcome()
 
@@ -125,14 +168,19 @@ class Database:
         return connection
 
     def _lead(self) -> None:
-        """Commit once for everybody who waits now. The caller holds the lock and its own ticket is in the queue."""
-        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        """Commit once for everybody who waits, and for those who come while their work is done."""
         self._leader = threading.get_ident()
+        group = [self._waiting.popleft()]
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            _run_first(self._writer, group[0])
-            for ticket in group[1:]:
-                _run_in_savepoint(self._writer, ticket)
+            run = _run_bare
+            while True:
+                if not run(self._writer, group[-1]):
+                    self._begin_again(group[:-1])
+                    run = _run_in_savepoint
+                if not self._waiting or len(group) == MOST_IN_A_COMMIT:
+                    break
+                group.append(self._waiting.popleft())
             self.commit(self._writer)
         except BaseException as fault:
             # Nobody's work is durable: every caller of the group must hear it, not only the one who led.
@@ -143,22 +191,42 @@ class Database:
             raise
         finally:
             self._leader = None
-            for ticket in group:
-                ticket.is_settled = True
+            self._hand_over(group)
+
+    def _begin_again(self, others: Sequence[_Ticket[Any]]) -> None:
+        """Undo everything because of one that failed, and do the others once more."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+        self._writer.execute("BEGIN IMMEDIATE")
+        for ticket in others:
+            _run_in_savepoint(self._writer, ticket)
+
+    def _hand_over(self, done: Sequence[_Ticket[Any]]) -> None:
+        """The first who waits leads the next transaction; those whose work is done go on."""
+        with self._turn:
+            self._is_led = bool(self._waiting)
+            if self._is_led:
+                self._waiting[0].leads = True
+                self._waiting[0].wake()
+        for ticket in done:
+            ticket.leads = False
+            ticket.wake()
 
 
-def _run_first(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> None:
-    """Nothing comes before it, so undoing it is undoing everything: a savepoint would copy each page it changes."""
+def _run_bare(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> bool:
+    """Whether all is well: it succeeded, or failed before it wrote anything. A savepoint would be the safer way, but
+    it copies each page that is changed, a tenth of the time of a push; nearly every work succeeds."""
+    before = connection.total_changes
     try:
         ticket.keep(ticket.work(connection))
     except Exception as fault:  # noqa: BLE001 - it is raised again where the work came from
         ticket.fail(fault)
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
+        return connection.in_transaction and connection.total_changes == before
+    return True
 
 
-def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> None:
+def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> bool:
+    """True: if it fails, only its own changes are undone."""
     connection.execute("SAVEPOINT work")
     try:
         ticket.keep(ticket.work(connection))
@@ -168,6 +236,7 @@ def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> N
         connection.execute("ROLLBACK TO work")
         ticket.fail(fault)
     connection.execute("RELEASE work")
+    return True
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_adapter.fhir.index import Rows, index_rows
 from fhir_adapter.fhir.parameters import FINGERPRINT
 from fhir_adapter.fhir.resources import parse_json
-from fhir_adapter.store.database import Database, queries
+from fhir_adapter.store.database import Database, insert, queries
 
 _SQL = queries("index.sql")
 
@@ -56,7 +56,7 @@ class Names:
     def write_new(self) -> None:
         """Write down the names that are only referred to."""
         if self._referred_to:
-            self._connection.executemany(_SQL["name_add"], self._referred_to)
+            insert(self._connection, _SQL["name_add"], self._referred_to)
             self._referred_to = []
 
 
@@ -72,7 +72,7 @@ def add_rows(connection: sqlite3.Connection, names: Names, many: Sequence[tuple[
         values = [(*row, rid) for rid, rows in many for row in _stored(names, table, rows[position])]
         if values:
             values.sort()
-            connection.executemany(_SQL[f"{table}_add"], values)
+            insert(connection, _SQL[f"{table}_add"], values)
 
 
 def replace_rows(connection: sqlite3.Connection, names: Names, rid: int, old: Rows, new: Rows) -> None:

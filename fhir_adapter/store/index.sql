@@ -14,22 +14,22 @@ SELECT coalesce(max(rid), 0) FROM resource;
 SELECT body FROM version WHERE seq = ?;
 
 -- name: token_add
-INSERT OR IGNORE INTO idx_token (param, code, rid, system) VALUES (?1, ?2, ?4, ?3);
+INSERT OR IGNORE INTO idx_token (param, code, system, rid) VALUES (?, ?, ?, ?);
 
 -- name: reference_add
-INSERT OR IGNORE INTO idx_reference (param, target, rid) VALUES (?1, ?2, ?3);
+INSERT OR IGNORE INTO idx_reference (param, target, rid) VALUES (?, ?, ?);
 
 -- name: date_add
-INSERT OR IGNORE INTO idx_date (param, rid, low, high) VALUES (?1, ?4, ?2, ?3);
+INSERT OR IGNORE INTO idx_date (param, low, high, rid) VALUES (?, ?, ?, ?);
 
 -- name: string_add
-INSERT OR IGNORE INTO idx_string (param, norm, rid, exact) VALUES (?1, ?2, ?4, ?3);
+INSERT OR IGNORE INTO idx_string (param, norm, exact, rid) VALUES (?, ?, ?, ?);
 
 -- name: uri_add
-INSERT OR IGNORE INTO idx_uri (param, uri, rid) VALUES (?1, ?2, ?3);
+INSERT OR IGNORE INTO idx_uri (param, uri, rid) VALUES (?, ?, ?);
 
 -- name: quantity_add
-INSERT OR IGNORE INTO idx_quantity (param, rid, low, high, system, code, unit) VALUES (?1, ?7, ?2, ?3, ?4, ?5, ?6);
+INSERT OR IGNORE INTO idx_quantity (param, low, high, system, code, unit, rid) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: token_drop
 DELETE FROM idx_token WHERE param = ?1 AND code = ?2 AND system = ?3 AND rid = ?4;

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from fhir_adapter.errors import NotFound
 from fhir_adapter.fhir.index import Rows, index_rows
 from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.store.database import queries
+from fhir_adapter.store.database import for_rows, insert, portions, queries
 from fhir_adapter.store.index import NOTHING, Names, add_rows, replace_rows, rows_of_version
 
 _SQL = queries("resources.sql")
@@ -109,9 +110,9 @@ class _Batch:
     def write(self) -> None:
         """Write what was taken."""
         versions = [(one.seq, rid, one.type, one.id, one.version, one.updated, 0, one.body) for rid, one in self.done]
-        self._connection.executemany(_SQL["resource_add"], self._added)
+        insert(self._connection, _SQL["resource_add"], self._added)
         self._connection.executemany(_SQL["resource_set"], self._changed)
-        self._connection.executemany(_SQL["version_add"], versions)
+        insert(self._connection, _SQL["version_add"], versions)
         add_rows(self._connection, self._names, self._found_by)
         for rid, old_seq, rows in self._found_otherwise:
             replace_rows(self._connection, self._names, rid, rows_of_version(self._connection, old_seq), rows)
@@ -131,7 +132,10 @@ class _Current(NamedTuple):
 
 def _current(connection: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Current]:
     """Of those (type, id) that have a row."""
-    rows = connection.execute(_SQL["current"], (dump_json(names),))
+    rows = chain.from_iterable(
+        connection.execute(for_rows(_SQL["current"], len(some)), [*chain.from_iterable(some)])
+        for some in portions(names)
+    )
     return {(type_, id_): _Current(*rest) for type_, id_, *rest in rows}
 
 

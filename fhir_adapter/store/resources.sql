@@ -5,9 +5,10 @@
 SELECT coalesce(max(seq), 0) FROM version;
 
 -- name: current
--- What a save must know of the resources that it changes, given as a JSON list of [type, id].
+-- What a save must know of the resources that it changes.
+WITH name (type, id) AS (VALUES (?, ?))
 SELECT r.type, r.id, r.rid, r.seq, r.version, r.deleted, r.owner, r.plan
-FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value ->> 0 AND r.id = j.value ->> 1;
+FROM name n CROSS JOIN resource r ON r.type = n.type AND r.id = n.id;
 
 -- name: version_add
 INSERT INTO version (seq, rid, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,8 +21,10 @@ class CountingDatabase(Database):
     commits = 0
     pause: threading.Event | None = None
     failure: Exception | None = None
+    is_committing = False
 
     def commit(self, connection: sqlite3.Connection) -> None:
+        self.is_committing = True
         if self.pause:
             self.pause.wait(10)
         if self.failure:
@@ -94,7 +96,7 @@ def test_work_that_raises_leaves_nothing_behind(database: Database) -> None:
 def test_writers_that_wait_together_share_one_commit_and_fail_alone(
     database: CountingDatabase, failing: set[int]
 ) -> None:
-    before, database.pause = database.commits, threading.Event()
+    before, database.pause, database.is_committing = database.commits, threading.Event(), False
     outcomes: dict[str, object] = {}
 
     def run(name: str, fails: bool) -> None:
@@ -111,7 +113,7 @@ def test_writers_that_wait_together_share_one_commit_and_fail_alone(
 
     leader = threading.Thread(target=run, args=("first", False))
     leader.start()
-    while database._leader is None:
+    while not database.is_committing:
         pass
     others = [threading.Thread(target=run, args=(f"n{i}", i in failing)) for i in range(8)]
     for number, thread in enumerate(others, 1):
@@ -121,10 +123,61 @@ def test_writers_that_wait_together_share_one_commit_and_fail_alone(
     database.pause.set()
     for thread in (leader, *others):
         thread.join()
-    assert database.commits == before + 2
+    assert database.commits == before + 2, "one for the first, one for all who came meanwhile"
     assert all(isinstance(outcomes.pop(f"n{i}"), ValueError) for i in failing)
     assert outcomes == {name: name for name in outcomes}
     assert sorted(notes(database)) == sorted(outcomes)
+
+
+def test_work_that_fails_before_it_writes_disturbs_nobody(database: CountingDatabase) -> None:
+    runs: list[str] = []
+    database.pause, database.is_committing = threading.Event(), False
+
+    def work(name: str, *, fails: bool) -> Callable[[sqlite3.Connection], None]:
+        def run(connection: sqlite3.Connection) -> None:
+            runs.append(name)
+            if fails:
+                raise ValueError(name)
+            add(name)(connection)
+
+        return run
+
+    def write(name: str, *, fails: bool = False) -> None:
+        with suppress(ValueError):
+            database.write(work(name, fails=fails))
+
+    threads = [threading.Thread(target=write, args=("first",))]
+    threads[0].start()
+    while not database.is_committing:
+        pass
+    for number, name in enumerate(("good", "bad", "better"), 1):
+        threads.append(threading.Thread(target=write, args=(name,), kwargs={"fails": name == "bad"}))
+        threads[-1].start()
+        while len(database._waiting) < number:
+            pass
+    database.pause.set()
+    for thread in threads:
+        thread.join()
+    assert runs == ["first", "good", "bad", "better"]
+    assert notes(database) == ["first", "good", "better"]
+
+
+def test_who_comes_while_others_write_shares_their_commit(database: CountingDatabase) -> None:
+    came, before = threading.Event(), database.commits
+
+    def slow(connection: sqlite3.Connection) -> None:
+        add("slow")(connection)
+        came.set()
+        while not database._waiting:
+            pass
+
+    leader = threading.Thread(target=database.write, args=(slow,))
+    leader.start()
+    came.wait(10)
+    database.write(add("late"))
+    leader.join()
+    assert database.commits == before + 1
+    assert notes(database) == ["slow", "late"]
 
 
 def test_failed_commit_is_heard_by_the_caller_and_undone(database: CountingDatabase) -> None:
