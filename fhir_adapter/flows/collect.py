@@ -15,7 +15,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, conflicts, safety
+from fhir_adapter.flows import change, conflicts, joined, safety
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, write_id_of
 from fhir_adapter.plan.merge import Refs
@@ -119,6 +119,7 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     def take_in(connection: sqlite3.Connection) -> int:
         if not sides.reads_still(connection, turn):
             return 0  # another worker reads since this one stalled: it takes the same in
+        joined.follow(connection, hub, party, seen)
         taken = sum(_take_in_or_park(connection, hub, party, version, versions) for version in versions)
         if newest:
             copies.move_watermark(connection, party.name, newest)
@@ -254,7 +255,7 @@ def _take_in(
 ) -> bool:
     """One version: ours coming back is settled, anybody else's is journaled and merged."""
     copy = copies.by_remote(connection, party.name, version.type, version.id)
-    if copy and version.version == copy.version:
+    if copy and (copy.is_theirs or version.version == copy.version):
         return False
     ours = names_to_ours(connection, hub, party)
     id_ = id_in(ours(f"{version.type}/{version.id}"))

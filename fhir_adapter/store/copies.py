@@ -70,9 +70,39 @@ def of_plan(connection: sqlite3.Connection, party: str, plan: str) -> dict[str, 
 
 
 def by_remote(connection: sqlite3.Connection, party: str, type_: str, remote_id: str) -> Copy | None:
-    """The copy that the party calls `type_/remote_id`."""
-    row = connection.execute(_SQL["by_remote"], {"party": party, "type": type_, "remote_id": remote_id}).fetchone()
+    """The copy that the party calls `type_/remote_id`, or called so before it joined two persons."""
+    values = {"party": party, "type": type_, "remote_id": remote_id}
+    row = connection.execute(_SQL["by_remote"], values).fetchone()
+    if row is None and type_ == "Patient":
+        row = connection.execute(_SQL["by_alias"], values).fetchone()
     return Copy(*row) if row else None
+
+
+def join(connection: sqlite3.Connection, party: str, copy: Copy, remote_id: str) -> bool:
+    """The party has joined this person with its `remote_id`, which stands for it from now on: pointed to, not written.
+
+    False where that one stands for another person of ours already: then nothing is changed.
+    """
+    other = by_remote(connection, party, copy.type, remote_id)
+    if other is not None:
+        return False
+    connection.execute(_SQL["join"], {"party": party, "type": copy.type, "id": copy.id})
+    save(connection, party, Copy(copy.type, copy.id, remote_id, THEIRS, None, b"{}"))
+    return True
+
+
+def part(connection: sqlite3.Connection, party: str, now: Copy) -> bool:
+    """The party took a joining back: `now` is the person under the name from before. False if it never was joined."""
+    values = {"party": party, "type": now.type, "remote_id": now.remote_id}
+    row = connection.execute(_SQL["alias"], values).fetchone()
+    if row is None:
+        return False
+    id_, version = row
+    connection.execute(_SQL["part"], values)
+    was_theirs = version == THEIRS
+    back = Copy(now.type, id_, now.remote_id, THEIRS, None, b"{}") if was_theirs else now
+    save(connection, party, Copy(back.type, id_, back.remote_id, back.version, back.sent, back.body))
+    return True
 
 
 def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> Copy | None:

@@ -7,6 +7,21 @@ FROM plan_member m CROSS JOIN copy c ON c.party = :party AND c.type = m.type AND
 -- name: by_remote
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id;
 
+-- name: by_alias
+-- A name that the party has given up: it joined that person with another one.
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy_alias a JOIN copy c USING (party, type, id)
+WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id;
+
+-- name: join
+INSERT OR REPLACE INTO copy_alias (party, type, remote_id, id, version, sent, body)
+SELECT party, type, remote_id, id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
+
+-- name: alias
+SELECT id, version FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id;
+
+-- name: part
+DELETE FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id;
+
 -- name: by_id
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
 

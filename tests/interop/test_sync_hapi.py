@@ -1,0 +1,105 @@
+"""The sync with a real HAPI: five parties, faults, a stale history, deletions, joined persons, the probe."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from fhir_adapter.errors import RemoteConflict
+from fhir_adapter.fhir.resources import parse_json
+from fhir_adapter.flows.probe import probe_at
+from fhir_adapter.flows.verify import verify
+from fhir_adapter.store import plans
+from tests.faults.test_faults import (
+    MIXED,
+    REGION,
+    a_troubled_region,
+    check_nothing_was_lost_doubled_or_disordered,
+    edits_of_both_sides,
+    settle,
+)
+from tests.flows.five_parties import all_edit_and_it_settles, five_parties
+
+pytestmark = pytest.mark.hapi
+
+_PERSONS = itertools.count(int.from_bytes(os.urandom(2)) % 800 + 100)
+
+
+def a_person() -> str:
+    """A number that this HAPI has not seen yet."""
+    return f"19850715{next(_PERSONS)}0"
+
+
+def test_five_parties_with_hapi_as_one_region_settle(tmp_path: Path, hapi: str) -> None:
+    with five_parties(tmp_path, hapi) as five:
+        all_edit_and_it_settles(five, a_person())
+
+
+@pytest.mark.parametrize("faults", [MIXED, "stale:60s", "drop-answer:0.3,duplicate:0.2"])
+def test_sync_settles_before_hapi_under(faults: str, tmp_path: Path, hapi: str) -> None:
+    with a_troubled_region(tmp_path, faults, hapi) as (hub, region, proxy):
+        plan, goal = edits_of_both_sides(hub, region, proxy, a_person())
+        assert proxy.counts
+        proxy.faults = tuple(fault for fault in proxy.faults if fault.kind != "stale")
+        settle(hub)
+        check_nothing_was_lost_doubled_or_disordered(hub, region, plan, goal)
+
+
+def test_the_probe_finds_hapi_usable_and_leaves_nothing_behind(hapi: str) -> None:
+    found = {check.name: check for check in probe_at(hapi).checks}
+    assert all(check.works for check in found.values() if check.needed)
+    assert not found["If-Match on DELETE"].works  # HAPI does not look at it
+    assert "409" in found["If-Match on PUT"].words
+    assert found["create only where nothing is"].works
+    assert found["cleaned up"].works
+
+
+def test_a_person_joined_by_hapis_own_merge_is_followed(tmp_path: Path, hapi: str) -> None:
+    with a_troubled_region(tmp_path, "", hapi) as (hub, region, proxy):
+        plan, _ = edits_of_both_sides(hub, region, proxy, a_person())
+        settle(hub)
+        care_plan = region.read("CarePlan", plan)
+        assert care_plan
+        assert care_plan.resource
+        ours, other = care_plan.resource["subject"]["reference"], str(uuid4())
+        region.send("PUT", f"Patient/{other}", json={"resourceType": "Patient", "id": other, "active": True})
+        region.send(
+            "POST",
+            "Patient/$hapi.fhir.merge",
+            json={
+                "resourceType": "Parameters",
+                "parameter": [
+                    {"name": "source-resource", "valueReference": {"reference": ours}},
+                    {"name": "target-resource", "valueReference": {"reference": f"Patient/{other}"}},
+                ],
+            },
+        )
+        settle(hub)
+        assert list(verify(hub, hub.parties[REGION])) == []
+        there = region.read("CarePlan", plan)
+        assert there
+        assert there.resource
+        assert there.resource["subject"]["reference"] == f"Patient/{other}"
+        member = next(each for each in plans.members(hub.database.read(), plan) if each.type == "CarePlan")
+        assert parse_json(member.body)["subject"]["reference"] == ours, "nobody is joined here"
+
+
+def test_what_is_deleted_at_hapi_is_a_removal_by_that_party_and_not_written_again(tmp_path: Path, hapi: str) -> None:
+    with a_troubled_region(tmp_path, "", hapi) as (hub, region, proxy):
+        plan, goal = edits_of_both_sides(hub, region, proxy, a_person())
+        settle(hub)
+        task = next(each for each in plans.members(hub.database.read(), plan) if each.type == "Task")
+        for _ in range(3):
+            try:
+                region.send("DELETE", f"Task/{task.id}")
+                break
+            except RemoteConflict:  # HAPI just started answers a first delete with a conflict that is none
+                continue
+        settle(hub)
+        gone = region.read("Task", task.id)
+        assert gone is None or gone.deleted
+        check_nothing_was_lost_doubled_or_disordered(hub, region, plan, goal)
