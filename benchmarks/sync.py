@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/with_hapi.py .venv/bin/python -m benchmarks.sync --region '{url}'
 
-Without --region the sandbox is the server. Plans are pushed evenly at each rate; one is visible when a reader finds it there.
-The same transactions written by a bare client, one after the other, are the server's own time.
+Without --region the sandbox is the server. Plans are pushed evenly at each rate; one is visible when a reader finds it
+there. The same transactions written by a bare client, one after the other, are the server's own time.
 """
 
 from __future__ import annotations

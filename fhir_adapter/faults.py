@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -165,7 +166,7 @@ class Proxy:
     async def _asked(self, request: Message, kinds: Mapping[str, Fault]) -> Message:
         now = asyncio.get_running_loop().time()
         if "stale" in kinds:
-            key = request.head.split(b" ", 2)[1].partition(b"?")[0]
+            key = re.sub(rb"_since=[^&]*", b"", request.head.split(b" ", 2)[1])
             if key in self._kept and self._kept[key][0] > now:
                 return self._kept[key][1]
             self._kept[key] = (now + kinds["stale"].seconds, await self._forward(request))
