@@ -163,14 +163,6 @@ def _has_several_names(conflict: Conflict) -> bool:
     return has_several_names(conflict.path, (conflict.base, conflict.live, conflict.other))
 
 
-def are_about_the_same(one: Conflict, other: Conflict) -> bool:
-    """Whether two conflicts are about one element, or one about what holds the other's."""
-    if one.reference != other.reference:
-        return False
-    first, second = sorted((one.path, other.path), key=len)
-    return not first or second == first or second.startswith((f"{first}.", f"{first}["))
-
-
 # --- the Task ----------------------------------------------------------------------------------------------------
 
 
