@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -13,6 +14,16 @@ import typer
 from fhir_adapter.commands.options import AsJson, Data, plans_in
 
 app = typer.Typer(help="Conflicts: list and show them, and decide: keep, take, write a third value, or later.")
+
+
+class Word(StrEnum):
+    """What may be decided."""
+
+    keep = "keep"
+    take = "take"
+    write = "write"
+    later = "later"
+
 
 Id = Annotated[str, typer.Argument(help="The conflict's id, as the list shows it; its Task has the same.")]
 Plan = Annotated[str | None, typer.Option(help="Only those of the plan with this id.")]
@@ -50,7 +61,7 @@ def show(conflict: Id, party: Reader = None, data: Data = None, as_json: AsJson 
 @app.command()
 def decide(
     conflict: Id,
-    decision: Annotated[str, typer.Argument(help="keep, take, write or later.")],
+    decision: Annotated[Word, typer.Argument(help="What is to be live: this value, the other one, or a third.")],
     by: Annotated[str, typer.Option(help="The party that decides: the owner of the element or who leads the plan.")],
     value: Annotated[
         str | None, typer.Option(help="With write: the value as the party's field says it, as JSON or in plain words.")
@@ -66,7 +77,7 @@ def decide(
     from fhir_adapter.flows.conflicts import decide as decide_
     from fhir_adapter.flows.push import Delivery
 
-    body = body_of(decision, value, reason=reason, until=until, seen=seen)
+    body = body_of(decision.value, value, reason=reason, until=until, seen=seen)
     with plans_in(data) as hub:
         answer = decide_(hub, hub.party(by), conflict, Delivery(str(uuid4()), "application/json", body))
     told = json.loads(answer.receipt, parse_float=Decimal)

@@ -115,7 +115,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     )
     if arrival.deciding is None:
         standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
-        merged.conflicts.extend(hold_back(merged.changed, ours, arrival.party.name, standing, owned.wrote))
+        hold_back(merged, ours, arrival.party.name, standing, owned.wrote)
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
     all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)

@@ -48,7 +48,7 @@ def show_page(hub: Hub, plan: str, conflict: str, by: str | None) -> ConflictPag
     return ConflictPage(
         conflict,
         plan,
-        told["path"] or about(whole.found, whole.kept.reference, whole.kept.path),
+        about(whole.found, whole.kept.reference, whole.kept.path),
         name,
         tuple((each, hub.parties[each].title) for each in deciders),
         text_of(told["base"]),

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.elements import Conflict
+from fhir_adapter.plan.merge import Merged
 from fhir_adapter.plan.owners import organisations_behind
 
 Role = Literal["requester", "owner"]
@@ -92,6 +93,8 @@ def refused_parts(before: Resource, after: Resource, standing: Standing) -> list
     """The elements of a Task that the party must not change as it does."""
     is_binding = is_negotiated(before) and before.get("status") != "draft"
     refused = [name for name in IMMUTABLE if is_binding and name in before and before[name] != after.get(name)]
+    if "requester" not in before and "requester" in after and not (standing.roles or standing.records):
+        refused.append("requester")  # or anybody could make somebody's Task its own request
     states = str(before.get("status", "")), str(after.get("status", ""))
     if not may_step(*states, standing, subtask="partOf" in before):
         refused.append("status")
@@ -99,31 +102,49 @@ def refused_parts(before: Resource, after: Resource, standing: Standing) -> list
 
 
 def hold_back(
-    changed: dict[str, Resource],
+    merged: Merged,
     ours: Mapping[str, Resource],
     party: str,
     standing: Callable[[Resource], Standing],
     wrote: Callable[[str], str | None],
-) -> list[Conflict]:
-    """Take the steps that are not the party's own out of `changed`; each is kept as a conflict.
+) -> None:
+    """Take the steps that are not the party's own out of what was merged; each is kept as a conflict.
 
     A Task that is new here is taken as it comes: what it went through elsewhere is told by nobody else.
     """
-    conflicts = []
-    for reference, after in list(changed.items()):
+    for reference, after in list(merged.changed.items()):
         before = ours.get(reference)
-        if before is None or before.get("resourceType") != "Task" or asks_for_a_decision(before):
+        refused = _refused(before, after, ours, standing) if before else []
+        if before is None or not refused:
             continue
-        refused = refused_parts(before, after, standing(before))
         for name in refused:
-            live, other = before.get(name), after.get(name)
-            owner = wrote(reference)
-            conflicts.append(Conflict(reference, name, live, live, other, owner, party, "not-allowed"))
-        if refused:
-            changed[reference] = _with_parts_of(before, after, refused)
-            if changed[reference] == before:
-                del changed[reference]
-    return conflicts
+            live, other, live_party = before.get(name), after.get(name), wrote(reference)
+            conflict = Conflict(reference, name, live, live, other, live_party, party, "not-allowed")
+            merged.conflicts.append(conflict)
+        merged.changed[reference] = _with_parts_of(before, after, refused)
+        if merged.changed[reference] == before:
+            del merged.changed[reference]
+        if "status" in refused:  # it was not taken away after all
+            merged.tombstones[:] = [one for one in merged.tombstones if (one.reference, one.path) != (reference, "")]
+
+
+def _refused(
+    before: Resource, after: Resource, ours: Mapping[str, Resource], standing: Callable[[Resource], Standing]
+) -> list[str]:
+    """The elements of a Task, or of the request behind negotiated Tasks, that are not the party's to change so."""
+    if before.get("resourceType") == "Task" and not asks_for_a_decision(before):
+        return refused_parts(before, after, standing(before))
+    end = lifecycle.TASK_FOLLOWS.get(str(after.get("status")))
+    if before.get("resourceType") != "ServiceRequest" or end is None or before.get("status") == after.get("status"):
+        return []
+    focus = f"ServiceRequest/{before['id']}"
+    asked = [one for one in ours.values() if is_negotiated(one) and one.get("focus", {}).get("reference") == focus]
+    return ["status"] if asked and not any(_may_end(one, end, standing(one)) for one in asked) else []
+
+
+def _may_end(task: Resource, state: str, standing: Standing) -> bool:
+    """Whether a party may end the request behind a Task: who asks always, who does where it may end the Task so."""
+    return standing.requester or may_step(str(task.get("status")), state, standing)
 
 
 def _with_parts_of(before: Resource, after: Resource, names: Sequence[str]) -> Resource:

@@ -128,3 +128,21 @@ def test_what_was_asked_for_stays_what_it_is(town: Town, sip: dict[str, Any]) ->
     there = town.at_region(f"Task/{task}")
     assert (there["owner"], there["priority"]) == (MUNICIPALITY, "urgent")
     assert [kind for kind, _, _ in conflicts(town)] == ["not-allowed"]
+
+
+def test_the_request_behind_a_task_is_ended_by_who_asked(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    task = asked_by_the_region(town, plan)
+    for status in ("pågående", "avbruten"):  # who does may fail; to call it off is for who asked
+        record = town.record()
+        next(one for one in record["insatser"] if one["text"] == "Följa med till läkaren")["status"] = status
+        receipt = town.push(record).json()
+    assert {(one["kind"], one["path"]) for one in receipt["conflicts"]} == {("not-allowed", "insatser[4].status")}
+    town.sync()
+    assert town.at_region(f"Task/{task}")["status"] == "in-progress"
+    request = town.at_region(f"Task/{task}")["focus"]["reference"]
+    town.put_at_region(town.at_region(request) | {"status": "revoked"})
+    town.sync()
+    town.sync()
+    assert town.at_region(f"Task/{task}")["status"] == "cancelled"

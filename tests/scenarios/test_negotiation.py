@@ -86,7 +86,9 @@ def tell(story: dict[str, Any]) -> Told:
     seen = {reference: ours[reference]} if reference in ours else {}
     owners = Owners(lead="hospital", of=lambda _: "hospital", names=lambda one: one["reference"].split("/")[1])
     merged = merge([seen], ours, theirs, party=by, owners=owners, partial=True, now=NOW)
-    held = hold_back(merged.changed, ours, by, partial(standing, by), owners.wrote)
+    assert merged.conflicts == []
+    hold_back(merged, ours, by, partial(standing, by), owners.wrote)
+    held = merged.conflicts
     after = ours | decide(merged, ours, NOW).save
     assert all((one.kind, one.other_party, one.live) == ("not-allowed", by, one.base) for one in held)
     return Told(
