@@ -15,7 +15,7 @@ from uuid import uuid5
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import questions
 from fhir_adapter.flows.hub import Hub
@@ -192,11 +192,29 @@ def audit(
     resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
 
 
-def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict) -> dict[str, Any]:
+def intervention_of(resource: Resource) -> str:
+    """The ServiceRequest that a Task is about; empty for anything else."""
+    if resource["resourceType"] != "Task" or asks_for_a_decision(resource):
+        return ""
+    reference = str(resource.get("focus", {}).get("reference", ""))
+    return reference if reference.startswith("ServiceRequest/") else ""
+
+
+def field_of(mapped: Mapped, found: Refs, reference: str, element: str) -> str:
+    """The record's own field behind an element of the plan (`found`); empty where there is none, or no single one.
+
+    The plan may have the Task of an intervention from somebody else; the record calls it by a name of its own.
+    """
+    about = intervention_of(found[reference]) if reference in found else ""
+    own = (reference_of(one) for one in mapped.resources if about and intervention_of(one) == about)
+    return mapped.native_path(next(own, reference), element)
+
+
+def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict, found: Refs) -> dict[str, Any]:
     """A conflict as a party is told of it: `path` is the field of its own record, where it has one."""
     return {
         "task": conflict.id,
-        "path": mapped.native_path(conflict.reference, conflict.path) if mapped else "",
+        "path": field_of(mapped, found, conflict.reference, conflict.path) if mapped else "",
         "element": f"{conflict.reference}#{conflict.path}",
         "kind": conflict.kind,
         "live": parse_json(conflict.live.encode()) if conflict.live else None,

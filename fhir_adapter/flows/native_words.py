@@ -10,10 +10,10 @@ from uuid import UUID
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import reference_of
+from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import what_a_record_tells
-from fhir_adapter.flows.push import by_reference, intervention_of
+from fhir_adapter.flows.push import by_reference
 from fhir_adapter.mapping.engine import Mapped, Mapping, copied
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.elements import Conflict
@@ -49,13 +49,7 @@ class NativeWords:
     def path(self, conflict: Conflict) -> str:
         """The field that the conflict is about; empty where the record has none, or no single one."""
         mapped = self._mapped(self._record(self.visible))
-        return mapped.native_path(self._own_name(mapped, conflict.reference), conflict.path) if mapped else ""
-
-    def _own_name(self, mapped: Mapped, reference: str) -> str:
-        """The resource as the record calls it: the Task of an intervention may have been made by somebody else."""
-        about = intervention_of(self.visible[reference])
-        tasks = (reference_of(one) for one in mapped.resources if about and intervention_of(one) == about)
-        return next(tasks, reference)
+        return change.field_of(mapped, self.visible, conflict.reference, conflict.path) if mapped else ""
 
     def values(self, conflict: Conflict, values: Sequence[Any]) -> list[Any]:
         """What would stand in that field if each of these FHIR values were live; None where nothing would."""

@@ -111,7 +111,7 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     change.audit(connection, hub, plan, party, "R", now, decision.reasons)
     changed_by = tuple(plans.changed_by(connection, plan.id, since))
     questions = tuple(
-        change.conflict_in_words(mapped, conflict)
+        change.conflict_in_words(mapped, conflict, visible)
         for conflict in conflicts.open_of_plan(connection, plan.id)
         if f"Task/{conflict.id}" in visible
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, reference_of
+from fhir_adapter.fhir.resources import dump_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
@@ -24,7 +24,6 @@ from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan.identity import as_the_known_person
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
-from fhir_adapter.store.conflicts import KeptConflict
 from fhir_adapter.store.plans import Plan, Record
 
 if TYPE_CHECKING:
@@ -132,8 +131,8 @@ def _accept(
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
-    kept = (_kept_issue(mapped, kept) for kept in applied.kept)
-    steps = (_step_issue(mapped, reference, step) for reference, step in applied.steps)
+    kept = (_kept_issue(mapped, kept, applied.found) for kept in applied.kept)
+    steps = (_step_issue(mapped, reference, step, applied.found) for reference, step in applied.steps)
     issues = list(dict.fromkeys([*mapped.issues, *kept, *steps]))
     receipt = _receipt(
         "accepted" if applied.changed else "unchanged",
@@ -142,7 +141,7 @@ def _accept(
         applied.plan,
         issues,
         mapped,
-        applied.conflicts,
+        [change.conflict_in_words(mapped, conflict, applied.found) for conflict in applied.conflicts],
         _shared_with(hub, plan, applied.found),
     )
     status = 201 if is_new else 200
@@ -276,21 +275,13 @@ def _shown(
 def by_reference(mapped: Mapped, ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
     a person who got another number is the one whom the plan knows."""
-    known = {focus: ref for ref, task in ours.items() if (focus := intervention_of(task))}
+    known = {focus: ref for ref, task in ours.items() if (focus := change.intervention_of(task))}
     found: Refs = {}
     for resource in mapped.resources:
         own = reference_of(resource)
-        reference = known.get(intervention_of(resource), own)
+        reference = known.get(change.intervention_of(resource), own)
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
     return as_the_known_person(found, ours, reference_of(mapped.resources[0]))
-
-
-def intervention_of(resource: Resource) -> str:
-    """The ServiceRequest that a Task is about; empty for anything else."""
-    if resource["resourceType"] != "Task" or asks_for_a_decision(resource):
-        return ""
-    reference = str(resource.get("focus", {}).get("reference", ""))
-    return reference if reference.startswith("ServiceRequest/") else ""
 
 
 def _check_same_person(plan: Plan, ours: Refs, theirs: Refs) -> None:
@@ -341,12 +332,12 @@ def _park(
     return Answer(422, receipt)
 
 
-def _step_issue(mapped: Mapped, reference: str, step: Issue) -> Issue:
+def _step_issue(mapped: Mapped, reference: str, step: Issue, found: Refs) -> Issue:
     element = step.path.partition(".")[2]
-    return replace(step, severity="warning", path=mapped.native_path(reference, element) or step.path)
+    return replace(step, severity="warning", path=change.field_of(mapped, found, reference, element) or step.path)
 
 
-def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
+def _kept_issue(mapped: Mapped, kept: Kept, found: Refs) -> Issue:
     what = (
         "this was added by somebody else and shown to you, and your record lacks it; it was kept"
         if kept.sent is None
@@ -355,7 +346,7 @@ def _kept_issue(mapped: Mapped, kept: Kept) -> Issue:
     return Issue(
         "information",
         "conflict",
-        mapped.native_path(kept.reference, kept.path),
+        change.field_of(mapped, found, kept.reference, kept.path),
         what,
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
@@ -368,7 +359,7 @@ def _receipt(
     plan: Plan | None,
     issues: Sequence[Issue],
     mapped: Mapped | None,
-    conflicts: Sequence[KeptConflict],
+    conflicts: Sequence[dict[str, Any]],
     shared: Sequence[dict[str, Any]] = (),
 ) -> bytes:
     """The receipt as JSON; its fields are described in docs/push.md."""
@@ -383,7 +374,7 @@ def _receipt(
                 {"path": delivery.place(field.path), "kind": field.kind, "reason": field.reason}
                 for field in (mapped.unmapped if mapped else ())
             ],
-            "conflicts": [change.conflict_in_words(mapped, conflict) for conflict in conflicts],
+            "conflicts": conflicts,
             "shared": shared,
         }
     )
