@@ -44,7 +44,9 @@ def anchor_of(
         id_text=declared["id"] if isinstance(declared.get("id"), str) else None,
         constants=declared.get("set") or {},
         refers=tuple(
-            (target, path_in(files, own, path).text) for path, target in (declared.get("refer") or {}).items()
+            (target, path_in(files, own, path).text)
+            for path, targets in (declared.get("refer") or {}).items()
+            for target in reversed(as_list(targets))  # what is written last stays: the first that is there
         ),
         links=tuple(_link(files, text, known) for text in as_list(declared.get("link"))),
         also=tuple(_link(files, text, known) for text in as_list(declared.get("also"))),
@@ -79,7 +81,8 @@ def path_in(files: Files, type_: str, text: str, *, whole_list: bool = False) ->
 
 def _refers_to_known(files: Files, declared: dict[str, Any], name: str, known: Types) -> None:
     """Anchors are made in their order, so that none can wait for one that waits for it."""
-    wanted = [*(declared.get("refer") or {}).values(), declared.get("same"), declared.get("needs")]
+    wanted: list[str | None] = [declared.get("same"), declared.get("needs")]
+    wanted += [target for targets in (declared.get("refer") or {}).values() for target in as_list(targets)]
     wanted += [text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))]
     if "reverse" in declared:
         wanted.append(declared["reverse"].partition("->")[2].strip())

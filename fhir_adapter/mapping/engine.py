@@ -23,7 +23,7 @@ from fhir_adapter.mapping.anchors import Anchor, own_identifier
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
-from fhir_adapter.mapping.inputs.formats import Format
+from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import RecordSchema
@@ -149,6 +149,8 @@ class Mapping:
         else:
             run.record_id = own_identifier(node, run.source) or str(node["id"])
             native.update({"id": run.record_id, **self.constants})
+            if self.format.id_path is not None:
+                native.update(without_copied_id(native, self.format.id_path))
         root = Frame(native, "", run.record_id, "", {anchor.name: node}, {}, frame_before)
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
         run.claimed.add(id(node))

@@ -78,7 +78,8 @@ class _Loader:
         self.knowledge = Knowledge(tables, register, zone, declared.get("converters") or {})
         self.fields = dict(schema.fields())
         refused, constants = declared.get("refused") or {}, declared.get("constants") or {}
-        self.covered: set[str] = {"id", *constants, *self.refused(refused)}
+        copied = as_list((declared.get("input") or {}).get("id"))  # the fields whose value is the record's id
+        self.covered: set[str] = {"id", *constants, *self.refused(refused), *map(schema_path, copied)}
         """the fields that are dealt with"""
         self.whole: set[str] = {*refused, *(f"{path}[]" for path in refused)}
         """the fields that are dealt with together with all that is in them"""

@@ -49,7 +49,7 @@ def _without_rule(mapping: Mapping, path: str) -> str:
     for scope in mapping.scopes():
         if path == scope.name:
             return f"`{_type_of_primary(scope)}`"
-        if path == (f"{scope.name}.id" if scope.name else "id"):
+        if path == (f"{scope.name}.id" if scope.name else "id") or (not scope.name and path == mapping.format.id_path):
             kinds = [anchor.type for anchor in scope.anchors if anchor.identifier]
             return "<br>".join(f"`{kind}.identifier`, or `{kind}.id` where it is a UUID" for kind in kinds)
     return ""

@@ -193,3 +193,30 @@ def _status_and_more(fields: Sequence[str], words: Words, knowledge: Knowledge) 
         return next((word for word in said if word), None) or table.words.get(status)
 
     return Pair(to_fhir, to_native)
+
+
+@converter("prefixed", "PREFIX [table=TABLE]")
+def _prefixed(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A code <-> the same after this prefix, such as `urn:oid:` before an OID; one that has it already keeps it.
+    `table`: words that it knows have their code from there instead."""
+    prefix = words.plain[0]
+    table = table_named(words.option("table"), knowledge) if words.option("table") else None
+
+    def to_fhir(value: str, _run: Run, _path: str) -> str:
+        known = table.code_of(value) if table else None
+        return known or (value if value.startswith(prefix) else prefix + value)
+
+    def to_native(value: str, _run: Run) -> str:
+        known = table.words.get(value) if table else None
+        return known or value.removeprefix(prefix)
+
+    return Pair(to_fhir, to_native, table)
+
+
+@converter("true_as", "CODE", loses="false, and codes other than this one")
+def _true_as(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """True <-> this code; false and any other code say nothing about each other."""
+    wanted = words.plain[0]
+    return Pair(
+        lambda value, _run, _path: wanted if value else None, lambda code, _run: True if code == wanted else None
+    )

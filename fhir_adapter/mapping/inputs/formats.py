@@ -52,6 +52,8 @@ class Format(ABC):
     encoding: str = "utf-8"
     media_types: tuple[str, ...]
     """what is accepted as Content-Type; the first is answered"""
+    id_path: str | None = None
+    """the field of the format whose value is copied to the record's `id`"""
 
     @abstractmethod
     def read(self, raw: bytes) -> Contents:
