@@ -25,7 +25,7 @@ def speaks_for(party: Party, reference: Any, plan: Mapping[str, Resource]) -> bo
     Only identifiers count, in the plan's resources or in the Reference itself; a display proves nothing.
     """
     known = _identifiers_of_party(party)
-    return any(identifier in known for identifier in _identifiers_behind(reference, plan, 0))
+    return any(identifier in known for identifier in _identifiers_behind(reference, plan))
 
 
 @lru_cache
@@ -35,7 +35,7 @@ def _identifiers_of_party(party: Party) -> frozenset[tuple[str, str]]:
 
 def is_resolved(reference: Any, plan: Mapping[str, Resource]) -> bool:
     """Whether it is known which organisation the Reference means."""
-    return next(_identifiers_behind(reference, plan, 0), None) is not None
+    return next(_identifiers_behind(reference, plan), None) is not None
 
 
 def may_mean(party: Party, display: str) -> bool:
@@ -44,21 +44,23 @@ def may_mean(party: Party, display: str) -> bool:
     return bool(theirs) and bool(ours) and (f" {ours} " in f" {theirs} " or f" {theirs} " in f" {ours} ")
 
 
-def _identifiers_behind(reference: Any, plan: Mapping[str, Resource], depth: int) -> Iterator[tuple[str, str]]:
-    if not isinstance(reference, dict) or depth > _DEEPEST:
-        return
-    if isinstance(reference.get("identifier"), dict):
-        yield from _identifiers_of({"identifier": [reference["identifier"]]})
-    resource = plan.get(str(reference.get("reference", "")))
-    if resource is None:
-        return
-    if resource.get("resourceType") == "Organization":
-        yield from _identifiers_of(resource)
-        yield from _identifiers_behind(resource.get("partOf"), plan, depth + 1)
-    elif resource.get("resourceType") == "PractitionerRole":
-        yield from _identifiers_behind(resource.get("organization"), plan, depth + 1)
-    elif resource.get("resourceType") == "HealthcareService":
-        yield from _identifiers_behind(resource.get("providedBy"), plan, depth + 1)
+_ABOVE = {"Organization": "partOf", "PractitionerRole": "organization", "HealthcareService": "providedBy"}
+"""The element that leads from a resource to the organisation that it belongs to."""
+
+
+def _identifiers_behind(reference: Any, plan: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
+    for _ in range(_DEEPEST + 1):
+        if not isinstance(reference, dict):
+            return
+        if isinstance(reference.get("identifier"), dict):
+            yield from _identifiers_of({"identifier": [reference["identifier"]]})
+        resource = plan.get(str(reference.get("reference", "")), {})
+        type_ = resource.get("resourceType")
+        if type_ == "Organization":
+            yield from _identifiers_of(resource)
+        if type_ not in _ABOVE:
+            return
+        reference = resource.get(_ABOVE[type_])
 
 
 def _identifiers_of(resource: Resource) -> Iterator[tuple[str, str]]:

@@ -40,8 +40,11 @@ def index_rows(resource: Resource) -> Rows:
     if readers is not None:
         for name, value in resource.items():
             for number, names, take in readers.get(name, ()):
-                for item in _values(value, names):
-                    take(rows, number, item)
+                if names or type(value) is list:
+                    for item in _values(value, names):
+                        take(rows, number, item)
+                else:
+                    take(rows, number, value)
     return rows
 
 

@@ -246,10 +246,9 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
 
     Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
     """
-    foreign = [ref for ref in arrival.theirs if ref not in ours or ref.partition("/")[0] in DIRECTORY]
-    homes = resources.home_plans_of(connection, foreign)
-    guests = {reference for reference, home in homes.items() if home != plan.id}
-    for reference in guests:
+    homes = resources.home_plans_of(connection, [ref for ref in arrival.theirs if ref not in ours])
+    new = {reference for reference, home in homes.items() if home != plan.id}
+    for reference in new:
         if reference.partition("/")[0] not in DIRECTORY:
             raise Refused(
                 "a part of another plan",
@@ -263,7 +262,8 @@ def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival
                     )
                 ],
             )
-    plans.add_guests(connection, plan.id, [guest for guest in guests if guest not in ours])
+    plans.add_guests(connection, plan.id, new)
+    guests = plans.guests(connection, plan.id) & arrival.theirs.keys()
     if not guests:
         return arrival
     bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]

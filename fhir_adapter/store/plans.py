@@ -70,6 +70,11 @@ def add_guests(connection: sqlite3.Connection, plan: str, references: Iterable[s
     connection.executemany(_SQL["guest_add"], [(plan, *reference.split("/", 1)) for reference in references])
 
 
+def guests(connection: sqlite3.Connection, plan: str) -> set[str]:
+    """References to what belongs to the plan and is at home in another one."""
+    return {f"{type_}/{id_}" for type_, id_ in connection.execute(_SQL["guests"], {"plan": plan})}
+
+
 def members(connection: sqlite3.Connection, plan: str) -> list[Member]:
     """The current version of every resource of the plan."""
     return [Member(*row) for row in connection.execute(_SQL["members"], {"plan": plan})]

@@ -14,6 +14,9 @@ FROM record r JOIN plan p ON p.id = r.plan WHERE r.party = :party AND r.record =
 -- name: guest_add
 INSERT OR IGNORE INTO plan_guest (plan, rid) SELECT ?, rid FROM resource WHERE type = ? AND id = ?;
 
+-- name: guests
+SELECT r.type, r.id FROM plan_guest g CROSS JOIN resource r ON r.rid = g.rid WHERE g.plan = :plan;
+
 -- name: members
 -- The current version of everything in a plan.
 SELECT v.type, v.id, v.seq, v.body
