@@ -60,7 +60,8 @@ def measure(folder: Path, region: str | None, rates: Sequence[float], most: int)
     """Run all rates and print the table."""
     listening = listen("127.0.0.1", 0)
     url = region or f"{address_of(listening)}{SANDBOX}"
-    service = build(as_demo(read_settings(None, data=folder), url), sandbox=region is None)
+    settings = as_demo(read_settings(None, data=folder), url).model_copy(update={"sync_interval": 5.0})
+    service = build(settings, sandbox=region is None)
     with answering_in_a_thread(service.asgi, listening):
         service.worker.start()
         run(service.hub, url, rate=2, count=6, first=0)  # the server warms up

@@ -25,7 +25,7 @@ from fhir_adapter.flows.naming import as_ours, as_sent, id_in, names_to_ours, na
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.remotes import feed
 from fhir_adapter.remotes.client import Entry, RemoteVersion
-from fhir_adapter.remotes.directory import find_by_identifier
+from fhir_adapter.remotes.directory import find_by_identifiers
 from fhir_adapter.store import copies, outbox, plans
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
@@ -151,20 +151,26 @@ def _is_to_be_sent(resource: Resource, member: Member, copy: Copy | None) -> boo
 def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, found: Sequence[Member]) -> None:
     """Persons and organisations that the server has under the same national identifier are used, not made twice."""
     held = copies.of_plan(hub.database.read(), party.name, plan_id)
-    for member in found:
-        if member.type in MATCHED_BY_IDENTIFIER and f"{member.type}/{member.id}" not in held:
-            _link_by_identifier(hub, party, member)
+    for type_ in MATCHED_BY_IDENTIFIER:
+        new = [member for member in found if member.type == type_ and f"{type_}/{member.id}" not in held]
+        if new:
+            _link_by_identifier(hub, party, type_, new)
 
 
-def _link_by_identifier(hub: Hub, party: Party, member: Member) -> None:
-    for identifier in parse_json(member.body).get("identifier", []):
-        if not (identifier.get("system") and identifier.get("value")):
-            continue
-        known = find_by_identifier(hub.clients[party.name], member.type, identifier["system"], identifier["value"])
-        if known and known != member.id:
-            copy = Copy(member.type, member.id, known, copies.THEIRS, None, b"{}")
+def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Member]) -> None:
+    names = {member.id: _identifiers_of(member) for member in new}
+    wanted = list(dict.fromkeys(name for some in names.values() for name in some))
+    known = find_by_identifiers(hub.clients[party.name], type_, wanted)
+    for id_, some in names.items():
+        there = next((known[name] for name in some if known.get(name, id_) != id_), None)
+        if there:
+            copy = Copy(type_, id_, there, copies.THEIRS, None, b"{}")
             hub.database.write(partial(copies.save, party=party.name, copy=copy))
-            return
+
+
+def _identifiers_of(member: Member) -> list[tuple[str, str]]:
+    given = parse_json(member.body).get("identifier", [])
+    return [(each["system"], each["value"]) for each in given if each.get("system") and each.get("value")]
 
 
 def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoing]) -> None:
