@@ -14,7 +14,7 @@ from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file,
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.inputs.formats import pattern_of
 from fhir_adapter.mapping.inputs.paths import leaves
-from fhir_adapter.mapping.load import find
+from fhir_adapter.mapping.load import FOLDER, find
 from fhir_adapter.mapping.required import unfilled
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"
@@ -70,12 +70,20 @@ def check_mapping(name: str) -> Checked:
 def mappings_in(names: Sequence[str]) -> list[str]:
     """The mappings that were named; of what a pattern like `mappings/*` found, the folders with a declaration.
 
-    Raises BadDeclaration where none is left.
+    Raises BadDeclaration where none is left, or where a name is neither a file nor a mapping.
     """
+    for name in names:
+        if not Path(name).exists():
+            _check_is_known(name)
     found = [name for name in names if not Path(name).exists() or (Path(name) / "mapping.yaml").is_file()]
     if not found:
         raise BadDeclaration(f"no mapping among: {', '.join(names)}")
     return [f"{name}/" if "/" not in name and (Path(name) / "mapping.yaml").is_file() else name for name in found]
+
+
+def _check_is_known(name: str) -> None:
+    if not (FOLDER / name / "mapping.yaml").is_file():
+        raise BadDeclaration(f"there is no mapping {name!r}, and no folder of this name")
 
 
 def samples_of(mapping: Mapping) -> list[Path]:

@@ -160,6 +160,8 @@ def test_the_table_of_a_check_shows_coverage_and_problems(own: Path) -> None:
 def test_a_name_that_is_no_mapping_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(BadDeclaration, match="no mapping among"):
         CliRunner().invoke(app, ["check", str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(BadDeclaration, match="there is no mapping 'nonsense'"):
+        CliRunner().invoke(app, ["check", "se-sip", "nonsense"], catch_exceptions=False)
 
 
 # ---- diff
