@@ -31,7 +31,7 @@ def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         code, said = values
         if code is None:
             return _of_words(said, table, run, prefix + fields[1], free=free)
-        concept = _concept_of(code, table, run, prefix + fields[0])
+        concept = _concept_of(code, table, run, prefix + fields[0], as_code=True)
         if said is None or "coding" not in concept:
             return concept if said is None else concept | {"text": said}
         display = concept["coding"][0].get("display")
@@ -54,13 +54,13 @@ def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
 
 def _code_alone(table: Table, *, only: bool) -> Pair:
     def to_native(concept: Resource, _run: Run) -> str | None:
-        is_others = only and _entry_in(concept, table) is None and bool(concept.get("coding"))
+        is_others = only and _entry_in(concept, table) is None
         return None if is_others else _code_in(concept, table)
 
-    return Pair(lambda value, run, path: _concept_of(value, table, run, path), to_native)
+    return Pair(lambda value, run, path: _concept_of(value, table, run, path, as_code=only), to_native)
 
 
-def _concept_of(value: str, table: Table, run: Run, path: str) -> Resource:
+def _concept_of(value: str, table: Table, run: Run, path: str, *, as_code: bool = False) -> Resource:
     """The concept of a code, of words for one, or of something that the table does not know: kept as it came."""
     system, bar, code = value.rpartition("|")
     if bar and not table.has_system(system):
@@ -71,7 +71,7 @@ def _concept_of(value: str, table: Table, run: Run, path: str) -> Resource:
     by_words = table.code_of(value)
     if by_words is not None:
         return {"coding": [coding(table, by_words)]}
-    if " " in value:
+    if " " in value and not as_code:
         run.warn(path, "code-invalid", "these words are not in the code list: they are kept as text", table.allowed)
         return {"text": value}
     run.warn(path, "code-invalid", "this code is not in the code list: it is kept", f"a code of {table.system}")

@@ -111,7 +111,7 @@ def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
             return {"display": value}
         number = register.organisation_of(own.read(run.record), kind)
         if number is None:
-            return {"display": value} if kind != register.otherwise else None
+            return {"display": table.words.get(kind) or value} if kind != register.otherwise else None
         return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
 
     def to_native(pointer: Resource, run: Run) -> str | None:
