@@ -220,3 +220,41 @@ def _true_as(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pai
     return Pair(
         lambda value, _run, _path: wanted if value else None, lambda code, _run: True if code == wanted else None
     )
+
+
+@converter("availability", "TABLE")
+def _availability(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """True, false, or a word between the two <-> a CodeableConcept: `yes`, `no`, a code of the table, or text. What the
+    record does not say is not said in FHIR either: never `no`."""
+    table = table_named(words.plain[0], knowledge)
+
+    def to_fhir(value: bool | str, _run: Run, _path: str) -> Resource:
+        code = table.code_of(value) if isinstance(value, str) else "yes" if value else "no"
+        return {"text": value} if code is None else {"coding": [coding(table, code)]}
+
+    def to_native(concept: Resource, _run: Run) -> bool | str | None:
+        entries = concept.get("coding") or ()
+        code = next((str(entry.get("code")) for entry in entries if table.has_system(entry.get("system"))), None)
+        if code in ("yes", "no"):
+            return code == "yes"
+        return (table.words.get(code) if code else None) or words_of(concept)
+
+    return Pair(to_fhir, to_native)
+
+
+@converter("true_for", "WORD else=WORD", loses="words other than these two")
+def _true_for(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """One word <-> true; any other <-> false, which reads as the word of `else`."""
+    word, otherwise = words.plain[0], words.option("else")
+    return Pair(lambda value, _run, _path: value == word, lambda value, _run: word if value else otherwise)
+
+
+@converter("identifier_of", "SYSTEM")
+def _identifier_of(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """A code as the sender writes it <-> an Identifier of this system."""
+    system = words.plain[0]
+
+    def to_native(identifier: Resource, _run: Run) -> str | None:
+        return identifier.get("value") if identifier.get("system") == system else None
+
+    return Pair(lambda value, _run, _path: {"system": system, "value": value}, to_native)

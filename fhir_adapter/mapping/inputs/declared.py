@@ -17,7 +17,7 @@ JSON = JsonText()
 NDJSON = JSON.media_types[1:]
 
 _WORDS = {
-    "json": {"format", "encoding", "id"},
+    "json": {"format", "encoding", "id", "or"},
     "fhir": {"format", "id"},
     "csv": {"format", "encoding", "delimiter", "quote", "key", "columns", "separator", "decimal", "words"},
     "xml": {"format", "encoding", "namespaces", "record", "after", "id"},
@@ -38,7 +38,8 @@ def declared_format(declared: dict[str, Any] | None, schema: RecordSchema) -> Fo
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
     if name == "json":
-        return JsonText(encoding, declared.get("id"))
+        other = declared_format(declared["or"], schema) if "or" in declared else None
+        return JsonText(encoding, declared.get("id"), other)
     if name == "fhir":
         ids = declared.get("id") or ()
         return FhirBundle((ids,) if isinstance(ids, str) else tuple(ids))
@@ -76,14 +77,21 @@ def _xml(declared: dict[str, Any], schema: RecordSchema, encoding: str) -> XmlTr
 
 def read_any(declared: Format, raw: bytes) -> tuple[Format, Contents]:
     """The records of a file in the declared format, or in JSON where it begins like JSON; and which it was."""
-    format_ = JSON if declared.name in ("csv", "xml") and is_json(raw) else declared
+    format_ = _form_of(declared, raw)
     return format_, format_.read(raw)
 
 
 def one_of_any(declared: Format, raw: bytes) -> Any:
     """The one record of a body in the declared format, or in JSON where it begins so. Raises BadRequest."""
-    format_ = JSON if declared.name in ("csv", "xml") and is_json(raw) else declared
-    return format_.one(raw)
+    return _form_of(declared, raw).one(raw)
+
+
+def _form_of(declared: Format, raw: bytes) -> Format:
+    """The format of a file, told by how it begins, where a declaration has two forms."""
+    if declared.name in ("csv", "xml") and is_json(raw):
+        return JSON
+    other = declared.other if isinstance(declared, JsonText) else None
+    return other if other is not None and not is_json(raw) else declared
 
 
 def is_json(raw: bytes) -> bool:

@@ -20,10 +20,12 @@ class JsonText(Format):
     name = "json"
     media_types: tuple[str, ...] = ("application/json", "application/x-ndjson", "application/ndjson")
 
-    def __init__(self, encoding: str = "utf-8", id_path: str | None = None) -> None:
+    def __init__(self, encoding: str = "utf-8", id_path: str | None = None, other: Format | None = None) -> None:
         self.encoding = encoding
         self.id_path = id_path
         """the field that is copied to the record's `id`, where it has none of its own"""
+        self.other = other
+        """the form of files that do not begin like JSON, where the same records come in two forms"""
 
     def read(self, raw: bytes) -> Contents:
         raw = self._in_utf8(raw.removeprefix(b"\xef\xbb\xbf"))

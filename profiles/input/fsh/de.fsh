@@ -360,3 +360,238 @@ Title: "Function in the team of a Gesamtplan"
 Description: "How somebody takes part."
 * ^caseSensitive = true
 * #beteiligt "Beteiligt" "Takes part, known by words only."
+
+// ---------------------------------------------------------------- the inventory of offers
+
+Extension: RegionsRemark
+Id: regions-remark
+Title: "Remark on the planning regions"
+Description: "A remark on the cut of the planning regions."
+Context: List
+* value[x] 1..1
+* value[x] only string
+
+Extension: AlternateName
+Id: alternate-name
+Title: "Alternate name"
+Description: "Another name of an offer."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: OfferStatus
+Id: offer-status
+Title: "Status of an offer"
+Description: "What HealthcareService.active does not say: closed for a while, or for good."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only CodeableConcept
+
+Extension: Interpretation
+Id: interpretation
+Title: "Interpretation"
+Description: "Which interpretation an offer has, in words."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: AgeRange
+Id: age-range
+Title: "Age range"
+Description: "For which ages an offer is."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only Range
+
+Extension: WaitingTime
+Id: waiting-time
+Title: "Waiting time"
+Description: "How long one waits, in words."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: Accreditations
+Id: accreditations
+Title: "Accreditations"
+Description: "Accreditations of an offer."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: Licenses
+Id: licenses
+Title: "Licences"
+Description: "Licences of an offer."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: OfferAlert
+Id: offer-alert
+Title: "Alert"
+Description: "What those who look for an offer must know."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: SourceModified
+Id: source-modified
+Title: "Modified at the source"
+Description: "When the entry was last changed in the system that it comes from."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only dateTime
+
+Extension: OrganizationDescription
+Id: organization-description
+Title: "Description of an organisation"
+Description: "What an organisation is, in words."
+Context: Organization
+* value[x] 1..1
+* value[x] only string
+
+Extension: RequiredDocument
+Id: required-document
+Title: "Required document"
+Description: "What is to be brought along."
+Context: HealthcareService
+* value[x] 1..1
+* value[x] only string
+
+Extension: ServiceAtLocation
+Id: service-at-location
+Title: "Service at the place"
+Description: "What an offer is at this place, in words."
+Context: Location
+* value[x] 1..1
+* value[x] only string
+
+Extension: AttributeLabel
+Id: attribute-label
+Title: "Label of an attribute"
+Description: "Which attribute a characteristic is."
+Context: HealthcareService.characteristic
+* value[x] 1..1
+* value[x] only string
+
+Extension: ScheduleRule
+Id: schedule-rule
+Title: "Recurrence rule"
+Description: "The recurrence rule (RFC 5545) of opening hours as it was sent; where it is not weekly, only the rule says when."
+Context: HealthcareService.availableTime
+* value[x] 1..1
+* value[x] only string
+
+Extension: SchedulePeriod
+Id: schedule-period
+Title: "Period of opening hours"
+Description: "From when to when opening hours hold."
+Context: HealthcareService.availableTime
+* value[x] 1..1
+* value[x] only Period
+
+Extension: ScheduleWords
+Id: schedule-words
+Title: "Opening hours in words"
+Description: "What the sender says about the hours."
+Context: HealthcareService.availableTime
+* value[x] 1..1
+* value[x] only string
+
+Extension: Capacity
+Id: capacity
+Title: "Capacity"
+Description: "Places, places taken, and the waiting time in days."
+Context: HealthcareService
+* extension contains
+    places 0..1 and
+    taken 0..1 and
+    wait 0..1
+* extension[places].value[x] only unsignedInt
+* extension[taken].value[x] only unsignedInt
+* extension[wait].value[x] only unsignedInt
+
+Extension: Assured
+Id: assured
+Title: "Assured"
+Description: "When and by whom an entry was last checked."
+Context: HealthcareService
+* extension contains
+    date 0..1 and
+    by 0..1
+* extension[date].value[x] only dateTime
+* extension[by].value[x] only string
+
+Extension: Accessibility
+Id: accessibility
+Title: "Accessibility"
+Description: "How accessible a place is. A part that is not there is unknown, never no."
+Context: Location
+* extension contains
+    step-free 0..1 and
+    lift 0..1 and
+    toilet 0..1 and
+    parking 0..1 and
+    induction-loop 0..1 and
+    guidance 0..1 and
+    easy-language 0..1 and
+    sign-language 0..1 and
+    quiet-room 0..1 and
+    companion 0..1 and
+    remark 0..1
+* extension[step-free].value[x] only CodeableConcept
+* extension[lift].value[x] only CodeableConcept
+* extension[toilet].value[x] only CodeableConcept
+* extension[parking].value[x] only CodeableConcept
+* extension[induction-loop].value[x] only CodeableConcept
+* extension[guidance].value[x] only CodeableConcept
+* extension[easy-language].value[x] only CodeableConcept
+* extension[sign-language].value[x] only CodeableConcept
+* extension[quiet-room].value[x] only CodeableConcept
+* extension[companion].value[x] only CodeableConcept
+* extension[remark].value[x] only string
+
+Extension: AccessibilityWords
+Id: accessibility-words
+Title: "Accessibility in words"
+Description: "How accessible a place is, in words (HSDS: accessibility)."
+Context: Location
+* extension contains
+    description 0..1 and
+    details 0..1 and
+    url 0..1
+* extension[description].value[x] only string
+* extension[details].value[x] only string
+* extension[url].value[x] only string
+
+CodeSystem: DeOfferStatus
+Id: de-offer-status
+Title: "Status of an offer"
+Description: "States of an offer as HSDS tells them."
+* ^caseSensitive = true
+* #active "Active"
+* #inactive "Inactive"
+* #defunct "Defunct"
+* #temporarily-closed "Temporarily closed"
+
+CodeSystem: DeFieldOfHelp
+Id: de-field-of-help
+Title: "Field of help"
+Description: "The fields of help of integrated planning."
+* ^caseSensitive = true
+* #behindertenhilfe "Behindertenhilfe"
+* #sozialpsychiatrie "Sozialpsychiatrie"
+* #pflege "Pflege"
+* #regelangebot "Regelangebot mit Behindertenhilfe"
+
+CodeSystem: DeAvailability
+Id: de-availability
+Title: "Availability"
+Description: "Is a feature there? What nobody said is not `no`."
+* ^caseSensitive = true
+* #yes "Ja"
+* #no "Nein"
+* #partly "Teilweise"
+* #on-request "Auf Anfrage"
+* #unknown "Unbekannt"
