@@ -242,11 +242,14 @@ def _availability(_fields: Sequence[str], words: Words, knowledge: Knowledge) ->
     return Pair(to_fhir, to_native)
 
 
-@converter("true_for", "WORD else=WORD", loses="words other than these two")
-def _true_for(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
-    """One word <-> true; any other <-> false, which reads as the word of `else`."""
-    word, otherwise = words.plain[0], words.option("else")
-    return Pair(lambda value, _run, _path: value == word, lambda value, _run: word if value else otherwise)
+@converter("true_for", "TABLE CODE else=CODE", loses="words other than those of the two codes")
+def _true_for(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """A word for this code of the table <-> true; any other <-> false, which reads as the word for the code `else`."""
+    table, code, otherwise = table_named(words.plain[0], knowledge), words.plain[1], words.option("else")
+    return Pair(
+        lambda value, _run, _path: table.code_of(value) == code,
+        lambda value, _run: table.words.get(code if value else otherwise),
+    )
 
 
 @converter("identifier_of", "SYSTEM")

@@ -1,4 +1,4 @@
-"""Opening hours: written by people, or as recurrence rules; what cannot be said exactly in FHIR stays as it was sent."""
+"""Opening hours, written by people or as recurrence rules: what FHIR cannot say exactly stays as it was sent."""
 
 from __future__ import annotations
 
