@@ -53,7 +53,7 @@ def test_an_inventory_names_nobody(mapping: Mapping) -> None:
 
 
 def test_a_table_and_json_that_say_the_same_are_the_same_in_fhir() -> None:
-    table = map_file("de-angebotsinventar", (SAMPLES / "angebote.csv").read_bytes())
+    table = map_file("de-angebotsinventar", (SAMPLES.parent / "angebote.csv").read_bytes())
     assert table.ok
     assert parse_json(table.output) == parse_json((SAMPLES / "angebote.fhir.json").read_bytes())
 
