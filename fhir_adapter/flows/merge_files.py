@@ -123,12 +123,24 @@ def _owners(live: _Version, by: str, rules: Rules) -> Owners:
     plan = urls | live.resources
 
     def organisation(reference: Any) -> str | None:
-        behind = [_plain(one, urls) for one in organisations_behind(reference, plan)]
+        behind = [_plain(one, urls) for one in organisations_behind(_literal(reference, plan), plan)]
         own = next((one for one in behind if one == by), None)
         return own or next((one for one in behind if one.startswith("Organization/")), None)
 
     author = lead_of(live.resources)
     return Owners(lead=organisation(author) if author else None, of=lambda _: None, names=organisation, rules=rules)
+
+
+def _literal(reference: Any, plan: Refs) -> Any:
+    """The Reference by `Type/id`, where it only gives an identifier that a resource of the plan has."""
+    identifier = reference.get("identifier") if isinstance(reference, dict) else None
+    if not isinstance(identifier, dict) or "reference" in reference:
+        return reference
+    number = identifier.get("system"), identifier.get("value")
+    for name, resource in plan.items():
+        if number in [(one.get("system"), one.get("value")) for one in resource.get("identifier", ())]:
+            return {"reference": name}
+    return reference
 
 
 def _plain(reference: str, urls: Mapping[str, Resource]) -> str:
