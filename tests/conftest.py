@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from scripts.with_hapi import NO_ENGINE, HapiMissingError, running_hapi
@@ -15,6 +16,13 @@ from scripts.with_hapi import NO_ENGINE, HapiMissingError, running_hapi
 settings.register_profile("same records", derandomize=True)
 if not os.environ.get("FHIR_ADAPTER_DEEP"):
     settings.load_profile("same records")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs in this process sets up logs to a stream that is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

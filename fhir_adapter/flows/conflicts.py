@@ -170,7 +170,7 @@ def words_open_to(connection: sqlite3.Connection, hub: Hub, case: Case, party: P
 def who_decides(connection: sqlite3.Connection, hub: Hub, case: Case) -> list[str]:
     """The parties who may decide: the owner of the element, who leads the plan, and who brought it."""
     owners = owners_of(connection, hub, case.plan, case.found)
-    found = (decisions.owner_of(case.question, owners, case.found), owners.lead, case.plan.party)
+    found = (decisions.owner_of(case.question, owners, case.found), owners.leader, case.plan.party)
     return list(dict.fromkeys(name for name in found if name))
 
 

@@ -127,8 +127,7 @@ def _owners(live: _Version, by: str, rules: Rules) -> Owners:
         own = next((one for one in behind if one == by), None)
         return own or next((one for one in behind if one.startswith("Organization/")), None)
 
-    author = lead_of(live.resources)
-    return Owners(lead=organisation(author) if author else None, of=lambda _: None, names=organisation, rules=rules)
+    return Owners(None, lambda _: None, names=organisation, rules=rules, author=lead_of(live.resources))
 
 
 def _literal(reference: Any, plan: Refs) -> Any:

@@ -29,14 +29,14 @@ def owners_of(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) 
     def party_of(reference: Any) -> str | None:
         return next((party.name for party in hub.parties.values() if speaks_for(party, reference, ours)), None)
 
-    author = ours.get(f"CarePlan/{plan.id}", {}).get("author")
     return Owners(
-        lead=(party_of(author) if author else None) or plan.party,
+        lead=plan.party,
         of=brought_by,
         wrote=lambda ref: plans.wrote(connection, plan.id, ref),
         names=party_of,
         added=lambda ref, path, item: _added_by(connection, plan.id, ref, path, item),
         rules=rules_of(hub, plan),
+        author=ours.get(f"CarePlan/{plan.id}", {}).get("author"),
     )
 
 

@@ -24,7 +24,7 @@ def standing_of(hub: Hub, party: Party, plan: Plan, owners: Owners, ours: Refs, 
     def somebody_here(reference: Any) -> bool:
         return any(speaks_for(each, reference, ours) for each in hub.parties.values())
 
-    leads = party.name in (owners.lead, plan.party)
+    leads = party.name in (owners.leader, plan.party)
     if is_negotiated(task):
         asks = speaks_for(party, task["requester"], ours) or (leads and not somebody_here(task["requester"]))
     else:

@@ -233,9 +233,10 @@ def _is_in_the_persons_own_words(place: Place) -> bool:
         is_said = is_said_by_the_person(mine) or "expressedBy" not in mine
     else:
         is_said = element in OWN_WORDS.get(place.type, ()) and is_said_by_the_person(mine)
+    if not is_said or element not in mine:
+        return False
     speaker = mine.get("expressedBy")
-    is_theirs = work.party in (work.owners.of(place.reference), work.owners.names(speaker) if speaker else None)
-    return is_said and element in mine and not is_theirs
+    return work.party not in (work.owners.of(place.reference), work.owners.names(speaker) if speaker else None)
 
 
 def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:

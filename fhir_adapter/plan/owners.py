@@ -23,9 +23,10 @@ def _nobody(*_: Any) -> None:
 class Owners:
     """Who owns what in one plan, by the names of parties.
 
-    `lead` leads the plan; `of` tells which party brought a resource, `wrote` who changed it last (None: nobody knows);
-    `names` which party a Reference of the plan stands for (None: nobody who takes part); `added` who first said an
-    item of a list, by the resource's reference, the element's path and the item.
+    `lead` leads the plan, unless `author`, the plan's Reference to who does, names a party; `of` tells which party
+    brought a resource, `wrote` who changed it last (None: nobody knows); `names` which party a Reference of the plan
+    stands for (None: nobody who takes part); `added` who first said an item of a list, by the resource's reference,
+    the element's path and the item.
     """
 
     lead: str | None
@@ -34,6 +35,12 @@ class Owners:
     names: Callable[[Any], str | None] = _nobody
     added: Callable[[str, str, Any], str | None] = _nobody
     rules: Rules = field(default_factory=Rules.default)
+    author: Any = None
+
+    @property
+    def leader(self) -> str | None:
+        """The party that leads the plan; looked up only when it is asked for."""
+        return (self.names(self.author) if self.author else None) or self.lead
 
     def owner_of(
         self,
@@ -53,12 +60,12 @@ class Owners:
         if kind == "shared":
             return None
         if kind == "lead":
-            return self.lead
+            return self.leader
         resource = plan.get(reference) or resource or {}
         named = next((party for one in naming(kind, resource, item, plan) if (party := self.names(one))), None)
         if named is None and item is not None and kind in CONTRIBUTED:
             named = self.added(reference, path, item)
-        return named or self.of(reference) or self.lead
+        return named or self.of(reference) or self.leader
 
 
 def naming(kind: OwnerKind, resource: Resource, item: Any, plan: Refs) -> Iterator[Any]:

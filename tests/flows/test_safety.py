@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from fhir_adapter.cli import app
@@ -20,13 +18,6 @@ from fhir_adapter.store import outbox, resources, sides
 from tests.flows.conftest import Town
 
 REGION = "region-stockholm"
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """A command that runs in this process sets up logs to a stream that is closed after it."""
-    yield
-    structlog.reset_defaults()
 
 
 def test_a_side_that_is_suddenly_empty_is_stopped_and_given_all_again_when_asked(
