@@ -106,6 +106,14 @@ class Anchor:
         references = [reference_in(link.read(nodes[link.parent])) for link in self.links if link.parent in nodes]
         return other if reference_of(other) in references else None
 
+    def is_gone(self, before: Resource, nodes: Nodes, run: Run) -> bool:
+        """Does what came say that the node from before is no more? A reference taken away does; that a resource which
+        nothing refers to did not come says nothing."""
+        if self.of is not None or self.same is not None or self.reverse is not None:
+            return False
+        found = self.candidates(nodes, run)
+        return found is not None and self.identity(before) not in [identity for identity, _ in found]
+
     def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
         """Every node that can be this anchor, by identity; a resource that is referred to but did not come is None.
 

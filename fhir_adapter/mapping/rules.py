@@ -51,6 +51,10 @@ class Rule:
             if not {"extension", "modifierExtension"} & set(names):
                 yield ".".join([target.type, *names])
 
+    def nothing(self) -> Any:
+        """What the targets hold where the anchor is not there."""
+        return None if len(self.targets) == 1 else (None,) * len(self.targets)
+
     def fragments(self, nodes: Nodes) -> Any:
         """What the targets hold: one fragment, or a tuple where there are several targets."""
         if len(self.targets) == 1:
@@ -74,10 +78,9 @@ class Field:
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""
-        for rule in self.rules:
-            if not rule.reads or rule.first not in frame.nodes:
-                continue
-            now = rule.fragments(frame.nodes)
+        readable = [rule for rule in self.rules if rule.reads and rule.first in frame.nodes]
+        for rule in readable or [rule for rule in self.rules if rule.reads and rule.first in frame.gone]:
+            now = rule.fragments(frame.nodes) if readable else rule.nothing()
             then = self._fragments_before(rule, frame.before)
             if now == then:
                 if _is_nothing(now):
@@ -90,9 +93,8 @@ class Field:
             return
 
     def _fragments_before(self, rule: Rule, before: Frame | None) -> Any:
-        nothing = None if len(rule.targets) == 1 else (None,) * len(rule.targets)
         if before is None or rule.first not in before.nodes:
-            return nothing
+            return rule.nothing()
         return rule.fragments(before.nodes)
 
     def _put_one(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:

@@ -128,9 +128,17 @@ class Scope:
         if primary.element is None:
             run.claimed.add(id(frame.nodes[primary.name]))
             run.keys[reference_of(frame.nodes[primary.name])] = frame.key
+        gone = []
+        before = frame.before.nodes if frame.before is not None else {}
         for anchor in self.anchors:
-            if anchor is not primary and (node := anchor.find(frame.nodes, run)) is not None:
+            if anchor is primary:
+                continue
+            node = anchor.find(frame.nodes, run)
+            if node is not None:
                 frame.nodes[anchor.name] = node
+            elif anchor.name in before and anchor.is_gone(before[anchor.name], frame.nodes, run):
+                gone.append(anchor.name)
+        frame.gone = frozenset(gone)
 
     def _new_key(self, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
         """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
@@ -198,17 +206,14 @@ class Keys:
     def __init__(self, scope: Scope, path: str) -> None:
         self._field = scope.key
         self._path = path
-        self._seen: dict[str, int] = {}
+        self._seen: set[str] = set()
         self._placed = 0
 
     def of(self, item: dict[str, Any], index: int, run: Run) -> str:
         """The key of `item`. The same id twice is an error: the two could not be told apart afterwards."""
         own = item.get("id")
         if own is not None:
-            if own in self._seen:
-                run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
-            self._seen[own] = 1
-            return str(own)
+            return self._own(str(own), index, run)
         named = item.get(self._field) if self._field is not None else None
         if named is None:
             self._placed += 1
@@ -216,6 +221,19 @@ class Keys:
                 self._placed += 1
             self._seen[f"#{self._placed}"] = 1
             return f"#{self._placed}"
-        key = composed(str(named))
-        self._seen[key] = times = self._seen.get(key, 0) + 1
-        return key if times == 1 else f"{key}#{times}"
+        name = key = composed(str(named))
+        times = 1
+        while key in self._seen:
+            times += 1
+            key = f"{name}#{times}"
+        self._seen.add(key)
+        return key
+
+    def _own(self, own: str, index: int, run: Run) -> str:
+        if own in self._seen:
+            run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
+        if own.startswith("#") and own[1:].isdecimal():
+            message = "an id of # and a number stands for the place of an item without id: please send another"
+            run.error(f"{self._path}[{index}].id", "value", message)
+        self._seen.add(own)
+        return own

@@ -40,6 +40,8 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
             form = INSTANT_FORM if needs_time else TIME_FORM
             run.error(prefix + fields[0], "value", "this is not what is expected here", form)
         end = plus_minutes(instant, minutes) if instant and minutes else None
+        if instant and minutes and end is None:
+            run.error(prefix + fields[1], "value", "the meeting would end beyond the calendar", "minutes")
         is_unsaid = (end is None and status in _NEEDS_END[1:]) or (is_silent and status == _PLANNED)
         said = status if word is not None and is_unsaid else None
         if end is not None:
@@ -58,9 +60,12 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     return Pair(to_fhir, to_native, table)
 
 
-def plus_minutes(instant: str, minutes: int) -> str:
-    """`minutes` after `instant`, with the same zone offset and precision."""
-    later = datetime.fromisoformat(instant.replace("Z", "+00:00")) + timedelta(minutes=minutes)
+def plus_minutes(instant: str, minutes: int) -> str | None:
+    """`minutes` after `instant`, with the same zone offset and precision; None beyond the calendar."""
+    try:
+        later = datetime.fromisoformat(instant.replace("Z", "+00:00")) + timedelta(minutes=minutes)
+    except OverflowError:
+        return None
     text = later.replace(tzinfo=None).isoformat()
     return text + ("Z" if instant.endswith("Z") else instant[-6:])
 

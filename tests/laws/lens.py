@@ -1,0 +1,134 @@
+"""The laws of a lens, each a function that raises AssertionError where a mapping breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from fhir_adapter.errors import Refused
+from fhir_adapter.fhir.resources import Resource, dump_json, reference_of, references_in
+from fhir_adapter.mapping.engine import Mapping, copied
+from tests.laws.records import PLACE, Record
+
+UNKNOWN: Record = {"ukendt felt": [{"a": None, "b": 1}]}
+"""a field that no format has"""
+
+
+@dataclass
+class Case:
+    """A record, and the same one after a change that its own system could make (None where there is none)."""
+
+    mapping: Mapping
+    record: Record
+    after: Record | None
+    random: Random
+
+    @cached_property
+    def said(self) -> list[Resource]:
+        """What the record says in FHIR."""
+        return fhir_of(self.mapping, self.record)
+
+    @cached_property
+    def changed(self) -> list[Resource] | None:
+        """What it says after the change."""
+        return fhir_of(self.mapping, self.after) if self.after is not None else None
+
+    @cached_property
+    def put(self) -> Record:
+        """The record as it was, with a field of its own, after somebody else said what the change says."""
+        own = {} if self.mapping.schema.schema.get("additionalProperties") is False else UNKNOWN
+        return self.mapping.put(shuffled(self.changed or [], self.random), self.record | own, **PLACE)
+
+
+Law = Callable[[Case], None]
+
+
+def fhir_of(mapping: Mapping, record: Record) -> list[Resource]:
+    """The record in FHIR. A record that its own mapping made and then refuses breaks a law."""
+    try:
+        return mapping.get(record, **PLACE).resources
+    except Refused as refusal:
+        raise AssertionError([issue.as_dict() for issue in refusal.issues]) from None
+
+
+def by_reference(resources: list[Resource]) -> dict[str, Resource]:
+    return {reference_of(resource): resource for resource in resources}
+
+
+def shuffled(resources: list[Resource], random: Random) -> list[Resource]:
+    return random.sample(resources, len(resources))
+
+
+def unordered(value: Any) -> Any:
+    """JSON whose lists are sorted: what was added may stand at another place."""
+    if isinstance(value, dict):
+        return {name: unordered(child) for name, child in value.items()}
+    return sorted(map(unordered, value), key=dump_json) if isinstance(value, list) else value
+
+
+def unchanged_fhir_gives_the_record_back(case: Case) -> None:
+    """put(get(n), n) == n, to the letter and in every order of resources; neither side is touched."""
+    before, said = copied(case.record), dump_json(case.said)
+    assert case.mapping.put(shuffled(case.said, case.random), case.record, **PLACE) == before
+    assert (case.record, dump_json(case.said)) == (before, said)
+
+
+def a_record_made_from_fhir_alone_says_the_same(case: Case) -> None:
+    """get(create(get(n))) == get(n), and what is created once more is the same record."""
+    made = case.mapping.create(case.said, **PLACE)
+    again = fhir_of(case.mapping, made)
+    assert by_reference(again) == by_reference(case.said)
+    assert case.random.random() > 0.1 or case.mapping.create(again, **PLACE) == made
+
+
+def changed_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
+    """get(put(f, n)) == f for an f that says something else: a value, an item more or less, another name.
+
+    A resource that nothing refers to cannot be said to be no more by not coming: it may be there still.
+    """
+    if case.changed is not None:
+        found, said = by_reference(fhir_of(case.mapping, case.put)), by_reference(case.changed)
+        pointed = {pointer["reference"] for resource in found.values() for _, pointer in references_in(resource)}
+        stayed = by_reference(case.said).keys() - said.keys() - pointed
+        assert unordered({name: found[name] for name in found if name not in stayed}) == unordered(said)
+
+
+def undeclared_fields_survive(case: Case) -> None:
+    """A field that the format does not know is still there after somebody changed another one."""
+    if case.changed is not None and case.mapping.schema.schema.get("additionalProperties") is not False:
+        assert case.put.items() >= UNKNOWN.items()
+
+
+def lists_keep_their_order(case: Case) -> None:
+    """Items with an id that are still there stand in the order in which they were sent."""
+    for name, items in case.record.items() if case.changed is not None else ():
+        sent, kept = ids_of(items), ids_of(case.put.get(name))
+        assert [one for one in kept if one in sent] == [one for one in sent if one in kept]
+
+
+def ids_of(items: Any) -> list[Any]:
+    """The ids of the items of a list, in their order."""
+    return (
+        [item["id"] for item in items if isinstance(item, dict) and item.get("id")] if isinstance(items, list) else []
+    )
+
+
+def every_reference_leads_somewhere(case: Case) -> None:
+    """Every literal reference in the FHIR of a record is to a resource of the record, and no two have one id."""
+    pointed = {pointer["reference"] for resource in case.said for _, pointer in references_in(resource)}
+    assert pointed <= set(by_reference(case.said))
+    assert len(by_reference(case.said)) == len(case.said)
+    assert case.said[0]["resourceType"] == case.mapping.root.primary.type
+
+
+LAWS: tuple[Law, ...] = (
+    unchanged_fhir_gives_the_record_back,
+    a_record_made_from_fhir_alone_says_the_same,
+    changed_fhir_is_what_the_record_says_afterwards,
+    undeclared_fields_survive,
+    lists_keep_their_order,
+    every_reference_leads_somewhere,
+)

@@ -1,0 +1,133 @@
+"""Each law broken on purpose, by a converter or an engine that is wrong in one thing, and the law that notices it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+
+from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.engine import Mapping
+from fhir_adapter.mapping.load import FOLDER, load
+from fhir_adapter.mapping.model import Pair
+from tests.laws import lens
+from tests.laws.lens import Case
+from tests.laws.records import Records
+
+SIP = FOLDER / "se-sip"
+
+
+@contextmanager
+def converter_changed(name: str, change: Callable[[Pair], Pair]) -> Iterator[None]:
+    """The converter `name` is another one for as long as it takes to load a mapping."""
+    right = CONVERTERS[name]
+    CONVERTERS[name] = dataclasses.replace(right, build=lambda *given: change(right.build(*given)))
+    try:
+        yield
+    finally:
+        CONVERTERS[name] = right
+
+
+def with_converter(name: str, **sides: Any) -> Mapping:
+    with converter_changed(name, lambda pair: dataclasses.replace(pair, **sides)):
+        return load(SIP)
+
+
+class Forgetful(Mapping):
+    """Starts from nothing instead of from the record as it was."""
+
+    def put(self, resources: Any, before: Any, **place: Any) -> Any:
+        return self.create(resources, **place)
+
+
+class Backwards(Mapping):
+    """Turns lists round when somebody says something new."""
+
+    def put(self, resources: Any, before: Any, **place: Any) -> Any:
+        after = super().put(resources, before, **place)
+        return {name: value[::-1] if isinstance(value, list) else value for name, value in after.items()}
+
+
+class Dangling(Mapping):
+    """Leaves out the last resource, whoever refers to it."""
+
+    def get(self, native: Any, **place: Any) -> Any:
+        mapped = super().get(native, **place)
+        resources = [one for one in mapped.resources if one["resourceType"] != "ServiceRequest"]
+        return dataclasses.replace(mapped, resources=resources)
+
+
+class Twofold(Mapping):
+    """Gives the first resource twice."""
+
+    def get(self, native: Any, **place: Any) -> Any:
+        mapped = super().get(native, **place)
+        return dataclasses.replace(mapped, resources=[mapped.resources[0], *mapped.resources])
+
+
+def as_a(kind: type[Mapping]) -> Callable[[], Mapping]:
+    def made() -> Mapping:
+        mapping = load(SIP)
+        mapping.__class__ = kind
+        return mapping
+
+    return made
+
+
+@cache
+def cases() -> list[tuple[Any, Any, int]]:
+    records, found = Records(load(SIP)), []
+    for seed in range(60):
+        random = Random(seed)
+        record = records.record(random)
+        if record is not None:
+            found.append((record, records.changed(record, random), seed))
+    return found
+
+
+def first_law_broken(mapping: Mapping) -> set[str]:
+    """The names of the laws that some record shows to be broken."""
+    broken = set()
+    for record, after, seed in cases():
+        case = Case(mapping, record, after, Random(seed))
+        for law in lens.LAWS:
+            try:
+                law(case)
+            except AssertionError:
+                broken.add(law.__name__)
+    return broken
+
+
+BROKEN: list[tuple[str, Callable[[], Mapping], str]] = [
+    ("a way back that says another word", lambda: with_converter("text", to_native=lambda *_: "x"),
+     "changed_fhir_is_what_the_record_says_afterwards"),
+    ("a way back that says nothing", lambda: with_converter("concept", to_native=lambda *_: None),
+     "a_record_made_from_fhir_alone_says_the_same"),
+    ("a way there that drops", lambda: with_converter("pertains_to_goal", to_native=lambda *_: None),
+     "changed_fhir_is_what_the_record_says_afterwards"),
+    ("a way there that shares", lambda: with_converter("datetime", to_native=lambda value, _run: value[:4]),
+     "a_record_made_from_fhir_alone_says_the_same"),
+    ("an engine that forgets", as_a(Forgetful), "unchanged_fhir_gives_the_record_back"),
+    ("an engine that forgets the unknown", as_a(Forgetful), "undeclared_fields_survive"),
+    ("an engine that turns lists round", as_a(Backwards), "lists_keep_their_order"),
+    ("an engine that leaves a resource out", as_a(Dangling), "every_reference_leads_somewhere"),
+    ("an engine that says a thing twice", as_a(Twofold), "every_reference_leads_somewhere"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("broken", "law"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+def test_a_broken_mapping_is_caught_by_its_law(broken: Callable[[], Mapping], law: str) -> None:
+    assert law in first_law_broken(broken())
+
+
+def test_every_law_has_something_that_breaks_it() -> None:
+    assert {law for _, _, law in BROKEN} == {law.__name__ for law in lens.LAWS}
+
+
+def test_the_right_mapping_breaks_none() -> None:
+    assert first_law_broken(load(SIP)) == set()
