@@ -26,6 +26,8 @@ class Frame:
     lists: dict[str, list[Frame]]
     before: Frame | None = None
     is_new: bool = False
+    keys: Any = None
+    """the keys of its list, where it is new there"""
     gone: frozenset[str] = frozenset()
     """the anchors that were there before and are, as those say who refer to them, no more"""
     place: int = 0

@@ -78,19 +78,26 @@ class Field:
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""
-        readable = [rule for rule in self.rules if rule.reads and rule.first in frame.nodes]
-        for rule in readable or [rule for rule in self.rules if rule.reads and rule.first in frame.gone]:
-            now = rule.fragments(frame.nodes) if readable else rule.nothing()
+        present = [rule for rule in self.rules if rule.reads and rule.first in frame.nodes]
+        silenced: tuple[Rule, Any, Any] | None = None
+        for rule in present or [rule for rule in self.rules if rule.reads and rule.first in frame.gone]:
+            now = rule.fragments(frame.nodes) if present else rule.nothing()
             then = self._fragments_before(rule, frame.before)
-            if now == then:
-                if _is_nothing(now):
-                    continue
-                return
-            if self.many == "one":
-                self._put_one(rule, now, then, frame, run, run_before)
-            else:
-                self._put_each(rule, now, then, frame, run, run_before)
+            if _is_nothing(now):
+                silenced = silenced or (None if _is_nothing(then) else (rule, now, then))
+                continue
+            if silenced is not None:  # another rule speaks for the field from now on
+                self._put(*silenced, frame, run, run_before)
+                self._put(rule, now, rule.nothing(), frame, run, run_before)
+            elif now != then:
+                self._put(rule, now, then, frame, run, run_before)
             return
+        if silenced is not None:
+            self._put(*silenced, frame, run, run_before)
+
+    def _put(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:
+        put = self._put_one if self.many == "one" else self._put_each
+        put(rule, now, then, frame, run, run_before)
 
     def _fragments_before(self, rule: Rule, before: Frame | None) -> Any:
         if before is None or rule.first not in before.nodes:

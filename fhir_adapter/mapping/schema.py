@@ -127,7 +127,8 @@ class RecordSchema:
                 yield from self._fields(child, f"{path}.")
 
     def ordered(self, record: dict[str, Any]) -> dict[str, Any]:
-        """`record` with its properties in the format's order, for readers' sake."""
+        """`record` with its properties in the format's order, for readers' sake, and with the objects and lists that
+        the format wants to be there even where they are empty."""
         ordered = self._ordered(record, self.schema)
         assert isinstance(ordered, dict)
         return ordered
@@ -139,8 +140,17 @@ class RecordSchema:
         if not isinstance(value, dict):
             return value
         properties = node.get("properties", {})
+        value = value | self._required_holders(node, value)
         names = [name for name in properties if name in value] + [name for name in value if name not in properties]
         return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
+
+    def _required_holders(self, node: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name in node.get("required", ()):
+            kinds = self.resolved(node.get("properties", {}).get(name, {})).get("type", "")
+            if name not in value and ("object" in kinds or "array" in kinds):
+                made[name] = {} if "object" in kinds else []
+        return made
 
 
 def _unknown(value: Any, known: _Known | None, path: str) -> list[str]:

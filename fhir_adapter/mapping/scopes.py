@@ -104,10 +104,13 @@ class Scope:
             node = twins.pop(0)
             if node is not None:
                 frames.append(self._frame(sent[old.place], old.key, node, outer, old))
+        keys = Keys(self, "")
+        keys.seen.update(old.key for old in olds)
         for identity, node in found:
             if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
                 item: dict[str, Any] = {}
                 frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
+                frames[-1].keys = keys
                 kept.append(item)
         if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
             self.native.write(outer.native, kept or None)
@@ -189,8 +192,9 @@ class Scope:
         own = own_identifier(node, run.source)
         if own is not None:
             frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
+            frame.keys.seen.add(frame.native["id"])
             return
-        key = composed(str(frame.native.get(self.key, "")))
+        key = frame.keys.named(str(frame.native.get(self.key, "")))
         as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
         if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
             frame.native["id"] = node["id"]
@@ -201,12 +205,12 @@ class Scope:
 class Keys:
     """Business keys of the items of one list: `id`, else the list's key field, else the place."""
 
-    __slots__ = ("_field", "_path", "_placed", "_seen")
+    __slots__ = ("_field", "_path", "_placed", "seen")
 
     def __init__(self, scope: Scope, path: str) -> None:
         self._field = scope.key
         self._path = path
-        self._seen: set[str] = set()
+        self.seen: set[str] = set()
         self._placed = 0
 
     def of(self, item: dict[str, Any], index: int, run: Run) -> str:
@@ -221,19 +225,23 @@ class Keys:
                 self._placed += 1
             self._seen[f"#{self._placed}"] = 1
             return f"#{self._placed}"
-        name = key = composed(str(named))
+        return self.named(str(named))
+
+    def named(self, name: str) -> str:
+        """The key of an item that is told by a name: the second of the same name is `name#2`."""
+        name = key = composed(name)
         times = 1
-        while key in self._seen:
+        while key in self.seen:
             times += 1
             key = f"{name}#{times}"
-        self._seen.add(key)
+        self.seen.add(key)
         return key
 
     def _own(self, own: str, index: int, run: Run) -> str:
-        if own in self._seen:
+        if own in self.seen:
             run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
         if own.startswith("#") and own[1:].isdecimal():
             message = "an id of # and a number stands for the place of an item without id: please send another"
             run.error(f"{self._path}[{index}].id", "value", message)
-        self._seen.add(own)
+        self.seen.add(own)
         return own

@@ -22,6 +22,7 @@ from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.declared import read_any
+from fhir_adapter.mapping.rules import Rule
 
 Record = dict[str, Any]
 Place = tuple[str | int, ...]
@@ -79,6 +80,18 @@ class Records:
             waiting += [(name, inner) for inner in one.get("lists") or ()]
             ids = str([anchor.get("id") for anchor in one["anchors"].values()]) if name else ""
             found |= {name + field for field in re.findall(r"\|\{([^}]+)\}", ids)}
+        return found | {number for _, number in self.organisations}
+
+    @cached_property
+    def organisations(self) -> set[tuple[str, str]]:
+        """Fields with name and number of an organisation: under one number it has one name, whoever writes it."""
+        found = set()
+        for scope in self.mapping.scopes():
+            for field in scope.fields:
+                if len(field.natives) == 2 and any(is_called(rule, "organisation") for rule in field.rules):
+                    prefix = f"{scope.name}." if scope.name else ""
+                    name, number = (schema_path(prefix + native.text) for native in field.natives)
+                    found.add((name, number))
         return found
 
     def values(self, path: str) -> list[Any]:
@@ -167,9 +180,10 @@ class Records:
             return random.choice([node["const"]] if "const" in node else node["enum"])
         pool: list[Any] = self.values(path) or _pool_by_type(node)
         if path in self.unique:
-            pool = [value for value in pool if (path, value) not in used]
+            pool = [value for value in pool if value not in used]
         chosen = random.choice(pool) if pool else NOTHING
-        used.add((path, chosen))
+        if path in self.unique:
+            used.add(chosen)
         return chosen
 
     def _one_of(self, node: dict[str, Any], random: Random) -> dict[str, Any]:
@@ -225,7 +239,7 @@ class Records:
             self._change_list(record, random.choice(lists), random)
             return
         place = random.choice(places) if places else None
-        if place is None or place[-1] == "id":
+        if place is None or place[-1] == "id" or any(path_of(place) in pair for pair in self.organisations):
             return
         holder, path = at(record, place[:-1]), path_of(place)
         if random.random() < 0.2 and isinstance(holder, dict):
@@ -239,11 +253,7 @@ class Records:
             del items[random.randrange(len(items))]
             return
         node = self._node_at(path_of(place))
-        used = {
-            (path_of(place + other), at(items, other))
-            for other in places_in(items)
-            if isinstance(other[-1], str) and path_of(place + other) in self.unique
-        }
+        used = {at(record, other) for other in places_in(record) if path_of(other) in self.unique}
         made = self.value(node["items"], f"{path_of(place)}[]", random, used) if "items" in node else NOTHING
         if made is NOTHING or made in items:
             return
@@ -260,6 +270,11 @@ class Records:
             if step.endswith("[]"):
                 node = self.mapping.schema.resolved(node.get("items", {}))
         return node
+
+
+def is_called(rule: Rule, name: str) -> bool:
+    """Is it a rule with this converter?"""
+    return rule.converter is not None and rule.converter.name == name
 
 
 class _Nothing:
