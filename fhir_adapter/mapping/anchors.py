@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -106,13 +106,18 @@ class Anchor:
         references = [reference_in(link.read(nodes[link.parent])) for link in self.links if link.parent in nodes]
         return other if reference_of(other) in references else None
 
-    def is_gone(self, before: Resource, nodes: Nodes, run: Run) -> bool:
-        """Does what came say that the node from before is no more? A reference taken away does; that a resource which
-        nothing refers to did not come says nothing."""
+    def is_gone(self, before: Nodes, nodes: Nodes, gone: Collection[str], run: Run) -> bool:
+        """Does what came say that the node from before is no more? A reference taken away does, and so does the end of
+        what referred to it; that a resource which nothing refers to did not come says nothing."""
         if self.of is not None or self.same is not None or self.reverse is not None:
             return False
+        was = before[self.name]
+        if self.element is None:
+            by = next((link.parent for link in self.links if _refers(link, before, reference_of(was))), None)
+            if by is None or by not in nodes:
+                return by in gone
         found = self.candidates(nodes, run)
-        return found is not None and self.identity(before) not in [identity for identity, _ in found]
+        return found is not None and self.identity(was) not in [identity for identity, _ in found]
 
     def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
         """Every node that can be this anchor, by identity; a resource that is referred to but did not come is None.
@@ -187,11 +192,20 @@ class Anchor:
         read, system = self.skip
         return any(coding.get("system") == system for coding in codings(read(node)))
 
+    def is_mute(self, node: Resource) -> bool:
+        """Is it an element that would not be found again: it names nobody, or says itself that it has ended?"""
+        return self.element is not None and not self._is_my_element(node)
+
     def identity(self, node: Resource) -> str:
         """What tells this node from its neighbours: its reference, or for an element the fragments it is matched by."""
         if self.element is None:
             return reference_of(node)
         return "\x1f".join(str(read(node)) for read in self.match)
+
+
+def _refers(link: Link, nodes: Nodes, reference: str) -> bool:
+    found = link.read(nodes[link.parent]) if link.parent in nodes else None
+    return reference in [reference_in(one) for one in (found if isinstance(found, list) else [found])]
 
 
 def codings(fragment: Any) -> Iterator[Resource]:

@@ -119,6 +119,8 @@ class Mapping:
             for scope, frame in opened:
                 if scope.early is early:
                     scope.write(frame, run)
+        for scope, frame in opened:
+            scope.drop_empty(frame)
         return opened
 
     def put(

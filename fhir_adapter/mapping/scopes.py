@@ -84,6 +84,15 @@ class Scope:
             run.places[self.native.text, frame.key] = primary
             run.keys[reference_of(primary)] = frame.key
 
+    def drop_empty(self, frame: Frame) -> None:
+        """Takes the element of an item that said nothing out of FHIR, where nothing may be empty."""
+        element = self.primary.element
+        if element is not None and frame.nodes.get(self.primary.name) == {}:
+            elements = element.read(frame.nodes[element.parent])
+            elements[:] = [each for each in elements if each]
+            if not elements:
+                frame.nodes[element.parent].pop(element.text.removesuffix("[]"), None)
+
     def close(self, outer: Frame, run: Run, opened: list[tuple[Scope, Frame]]) -> None:
         """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
         olds = outer.before.lists.get(self.label, []) if outer.before is not None else []
@@ -97,7 +106,10 @@ class Scope:
         kept = list(self.native.read(outer.native) or ())
         frames = []
         for old in olds:
-            twins = came.get(self.primary.identity(old.nodes[self.primary.name]))
+            was = old.nodes.get(self.primary.name)
+            if was is None or self.primary.is_mute(was):
+                continue  # FHIR never said that it is there, so it cannot say that it is gone
+            twins = came.get(self.primary.identity(was))
             if not twins:
                 kept = [item for item in kept if item is not sent[old.place]]
                 continue
@@ -131,7 +143,7 @@ class Scope:
         if primary.element is None:
             run.claimed.add(id(frame.nodes[primary.name]))
             run.keys[reference_of(frame.nodes[primary.name])] = frame.key
-        gone = []
+        gone: list[str] = []
         before = frame.before.nodes if frame.before is not None else {}
         for anchor in self.anchors:
             if anchor is primary:
@@ -139,7 +151,7 @@ class Scope:
             node = anchor.find(frame.nodes, run)
             if node is not None:
                 frame.nodes[anchor.name] = node
-            elif anchor.name in before and anchor.is_gone(before[anchor.name], frame.nodes, run):
+            elif anchor.name in before and anchor.is_gone(before, frame.nodes, gone, run):
                 gone.append(anchor.name)
         frame.gone = frozenset(gone)
 
