@@ -1,4 +1,4 @@
-"""Write the generated part of docs/mapping-language.md, the converters, from what the code registers."""
+"""Write the generated parts of docs/mapping-language.md: the words of a declaration, and the converters."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ import re
 from pathlib import Path
 
 from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.declaration import declaration_schema
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "mapping-language.md"
 
 
 def with_current_parts(text: str) -> str:
     """The document with everything between `<!-- generated: x -->` and `<!-- end -->` made anew."""
-    for name, body in {"converters": converters()}.items():
+    for name, body in {"words": words(), "converters": converters()}.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
         if count != 1:
             raise SystemExit(f"{DOCUMENT.name} has {count} places for the generated part {name!r}")
     return text
+
+
+def words() -> str:
+    """Every word of a declaration with its meaning, from the published schema."""
+    schema = declaration_schema()
+    parts = {"the declaration": schema, "a list": schema["$defs"]["list"], "an anchor": schema["$defs"]["anchor"]}
+    lines = []
+    for title, part in parts.items():
+        lines += [f"**{title}**", "", "| word | meaning |", "|---|---|"]
+        for word, node in part["properties"].items():
+            described = node.get("description") or schema["$defs"][node["$ref"].rpartition("/")[2]].get(
+                "description", ""
+            )
+            lines.append(f"| `{word}` | {described.replace('|', chr(92) + '|')} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
 
 
 def converters() -> str:

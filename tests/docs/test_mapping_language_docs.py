@@ -1,8 +1,15 @@
-"""docs/mapping-language.md names every converter with its words."""
+"""docs/mapping-language.md: what it lists is what the code has, and what it shows works."""
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+from uuid import UUID
+
 from fhir_adapter.mapping.converters import CONVERTERS
+from fhir_adapter.mapping.declaration import SCHEMA_FILE
+from fhir_adapter.mapping.load import FOLDER, load
 from scripts.describe_mapping_language import DOCUMENT, with_current_parts
 
 
@@ -16,3 +23,27 @@ def test_every_converter_says_what_goes_where_and_reads_its_own_usage() -> None:
         assert "<->" in converter.meaning, converter.name
         given = [word.strip("[]") for word in converter.usage.split()]
         converter.words([word.partition("=")[0] + "=x" if "=" in word else word for word in given])
+
+
+def test_the_mapping_in_ten_minutes_maps_its_record(tmp_path: Path) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8").partition("## How to think of it")[0]
+    record, declaration, codes = re.findall(r"```(?:json|yaml)\n(.*?)```", text, re.DOTALL)
+    words = {"type": "string"}
+    person = {"type": "object", "properties": {"name": words, "number": words}}
+    goals = {"type": "array", "items": {"type": "object", "properties": {"id": words, "text": words, "by": words}}}
+    fields = {"id": words, "title": words, "state": words, "person": person, "goals": goals}
+    (tmp_path / "mapping.yaml").write_text(declaration, encoding="utf-8")
+    (tmp_path / "codes.yaml").write_text(codes, encoding="utf-8")
+    (tmp_path / "schema.json").write_text(json.dumps({"type": "object", "properties": fields}), encoding="utf-8")
+    mapping, native = load(tmp_path), json.loads(record)
+    resources = mapping.get(native, source="https://town.example", namespace=UUID(int=1)).resources
+    assert [one["resourceType"] for one in resources] == ["CarePlan", "Patient", "Goal"]
+    assert mapping.create(resources, source="https://town.example", namespace=UUID(int=1)) == native
+    assert mapping.owners == {"Goal.description": "person"}
+
+
+def test_an_editor_finds_the_schema_of_a_declaration() -> None:
+    firsts = {path: path.read_text(encoding="utf-8").split("\n", 1)[0] for path in FOLDER.glob("*/mapping.yaml")}
+    told = {path: first.partition("$schema=")[2] for path, first in firsts.items() if "yaml-language-server" in first}
+    assert FOLDER / "se-sip" / "mapping.yaml" in told
+    assert {(path.parent / schema).resolve() for path, schema in told.items()} == {SCHEMA_FILE.resolve()}
