@@ -32,6 +32,7 @@ check: lint test ## what to run before a commit
 
 bench: $(READY) ## how fast the road is, beside the same work done bare
 	@$(BIN)/python -m benchmarks.road
+	@$(BIN)/python -m benchmarks.mapping
 	@$(BIN)/python -m benchmarks.merge
 
 docs: $(READY) ## write the tables in docs/mappings anew
