@@ -194,6 +194,7 @@ class _Loader:
         return Scope(
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0),
+            (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary)),
             f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
 

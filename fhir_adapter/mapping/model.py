@@ -177,6 +177,7 @@ class Run:
     __slots__ = (
         "_linked",
         "_pointers",
+        "_same",
         "_sent",
         "claimed",
         "index",
@@ -212,6 +213,7 @@ class Run:
         """reference -> business key"""
         self.claimed: set[int] = set()
         self._linked: dict[tuple[int, str, str], list[str]] = {}
+        self._same: dict[tuple[int, int], bool] = {}
         self._sent: dict[tuple[int, str], list[Any]] = {}
         self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
 
@@ -255,6 +257,14 @@ class Run:
             references = dict.fromkeys(reference for one in pointers if (reference := reference_in(one)) is not None)
             known = [reference for reference in references if reference.startswith(f"{kind}/")]
             self._linked[id(node), path, kind] = known
+        return known
+
+    def is_same(self, node: Resource | None, before: Resource | None) -> bool:
+        """Does a node say what it said before? Every item looks at the plan, so it is compared once."""
+        pair = (id(node), id(before))
+        known = self._same.get(pair)
+        if known is None:
+            known = self._same[pair] = node == before
         return known
 
     def sent(self, path: str, holder: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> list[Any]:

@@ -61,7 +61,7 @@ def _field(files: Files, native: str, rules: list[Rule]) -> Field:
         files.at(files.file, f"rule `{rules[0].text}`", rules[0].line)
         files.fail("several fields together need a converter, and none of them may be a list")
     anchors = frozenset(target.anchor for rule in rules for target in rule.targets)
-    return Field(natives, many, tuple(rules), anchors)
+    return Field(natives, many, tuple(rules), anchors, tuple(rule for rule in rules if rule.reads))
 
 
 def _rule(

@@ -75,12 +75,16 @@ class Field:
     rules: tuple[Rule, ...]
     anchors: frozenset[str]
     """all that its rules look at"""
+    readers: tuple[Rule, ...]
+    """the rules that are read on the way back"""
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""
-        present = [rule for rule in self.rules if rule.reads and rule.first in frame.nodes]
+        present = [rule for rule in self.readers if rule.first in frame.nodes]
+        if not present and not frame.gone:
+            return
         silenced: tuple[Rule, Any, Any] | None = None
-        for rule in present or [rule for rule in self.rules if rule.reads and rule.first in frame.gone]:
+        for rule in present or [rule for rule in self.readers if rule.first in frame.gone]:
             now = rule.fragments(frame.nodes) if present else rule.nothing()
             then = self._fragments_before(rule, frame.before)
             if _is_nothing(now):

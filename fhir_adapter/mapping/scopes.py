@@ -39,6 +39,8 @@ class Scope:
     """which items of the native list belong to it; None: all"""
     line: int
     """where it is declared in mapping.yaml"""
+    standing: tuple[Anchor, ...]
+    """the anchors that may stand for an item, the primary first"""
     label: str
     """what it is called in a frame: its name, and which one it is of several lists over the same items"""
 
@@ -74,12 +76,14 @@ class Scope:
 
     def roots(self) -> tuple[Anchor, ...]:
         """The anchors that may stand for the item, the first that is there."""
-        return self.primary, *(anchor for anchor in self.anchors if anchor.root and anchor is not self.primary)
+        return self.standing
 
     def make_nodes(self, frame: Frame, run: Run) -> None:
         """The nodes of one item, and its key for those that refer to it."""
         self.make(frame, run)
-        primary = next((frame.nodes[one.name] for one in self.roots() if one.name in frame.nodes), None)
+        primary = frame.nodes.get(self.primary.name)
+        if primary is None:
+            primary = next((frame.nodes[one.name] for one in self.standing if one.name in frame.nodes), None)
         if primary is not None and self.primary.element is None:
             run.places[self.native.text, frame.key] = primary
             run.keys[reference_of(primary)] = frame.key
@@ -97,7 +101,7 @@ class Scope:
         """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
         olds = outer.before.lists.get(self.label, []) if outer.before is not None else []
         found = self.primary.candidates(outer.nodes, run)
-        if found is None:
+        if found is None or not (found or olds):
             return
         came: dict[str, list[Resource | None]] = {}
         for identity, node in found:
@@ -178,7 +182,7 @@ class Scope:
         if before is None:
             changed = set(self.watched)
         else:
-            changed = {name for name in self.watched if frame.nodes.get(name) != before.nodes.get(name)}
+            changed = {name for name in self.watched if not run.is_same(frame.nodes.get(name), before.nodes.get(name))}
             if not changed:
                 return
         for field in self.fields:
