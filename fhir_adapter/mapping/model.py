@@ -175,6 +175,7 @@ class Run:
     """One pass over one record: its resources by reference, the names in it, and what there is to say about it."""
 
     __slots__ = (
+        "_adopted",
         "_linked",
         "_pointers",
         "_same",
@@ -212,6 +213,7 @@ class Run:
         self.keys: dict[str, str] = {}
         """reference -> business key"""
         self.claimed: set[int] = set()
+        self._adopted: set[str] = set()
         self._linked: dict[tuple[int, str, str], list[str]] = {}
         self._same: dict[tuple[int, int], bool] = {}
         self._sent: dict[tuple[int, str], list[Any]] = {}
@@ -258,6 +260,12 @@ class Run:
             known = [reference for reference in references if reference.startswith(f"{kind}/")]
             self._linked[id(node), path, kind] = known
         return known
+
+    def is_first(self, reference: str) -> bool:
+        """Is it the first item that brings this id of a resource?"""
+        is_new = reference not in self._adopted
+        self._adopted.add(reference)
+        return is_new
 
     def is_same(self, node: Resource | None, before: Resource | None) -> bool:
         """Does a node say what it said before? Every item looks at the plan, so it is compared once."""

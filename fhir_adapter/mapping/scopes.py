@@ -10,7 +10,7 @@ from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
 from fhir_adapter.mapping.compiled import Walk
 from fhir_adapter.mapping.frames import Frame, NativePath
-from fhir_adapter.mapping.model import Run, composed
+from fhir_adapter.mapping.model import Run, composed, is_uuid
 from fhir_adapter.mapping.rules import Field
 
 
@@ -221,11 +221,12 @@ class Scope:
 class Keys:
     """Business keys of the items of one list: `id`, else the list's key field, else the place."""
 
-    __slots__ = ("_field", "_path", "_placed", "seen")
+    __slots__ = ("_field", "_path", "_placed", "_type", "seen")
 
     def __init__(self, scope: Scope, path: str) -> None:
         self._field = scope.key
         self._path = path
+        self._type = scope.primary.type
         self.seen: set[str] = set()
         self._placed = 0
 
@@ -256,6 +257,9 @@ class Keys:
     def _own(self, own: str, index: int, run: Run) -> str:
         if own in self.seen:
             run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
+        if is_uuid(own) and not run.is_first(f"{self._type}/{own}"):
+            message = "this id is used in another list of the record: one id is one thing, wherever it stands"
+            run.error(f"{self._path}[{index}].id", "duplicate", message)
         if own.startswith("#") and own[1:].isdecimal():
             message = "an id of # and a number stands for the place of an item without id: please send another"
             run.error(f"{self._path}[{index}].id", "value", message)
