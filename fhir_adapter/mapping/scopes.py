@@ -238,9 +238,6 @@ class Keys:
         named = item.get(self._field) if self._field is not None else None
         if named is None:
             self._placed += 1
-            while f"#{self._placed}" in self._seen:  # somebody's id looks like a place
-                self._placed += 1
-            self._seen[f"#{self._placed}"] = 1
             return f"#{self._placed}"
         return self.named(str(named))
 
