@@ -291,6 +291,8 @@ def _take_in(
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         if copy and not copy.is_only_a_name:  # not written over until somebody has looked
             copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
+        elif resources.read(connection, version.type, id_):  # it stands where ours would go: the rest is not held up
+            copies.save(connection, party.name, Copy(version.type, id_, version.id, "", None, b"{}"))
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
     before = change.load(connection, plan)

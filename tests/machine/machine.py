@@ -24,7 +24,7 @@ from tests.machine.world import FIRST_RECORD, MUNICIPALITY, REGIONS, Delivery, R
 
 SHM = Path("/dev/shm")
 GOAL_STATES = ("active", "on-hold", "accepted", "completed")
-REQUEST_STATES = ("active", "on-hold", "completed")
+TASK_STATES = ("accepted", "rejected", "in-progress", "completed")
 NATIVE_STATES = ("planerad", "pågående", "klar")
 TROUBLES = ("lost request", "lost answer", "twice", "late request", "crash before call", "crash after call")
 ROUNDS = 15
@@ -156,6 +156,11 @@ class Machine(RuleBasedStateMachine):
             self.town.record.setdefault("insatser", [])
             self.town.version = shown.version
 
+    @rule(word=st.sampled_from(["keep", "take"]), index=which)
+    def decide(self, word: str, index: int) -> None:
+        """Somebody decides which of two values is live from now on."""
+        self.world.decide(word, index)
+
     @rule()
     def send_again(self) -> None:
         """The same delivery once more, as a sender does who got no answer."""
@@ -210,6 +215,14 @@ class Machine(RuleBasedStateMachine):
         if found is not None:
             region.put(found | {"lifecycleStatus": state})
 
+    @rule(name=regions, index=which, state=st.sampled_from(TASK_STATES))
+    def region_answers(self, name: str, index: int, state: str) -> None:
+        """Somebody at a region says how far a task is, allowed to or not."""
+        region = self.world.regions[name]
+        found = self._pick(region, "Task", index)
+        if found is not None and not asks_for_a_decision(found):
+            region.put(found | {"status": state})
+
     @rule(name=regions, what=st.sampled_from(["Goal", "ServiceRequest", "note"]))
     def region_adds(self, name: str, what: str) -> None:
         """Somebody at a region adds a goal, an intervention or a note to the plan."""
@@ -240,6 +253,28 @@ class Machine(RuleBasedStateMachine):
         if found is not None and len(region.there("Goal")) > 2:
             region.delete(found)
 
+    @rule(name=regions, index=which)
+    def region_writes_blindly(self, name: str, index: int) -> None:
+        """A write to a part of the plan that this region was never shown, as a mixed-up import makes it."""
+        region = self.world.regions[name]
+        there = {reference_of(one) for one in region.there()}
+        unseen = [one for ref, one in sorted(self.world.held().items()) if ref.startswith("Goal/") and ref not in there]
+        unseen = [one for one in unseen if reference_of(one) not in region.deleted]
+        if not unseen:
+            return
+        found = unseen[index % len(unseen)]
+        words = self.ledger.new_words()
+        region.put(
+            {
+                "resourceType": "Goal",
+                "id": found["id"],
+                "subject": found["subject"],
+                "lifecycleStatus": "active",
+                "description": {"text": words},
+            }
+        )
+        self.ledger.wrote(name, words, ())
+
     def _pick(self, region: Region, type_: str, index: int) -> Resource | None:
         found = sorted(region.there(type_), key=reference_of)
         return found[index % len(found)] if found else None
@@ -256,9 +291,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         name=regions,
-        what=st.sampled_from(
-            ["lost request", "lost answer", "twice", "late request", "crash before call", "crash after call"]
-        ),
+        what=st.sampled_from(TROUBLES),
         after=st.integers(0, 3),
     )
     def trouble(self, name: str, what: str, after: int) -> None:
@@ -298,6 +331,7 @@ class Machine(RuleBasedStateMachine):
             before = after
             for name in REGIONS:
                 self.world.collect(name, sync.LONG_OVERLAP)
+                self.world.go_on(name)
                 self.world.deliver(name)
         else:
             raise AssertionError("the writes do not stop")
@@ -325,6 +359,7 @@ class Machine(RuleBasedStateMachine):
     def _nothing_is_lost(self, held: dict[str, Resource]) -> None:
         live = json.dumps([one for one in held.values() if not asks_for_a_decision(one)], default=str)
         kept = json.dumps([(each.live, each.other) for each in self.world.conflicts()], default=str)
+        kept += "".join(each.body for each in self.world.parked())
         lost = self.ledger.lost(live, kept)
         assert not lost, f"lost: {lost}"
 
@@ -340,17 +375,19 @@ class Machine(RuleBasedStateMachine):
     def _regions_hold_what_they_may_see(self, held: dict[str, Resource]) -> None:
         for name, region in self.world.regions.items():
             party = self.world.hub.parties[name]
+            waits = {each.reference for each in self.world.parked() if each.party == name}
             if not decision_for(self.world.hub, party, self.world.plan, held).permit:
                 continue
             expected = {
                 ref: _content(one)
                 for ref, one in project(held, party).items()
-                if one["resourceType"] not in WITHHELD and ref not in region.deleted
+                if one["resourceType"] not in WITHHELD and ref not in region.deleted | waits
             }
+            types = {ref.partition("/")[0] for ref in expected}
             found = {
                 reference_of(one): _content(one)
-                for type_ in {ref.partition("/")[0] for ref in expected}
-                for one in region.there(type_)
+                for one in region.there()
+                if one["resourceType"] in types and reference_of(one) not in waits
             }
             assert found == expected, _difference(name, found, expected)
 
