@@ -132,14 +132,18 @@ class Database:
         if self._leader == threading.get_ident():
             raise RuntimeError("a write within a write: hand the connection on instead")
         ticket = _Ticket(work)
-        with self._turn:
-            self._waiting.append(ticket)
-            is_first, self._is_led = not self._is_led, True
-        if not is_first:
+        try:
+            with self._turn:
+                self._waiting.append(ticket)
+                if not self._is_led:
+                    self._appoint()
             ticket.wait()
-        if is_first or ticket.leads:
-            with self._writing:
-                self._lead()
+            if ticket.leads:
+                with self._writing:
+                    self._lead()
+        except BaseException:
+            self._leave(ticket)
+            raise
         return ticket.outcome()
 
     def commit(self, connection: sqlite3.Connection) -> None:
@@ -170,28 +174,37 @@ class Database:
     def _lead(self) -> None:
         """Commit once for everybody who waits, and for those who come while their work is done."""
         self._leader = threading.get_ident()
-        group = [self._waiting.popleft()]
+        group: list[_Ticket[Any]] = []
         try:
+            self._take_in_next(group)
             self._writer.execute("BEGIN IMMEDIATE")
             run = _run_bare
             while True:
                 if not run(self._writer, group[-1]):
                     self._begin_again(group[:-1])
                     run = _run_in_savepoint
-                if not self._waiting or len(group) == MOST_IN_A_COMMIT:
+                if not self._take_in_next(group):
                     break
-                group.append(self._waiting.popleft())
             self.commit(self._writer)
         except BaseException as fault:
-            # Nobody's work is durable: every caller of the group must hear it, not only the one who led.
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+            # Nobody's work is durable: every caller of the group must hear it, not only the one who led, and even if
+            # the rollback fails, too.
             for ticket in group:
                 ticket.fail(fault)
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
             raise
         finally:
             self._leader = None
             self._hand_over(group)
+
+    def _take_in_next(self, group: list[_Ticket[Any]]) -> bool:
+        """Whether somebody waits for whom there is room."""
+        with self._turn:
+            if not self._waiting or len(group) == MOST_IN_A_COMMIT:
+                return False
+            group.append(self._waiting.popleft())
+            return True
 
     def _begin_again(self, others: Sequence[_Ticket[Any]]) -> None:
         """Undo everything because of one that failed, and do the others once more."""
@@ -202,15 +215,27 @@ class Database:
             _run_in_savepoint(self._writer, ticket)
 
     def _hand_over(self, done: Sequence[_Ticket[Any]]) -> None:
-        """The first who waits leads the next transaction; those whose work is done go on."""
+        """Those whose work is done go on, and somebody else leads."""
         with self._turn:
-            self._is_led = bool(self._waiting)
-            if self._is_led:
-                self._waiting[0].leads = True
-                self._waiting[0].wake()
+            self._appoint()
         for ticket in done:
             ticket.leads = False
             ticket.wake()
+
+    def _appoint(self) -> None:
+        """The first who waits leads the next transaction."""
+        self._is_led = bool(self._waiting)
+        if self._is_led:
+            self._waiting[0].leads = True
+            self._waiting[0].wake()
+
+    def _leave(self, ticket: _Ticket[Any]) -> None:
+        """Its caller was interrupted (Ctrl-C) before its turn: others must not wait for it to lead them."""
+        with self._turn:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                if ticket.leads:
+                    self._appoint()
 
 
 def _run_bare(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.store import plans
-from fhir_adapter.store.database import MIGRATIONS, Database, attempt, queries, statements_in
+from fhir_adapter.store.database import MIGRATIONS, MOST_IN_A_COMMIT, Database, attempt, queries, statements_in
 
 
 class CountingDatabase(Database):
@@ -26,7 +27,7 @@ class CountingDatabase(Database):
     def commit(self, connection: sqlite3.Connection) -> None:
         self.is_committing = True
         if self.pause:
-            self.pause.wait(10)
+            assert self.pause.wait(10)
         if self.failure:
             raise self.failure
         self.commits += 1
@@ -187,6 +188,121 @@ def test_failed_commit_is_heard_by_the_caller_and_undone(database: CountingDatab
     database.failure = None
     database.write(add("kept"))
     assert notes(database) == ["kept"]
+
+
+@contextmanager
+def someone_commits(database: CountingDatabase) -> Iterator[None]:
+    """While the block runs, a first writer is about to commit; whoever writes meanwhile has to wait."""
+    database.pause, database.is_committing = threading.Event(), False
+    first = threading.Thread(target=database.write, args=(add("first"),))
+    first.start()
+    while not database.is_committing:
+        pass
+    yield
+    database.pause.set()
+    first.join()
+    database.pause = None
+
+
+class Writer(threading.Thread):
+    """Writes in a thread of its own and notes what it was told."""
+
+    def __init__(self, database: Database, work: Callable[[sqlite3.Connection], object]) -> None:
+        super().__init__(daemon=True)
+        self.database, self.work = database, work
+        self.told: object = None
+        waiting = len(database._waiting)
+        self.start()
+        while len(database._waiting) == waiting:
+            pass
+
+    def run(self) -> None:
+        try:
+            self.told = self.database.write(self.work)
+        except (sqlite3.Error, ValueError) as fault:
+            self.told = fault
+
+    def outcome(self) -> object:
+        self.join(10)
+        assert not self.is_alive(), "nobody ever told this writer anything"
+        return self.told
+
+
+@pytest.mark.parametrize("rollback_fails", [False, True])
+def test_everybody_who_shared_a_commit_that_failed_hears_it(database: CountingDatabase, rollback_fails: bool) -> None:
+    def refuse_rollback(action: int, what: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if (action, what) == (sqlite3.SQLITE_TRANSACTION, "ROLLBACK") else sqlite3.SQLITE_OK
+
+    def break_the_disk(connection: sqlite3.Connection) -> str:
+        database.failure = sqlite3.OperationalError("disk I/O error")
+        connection.set_authorizer(refuse_rollback if rollback_fails else None)
+        return "done"
+
+    with someone_commits(database):
+        writers = [Writer(database, work) for work in (break_the_disk, add("a"), add("b"))]
+    told = [writer.outcome() for writer in writers]
+    assert all(isinstance(each, sqlite3.Error) for each in told), told
+    assert notes(database) == ["first"]
+
+
+def test_work_done_once_more_because_of_another_counts_once_and_tells_its_second_result(
+    database: CountingDatabase,
+) -> None:
+    runs: list[str] = []
+
+    def counted(connection: sqlite3.Connection) -> int:
+        runs.append("counted")
+        add("counted")(connection)
+        return len(runs)
+
+    def refused_at_first(connection: sqlite3.Connection) -> str:
+        runs.append("refused")
+        if runs.count("refused") == 1:
+            raise ValueError("not yet")
+        add("later")(connection)
+        return "accepted"
+
+    def half(connection: sqlite3.Connection) -> None:
+        add("half")(connection)
+        raise ValueError("no")
+
+    with someone_commits(database):
+        writers = [Writer(database, work) for work in (counted, refused_at_first, half, add("behind"))]
+    told = [writer.outcome() for writer in writers]
+    assert runs == ["counted", "refused", "counted", "refused"]
+    assert (told[0], told[1], str(told[2]), told[3]) == (3, "accepted", "no", 1)
+    assert notes(database) == ["first", "counted", "later", "behind"]
+
+
+def test_whoever_is_interrupted_while_waiting_leaves_nobody_waiting_for_it(database: CountingDatabase) -> None:
+    behind: list[Writer] = []
+
+    def interrupt_me() -> None:
+        while not database._waiting:
+            pass
+        behind.append(Writer(database, add("behind")))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with someone_commits(database):
+        threading.Thread(target=interrupt_me).start()
+        with pytest.raises(KeyboardInterrupt):
+            database.write(add("interrupted"))
+    assert behind[0].outcome() == 1
+    assert notes(database) == ["first", "behind"]
+
+
+def test_whoever_waits_when_the_file_is_closed_is_told(database: CountingDatabase, tmp_path: Path) -> None:
+    with someone_commits(database):
+        writers = [Writer(database, add(f"n{number}")) for number in range(MOST_IN_A_COMMIT + 4)]
+        closing = threading.Thread(target=database.close)
+        closing.start()
+    closing.join()
+    told = [writer.outcome() for writer in writers]
+    accepted = [f"n{number}" for number, each in enumerate(told) if each == 1]
+    assert all(isinstance(each, sqlite3.ProgrammingError) for each in told if each != 1)
+    again = Database(tmp_path / "below" / "plans.db")
+    assert notes(again) == ["first", *accepted]
+    again.close()
 
 
 def test_interrupted_work_ends_the_transaction(database: CountingDatabase) -> None:
