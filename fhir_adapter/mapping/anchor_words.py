@@ -67,6 +67,7 @@ def anchor_of(
         call=native_path(declared["call"]) if "call" in declared else None,
         needed=_needed(declared["needed"]) if "needed" in declared else None,
         root=bool(declared.get("root")),
+        anywhere=bool(declared.get("anywhere")),
     )
 
 

@@ -87,6 +87,8 @@ class Anchor:
     """field, message and expectation of the error where no id can be made"""
     root: bool = False
     """may stand for the record where the anchors before it that can are not there"""
+    anywhere: bool = False
+    """every resource of its type that came is an item, whatever refers to it; one that did not come stays"""
 
     def find(self, nodes: Nodes, run: Run) -> Resource | None:
         """This anchor's node among the resources that came, or None."""
@@ -157,6 +159,8 @@ class Anchor:
 
     def _references(self, nodes: Nodes, run: Run) -> list[str] | None:
         """The references to resources of this type, or None where what refers to them did not come."""
+        if self.anywhere:
+            return [reference for reference, node in run.index.items() if node.get("resourceType") == self.type]
         if self.reverse is not None:
             path, parent = self.reverse
             if parent not in nodes:

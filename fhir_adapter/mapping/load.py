@@ -209,6 +209,7 @@ class _Loader:
     def check_native(self, path: str) -> None:
         keys = [schema_path(path[: at.end("list")]) + f".{at['key']}" for at in _SELECTED.finditer(path)]
         path = schema_path(path)
+        path = path if path in self.fields else path.removesuffix("[]")  # one item of a list of plain values
         if path not in self.fields and f"{path}[]" not in self.fields:
             near = difflib.get_close_matches(path, self.fields, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""

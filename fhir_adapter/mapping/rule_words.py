@@ -40,7 +40,7 @@ def fields_of(
         parts = _RULE.fullmatch(text.strip())
         if parts is None:
             files.fail("is not `native <-> anchor:path | converter`")
-        names = [name.strip().rstrip("[]*") for name in _split(parts["native"])]
+        names = [name.strip().removesuffix("*").removesuffix("[]") for name in _split(parts["native"])]
         for name in names:
             check_native(name)
         rule = _rule(files, text, line, names, parts["fhir"], parts["words"], types, owners, tables)

@@ -114,6 +114,8 @@ class Scope:
             if was is None or self.primary.is_mute(was):
                 continue  # FHIR never said that it is there, so it cannot say that it is gone
             twins = came.get(self.primary.identity(was))
+            if not twins and self.primary.anywhere:
+                continue
             if not twins:
                 kept = [item for item in kept if item is not sent[old.place]]
                 continue

@@ -18,7 +18,7 @@ NDJSON = JSON.media_types[1:]
 
 _WORDS = {
     "json": {"format", "encoding", "id", "or"},
-    "fhir": {"format", "id"},
+    "fhir": {"format", "id", "parts"},
     "csv": {"format", "encoding", "delimiter", "quote", "key", "columns", "separator", "decimal", "words"},
     "xml": {"format", "encoding", "namespaces", "record", "after", "id"},
 }
@@ -42,7 +42,8 @@ def declared_format(declared: dict[str, Any] | None, schema: RecordSchema) -> Fo
         return JsonText(encoding, declared.get("id"), other)
     if name == "fhir":
         ids = declared.get("id") or ()
-        return FhirBundle((ids,) if isinstance(ids, str) else tuple(ids))
+        parts = {part: (one["type"], one.get("without")) for part, one in (declared.get("parts") or {}).items()}
+        return FhirBundle((ids,) if isinstance(ids, str) else tuple(ids), parts)
     return _csv(declared, schema, encoding) if name == "csv" else _xml(declared, schema, encoding)
 
 
