@@ -12,6 +12,7 @@ from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
 from fhir_adapter.fhir.resources import parse_json, reference_of
 from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file, source_of
 from fhir_adapter.mapping.engine import Mapping, copied
+from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.formats import pattern_of
 from fhir_adapter.mapping.inputs.paths import leaves
 from fhir_adapter.mapping.load import FOLDER, find
@@ -100,7 +101,7 @@ def expected_of(sample: Path) -> Path:
 
 def coverage_of(mapping: Mapping) -> dict[str, int]:
     """How many fields the format has, and how many are mapped, refused with a reason, constant, or an item's id."""
-    ruled = {path.rstrip("[]") for path, _ in mapping.coverage()}
+    ruled = {schema_path(path).rstrip("[]") for path, _ in mapping.coverage()}
     paths = [path.rstrip("[]") for path, _ in mapping.schema.fields()]
     holders = {path.rpartition(".")[0].rstrip("[]") for path in paths}
     fields = [path for path in paths if path in ruled or path not in holders]
@@ -219,7 +220,7 @@ def _different(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -
 
 def _marked(mapping: Mapping, value: Any, path: str = "") -> Any:
     """The record with a field that no format knows in every object, but in those that a rule converts as a whole."""
-    if path and path in {field.rstrip("[]*") for field, _ in mapping.coverage()}:
+    if path and path in {schema_path(field).rstrip("[]*") for field, _ in mapping.coverage()}:
         return copied(value)
     if isinstance(value, dict):
         children = {name: _marked(mapping, child, f"{path}.{name}" if path else name) for name, child in value.items()}

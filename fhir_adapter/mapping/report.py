@@ -39,7 +39,7 @@ def table_of(mapping: Mapping) -> str:
 
 
 def _without_rule(mapping: Mapping, path: str) -> str:
-    """Where a field goes that no rule names: nowhere with a reason, or it is a list's item, or an id."""
+    """Where a field goes that no rule names: nowhere with a reason, or it is a list's item, an id, or told by its fields."""
     name = path.removesuffix("[]")
     for refused, reason in mapping.refused.items():
         if name == refused.text or path.startswith((f"{refused.text}.", f"{refused.text}[]")):
@@ -51,8 +51,9 @@ def _without_rule(mapping: Mapping, path: str) -> str:
             return f"`{_type_of_primary(scope)}`"
         if path == (f"{scope.name}.id" if scope.name else "id") or (not scope.name and path == mapping.format.id_path):
             kinds = [anchor.type for anchor in scope.anchors if anchor.identifier]
-            return "<br>".join(f"`{kind}.identifier`, or `{kind}.id` where it is a UUID" for kind in kinds)
-    return ""
+            told = "<br>".join(f"`{kind}.identifier`, or `{kind}.id` where it is a UUID" for kind in kinds)
+            return told or f"`{scope.primary.type}.id` is made from it, or from a public number"
+    return "by its fields" if path.endswith("[]") else ""
 
 
 def _type_of_primary(scope: Scope) -> str:

@@ -35,8 +35,8 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     def is_mine(part: Any) -> bool:
         if not isinstance(part, dict):
             return True
-        name = part.get("url")
-        own = isinstance(name, str) and name.startswith(EXTENSIONS)
+        name = str(part.get("url"))
+        own = name.startswith(EXTENSIONS)
         return not own and (not element or element in part) and (not url or spellings.names.get(name, name) == url)
 
     def to_fhir(part: Any, run: Run, path: str) -> Any:
