@@ -39,7 +39,7 @@ def table_of(mapping: Mapping) -> str:
 
 
 def _without_rule(mapping: Mapping, path: str) -> str:
-    """Where a field goes that no rule names: nowhere with a reason, or it is a list's item, an id, or told by its fields."""
+    """Where a field goes that no rule names: nowhere with a reason; or it is a list, or an id."""
     name = path.removesuffix("[]")
     for refused, reason in mapping.refused.items():
         if name == refused.text or path.startswith((f"{refused.text}.", f"{refused.text}[]")):
