@@ -74,6 +74,7 @@ class Machine(RuleBasedStateMachine):
         self.ledger = Ledger()
         self.town = Municipality()
         self.acknowledged: list[str] = []
+        self.blind: set[str] = set()
         self.writes_at_revocation: dict[str, int] | None = None
 
     # --- the municipality
@@ -271,9 +272,11 @@ class Machine(RuleBasedStateMachine):
                 "subject": found["subject"],
                 "lifecycleStatus": "active",
                 "description": {"text": words},
+                "note": [{"text": words}],
             }
         )
         self.ledger.wrote(name, words, ())
+        self.blind.add(words)
 
     def _pick(self, region: Region, type_: str, index: int) -> Resource | None:
         found = sorted(region.there(type_), key=reference_of)
@@ -345,8 +348,12 @@ class Machine(RuleBasedStateMachine):
         try:
             self.settle()
         finally:
-            self.world.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.forget()
+
+    def forget(self) -> None:
+        """Nothing of this world is left."""
+        self.world.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _judge(self) -> None:
         held = self.world.held()
@@ -362,6 +369,8 @@ class Machine(RuleBasedStateMachine):
         kept += "".join(each.body for each in self.world.parked())
         lost = self.ledger.lost(live, kept)
         assert not lost, f"lost: {lost}"
+        changed = [words for words in self.blind if words in live]
+        assert not changed, f"{changed} changed what their author was never shown"
 
     def _no_false_conflict(self) -> None:
         for each in self.world.conflicts():

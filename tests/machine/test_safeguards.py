@@ -1,0 +1,104 @@
+"""Each safeguard of the synchronisation is needed: with it a short story ends well, without it something is lost.
+
+The tests prove the machine as well: it notices each of these losses. How long it searches for them by itself is told
+by `make deep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.machine.machine import Machine
+from tests.machine.safeguards import SAFEGUARDS, without
+
+HERE = "region-stockholm"
+
+Story = Callable[[Machine], None]
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    machine = Machine()
+    machine.begin(seed=1)
+    yield machine
+    machine.forget()
+
+
+def edited_after_a_lost_answer(machine: Machine) -> None:
+    """Our write arrives and nobody knows; somebody there edits it, and our mark stays in what is saved."""
+    machine.edit_words("title", 0, False)
+    machine.trouble(HERE, "lost answer", 0)
+    machine.deliver(HERE)
+    machine.region_edits_words(HERE, "CarePlan", 0)
+
+
+def edited_again_after_a_lost_answer(machine: Machine) -> None:
+    """Our write arrives and nobody knows; the plan goes on meanwhile."""
+    machine.edit_words("title", 0, False)
+    machine.trouble(HERE, "lost answer", 0)
+    machine.deliver(HERE)
+    machine.edit_words("title", 0, False)
+
+
+def edited_at_both_sides(machine: Machine) -> None:
+    """Somebody there saves just before we write."""
+    machine.edit_words("title", 0, False)
+    machine.region_edits_words(HERE, "CarePlan", 0)
+    machine.deliver(HERE)
+
+
+def saved_on_top_of_old_words(machine: Machine) -> None:
+    """Somebody there changes the state of goals whose new words have not arrived yet."""
+    machine.edit_words("mal", 0, False)
+    machine.edit_words("mal", 1, False)
+    machine.region_edits_state(HERE, 0, "on-hold")
+    machine.region_edits_state(HERE, 1, "on-hold")
+
+
+def written_though_never_shown(machine: Machine) -> None:
+    """Somebody there writes under the id of a goal that has not arrived yet."""
+    machine.add("mal")
+    machine.region_writes_blindly(HERE, 0)
+
+
+STORIES: dict[str, tuple[Story, str]] = {
+    "replay of every version": (edited_after_a_lost_answer, "lost"),
+    "write id": (edited_again_after_a_lost_answer, "was written by who had seen"),
+    "record of the pending write": (edited_again_after_a_lost_answer, "was written by who had seen"),
+    "If-Match": (edited_at_both_sides, "lost"),
+    "base is what was shown": (saved_on_top_of_old_words, "lost"),
+    "quarantine": (written_though_never_shown, "changed what their author was never shown"),
+}
+"""Safeguard -> a story, and what is wrong at its end without that safeguard."""
+
+
+def test_every_safeguard_has_its_story() -> None:
+    assert STORIES.keys() == SAFEGUARDS.keys()
+
+
+@pytest.mark.parametrize(
+    "story", list(dict.fromkeys(story for story, _ in STORIES.values())), ids=lambda story: story.__name__
+)
+def test_with_all_safeguards_the_story_ends_well(machine: Machine, story: Story) -> None:
+    story(machine)
+    machine.settle()
+
+
+@pytest.mark.parametrize("safeguard", STORIES)
+def test_without_the_safeguard_the_story_ends_in_a_loss(machine: Machine, safeguard: str) -> None:
+    story, wrong = STORIES[safeguard]
+    with without(safeguard):
+        story(machine)
+        with pytest.raises(AssertionError, match=wrong):
+            machine.settle()
+
+
+def test_an_edit_is_lost_without_quarantine_only_where_bases_are_wrong_too(machine: Machine) -> None:
+    """A write without a base is compared with nothing, so each value that differs is kept as a conflict: the quarantine
+    is the second wall for edits. It alone keeps out what such a write adds."""
+    with without("quarantine", "base is what was shown"):
+        written_though_never_shown(machine)
+        with pytest.raises(AssertionError, match="lost"):
+            machine.settle()
