@@ -125,12 +125,16 @@ def _template(text: str) -> Identify:
         return lambda run, frame: f"{run.record_id}/{frame.key}"
     pieces = _PLACE.split(text)
     made = PublicIdentity if "|{" in text and "{record}" not in text and "{key}" not in text else str
+    kind = pieces[0] if made is PublicIdentity and "|" not in pieces[0] else ""
     parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
     parts[1::2] = [_filled(place) for place in pieces[1::2]]
 
     def fill(run: Run, frame: Frame) -> str | None:
         values = [part(run, frame) for part in parts]
-        return None if any(value is None for value in values) else made("".join(map(str, values)))
+        if any(value is None for value in values):
+            return None
+        filled = "".join(map(str, values))  # `urn:oid:{type}|{id}`: who sends `urn:oid:1.2.3` as the type means 1.2.3
+        return made(filled.removeprefix(kind) if filled.startswith(kind * 2) else filled)
 
     return fill
 

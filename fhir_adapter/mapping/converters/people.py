@@ -130,7 +130,7 @@ def _signatory(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> P
 
     def to_fhir(values: tuple[Any, ...], run: Run, path: str) -> Resource:
         name, number = values
-        made = named_reference(name, run, path, quiet=True)
+        made = named_reference(name, run, path, quiet=True) if name else {}
         return made | ({"identifier": {"system": system, "value": number}} if number else {})
 
     return Pair(to_fhir, lambda who, run: (name_of(who, run), (who.get("identifier") or {}).get("value")))
