@@ -111,7 +111,7 @@ def coverage_of(mapping: Mapping) -> dict[str, int]:
         "mapped": sum(path in ruled for path in fields),
         "refused": sum(any(each in refused for each in _around(path)) for path in fields),
         "constant": sum(path in mapping.constants for path in fields),
-        "identity": sum(path not in ruled and path.rpartition(".")[2] == "id" for path in fields),
+        "identity": sum(path not in ruled and mapping.is_an_id(path) for path in fields),
     }
 
 

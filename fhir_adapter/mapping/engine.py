@@ -196,6 +196,10 @@ class Mapping:
         """Every list of the declaration, the record itself first."""
         return self.root.with_all_inside()
 
+    def is_an_id(self, path: str) -> bool:
+        """Whether a field is the record's own id, under whatever name the format has for it, or an item's."""
+        return path == self.format.id_path or path.rpartition(".")[2] == "id"
+
     def coverage(self) -> Iterable[tuple[str, Rule]]:
         """Every native field, by its path in the format, with each rule that carries it."""
         for scope in self.scopes():

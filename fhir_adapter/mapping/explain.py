@@ -136,7 +136,7 @@ def _fields(
             yield FieldReport(path, refusal.kind, by_rule, refusal.reason)
         elif by_rule:
             yield FieldReport(path, "mapped", by_rule)
-        elif steps[-1] == "id":
+        elif mapping.is_an_id(path):
             yield FieldReport(path, "identity", tuple(found) or tuple(filter(None, [ids.get(str(value))])))
         elif path in mapping.constants:
             yield FieldReport(path, "constant", reason=f"always {mapping.constants[path]!r}")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from fhir_adapter.cli import app
 from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.fhir.resources import parse_json
-from fhir_adapter.flows.check import check_mapping
+from fhir_adapter.flows.check import check_mapping, samples_of
 from fhir_adapter.flows.convert import NAMESPACE, source_of
 from fhir_adapter.mapping.explain import explain
 from fhir_adapter.mapping.load import FOLDER, find
@@ -22,8 +22,8 @@ from fhir_adapter.mapping.sources import leaves
 
 SIP = FOLDER / "se-sip"
 SAMPLES = [
-    path for path in sorted(FOLDER.glob("*/samples/*.json")) if not path.name.endswith(".fhir.json")
-]  # fmt: skip
+    sample for folder in sorted(FOLDER.glob("*/mapping.yaml")) for sample in samples_of(find(folder.parent.name))
+]
 
 
 def run(*words: str | Path) -> tuple[int, str, str]:

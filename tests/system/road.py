@@ -1,8 +1,11 @@
 """The whole road as a process that kills itself at a chosen commit or remote call; run by test_crashes.py.
 
-    python -m tests.system.road     one line `DATA REGION_URL POINT BEFORE_OR_AFTER` in, one exit status out
+    python -m tests.system.road     one line `DATA REGION_URL POINT WHEN` in, one exit status out
 
-Each line is a process of its own, forked from this one, which has only imported things: that saves a second a run.
+WHEN is `before` or `after` the point, `never`, or `twice`: nothing dies, and every write is undone and done once more.
+
+Each line is a process of its own, forked from this one, which has only imported and read things: that saves most of
+the time of a run.
 """
 
 from __future__ import annotations
@@ -10,22 +13,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fhir_adapter.app import build
+from fhir_adapter.app import open_hub
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import change, sync
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import show_record
 from fhir_adapter.flows.push import Delivery, push
+from fhir_adapter.mapping import load
 from fhir_adapter.remotes.client import FhirClient
-from fhir_adapter.settings import as_demo, read_settings
+from fhir_adapter.settings import as_demo, demo_parties, read_settings
 from fhir_adapter.store import conflicts, copies, outbox, plans
-from fhir_adapter.store.database import Database
+from fhir_adapter.store.database import Database, attempt
 
 SAMPLE = Path(__file__).parents[2] / "mappings" / "se-sip" / "samples" / "SIP-1.json"
 NAMESPACE = "5b0f3c0e-0a53-4a39-8d6c-6a7a2a8f2a55"
@@ -52,6 +58,25 @@ class Bomb:
             return result
 
         return stepping
+
+
+class UndoneError(Exception):
+    """Ends the first run of a work that is run twice."""
+
+
+def twice(write: Callable[..., Any]) -> Callable[..., Any]:
+    """`Database.write` as when somebody else's work in the same transaction fails, every time."""
+
+    def writing(database: Database, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        def undone_and_done(connection: sqlite3.Connection) -> Any:
+            with suppress(UndoneError), attempt(connection):
+                work(connection)
+                raise UndoneError
+            return work(connection)
+
+        return write(database, undone_and_done)
+
+    return writing
 
 
 def travel(hub: Hub, region: FhirClient) -> None:
@@ -166,19 +191,23 @@ def run(data: Path, region_url: str, point: int, when: str) -> None:
     bomb = Bomb(data.with_suffix(".points"), point, when == "after")
     region = FhirClient(region_url)
     region.send = FhirClient(region_url).send  # type: ignore[method-assign] - the outside world is not counted
-    commit, send = Database.commit, FhirClient.send
+    commit, send, write = Database.commit, FhirClient.send, Database.write
     Database.commit = bomb.around("commit", commit)  # type: ignore[method-assign]
     FhirClient.send = bomb.around("remote call", send)  # type: ignore[method-assign]
-    service = build(as_demo(read_settings(None, data=data), region_url))
-    travel(service.hub, region)
-    Database.commit, FhirClient.send = commit, send  # type: ignore[method-assign]
-    reached = json.dumps(state(service.hub, region), default=str, sort_keys=True)
+    if when == "twice":
+        Database.write = twice(write)  # type: ignore[method-assign]
+    with open_hub(as_demo(read_settings(None, data=data), region_url)) as hub:
+        travel(hub, region)
+        Database.commit, FhirClient.send, Database.write = commit, send, write  # type: ignore[method-assign]
+        reached = json.dumps(state(hub, region), default=str, sort_keys=True)
     data.with_suffix(".state").write_text(reached)
-    service.close()
 
 
 def main() -> None:
     """Fork a traveller for every line."""
+    for party in demo_parties("http://region.example"):
+        if party.mapping:
+            load.find(party.mapping)
     for line in sys.stdin:
         data, region_url, point, when = line.split()
         child = os.fork()

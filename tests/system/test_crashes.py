@@ -49,9 +49,9 @@ class Travellers:
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
-    def arrive(self, data: Path, region: str) -> dict[str, Any]:
+    def arrive(self, data: Path, region: str, how: str = "never") -> dict[str, Any]:
         """Run to the end and say what was reached."""
-        assert self.travel(data, region, 0, "never") == 0
+        assert self.travel(data, region, 0, how) == 0
         reached: dict[str, Any] = json.loads(data.with_suffix(".state").read_text())
         return reached
 
@@ -79,6 +79,14 @@ def test_the_road_passes_commits_and_remote_calls(undisturbed: tuple[dict[str, A
     _, points = undisturbed
     assert sum("commit" in point for point in points) >= 10
     assert sum("remote call" in point for point in points) >= 10
+
+
+def test_every_write_may_be_undone_and_done_once_more(
+    travellers: Travellers, undisturbed: tuple[dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    with a_region(tmp_path / "region") as region:
+        reached = travellers.arrive(tmp_path / "data", region, "twice")
+    assert differences(undisturbed[0], reached) == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
