@@ -40,7 +40,7 @@ def marked(name: str) -> Any:
     return pytest.param(name, marks=[] if name in LAWFUL else [unproven])
 
 
-@pytest.mark.parametrize("name", map(marked, MAPPINGS))
+@pytest.mark.parametrize("name", [marked(name) for name in MAPPINGS])
 @LAW
 @given(seed=st.integers(0, 2**64))
 def test_the_laws_hold(name: str, seed: int) -> None:
@@ -53,7 +53,7 @@ def test_the_laws_hold(name: str, seed: int) -> None:
         law(case)
 
 
-@pytest.mark.parametrize("name", map(marked, MAPPINGS))
+@pytest.mark.parametrize("name", [marked(name) for name in MAPPINGS])
 @settings(LAW, max_examples=EXAMPLES // 20)
 @given(seed=st.integers(0, 2**64))
 def test_every_resource_is_r4(name: str, seed: int) -> None:
@@ -62,7 +62,7 @@ def test_every_resource_is_r4(name: str, seed: int) -> None:
         get_fhir_model_class(resource["resourceType"]).model_validate_json(dump_json(resource))
 
 
-@pytest.mark.parametrize("name", map(marked, MAPPINGS))
+@pytest.mark.parametrize("name", [marked(name) for name in MAPPINGS])
 def test_nearly_all_generated_records_are_taken_and_changed(name: str) -> None:
     records = records_of(name)
     made = [records.record(Random(seed)) for seed in range(40)]

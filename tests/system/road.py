@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fhir_adapter.access.identity import Party
 from fhir_adapter.app import open_hub
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import change, sync
@@ -84,17 +85,22 @@ def travel(hub: Hub, region: FhirClient) -> None:
     sodertalje, stockholm = hub.parties["sodertalje"], hub.parties["region-stockholm"]
     sip = parse_json(SAMPLE.read_bytes())
     _push(hub, sodertalje, "first", sip)
-    sync.collect(hub, stockholm)
+    _collect(hub, stockholm)
     sync.deliver(hub, stockholm)
     _region_edits_once(hub, region)
     sip["mal"][2]["text"] = "Jag åker buss till Järna två gånger i veckan."
     _push(hub, sodertalje, "second", sip)
     for _ in range(3):
-        sync.collect(hub, stockholm)
+        _collect(hub, stockholm)
         sync.deliver(hub, stockholm)
 
 
-def _push(hub: Hub, party: Any, key: str, record: dict[str, Any]) -> None:
+def _collect(hub: Hub, party: Party) -> None:
+    """With so long a look back that each run makes the same calls, however slow it is."""
+    sync.collect(hub, party, overlap=sync.LONG_OVERLAP)
+
+
+def _push(hub: Hub, party: Party, key: str, record: dict[str, Any]) -> None:
     answer = push(hub, party, Delivery(key, "application/json", json.dumps(record, ensure_ascii=False).encode()))
     assert answer.status in (200, 201), answer.receipt
 
