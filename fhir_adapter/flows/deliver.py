@@ -21,7 +21,15 @@ from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, circuit, letters
 from fhir_adapter.flows.collect import after, collect, utc
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_ours, as_sent, id_in, names_to_ours, names_to_theirs, write_id_of
+from fhir_adapter.flows.naming import (
+    as_can_stand_there,
+    as_ours,
+    as_sent,
+    id_in,
+    names_to_ours,
+    names_to_theirs,
+    write_id_of,
+)
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.remotes import feed
 from fhir_adapter.remotes.client import Entry, RemoteVersion
@@ -78,7 +86,7 @@ def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
         _put_off(hub, party, claim, fault)
         return False
     except Exception as fault:  # noqa: BLE001 - one plan that cannot be sent must not hold up the others
-        _put_off(hub, party, claim, RemoteError(type(fault).__name__, answered=500))
+        _put_off(hub, party, claim, RemoteError(type(fault).__name__))
         return False
     circuit.succeeded(hub, party)
     letters.finish(hub, claim)
@@ -132,7 +140,7 @@ def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
         return []
     _link_what_it_knows(hub, party, plan_id, found)
     held = copies.of_plan(connection, party.name, plan_id)
-    visible = project(change.as_refs(found), party)
+    visible = as_can_stand_there(project(change.as_refs(found), party), held)
     return [
         Outgoing(visible[ref], member.seq, held.get(ref))
         for ref, member in ((f"{member.type}/{member.id}", member) for member in found)

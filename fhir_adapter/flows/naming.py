@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from fhir_adapter.access.identity import Party
@@ -58,6 +58,23 @@ def as_sent(resource: Resource, write_id: str, theirs: Renaming) -> Resource:
     sent: Resource = rewrite_references(change.without_storage_meta(resource), theirs)
     mark = {"url": WRITE_ID, "valueId": write_id}
     return sent | {"id": id_in(theirs(reference_of(resource))), "extension": [*sent.get("extension", []), mark]}
+
+
+def as_can_stand_there(found: Mapping[str, Resource], held: Mapping[str, Copy]) -> dict[str, Resource]:
+    """The resources without pointers to what the party deleted: a server that checks references refuses those."""
+    gone = {reference for reference, copy in held.items() if copy.is_deleted}
+    return {ref: _without_pointers(one, gone) if gone else one for ref, one in found.items()}
+
+
+def _without_pointers(value: Any, gone: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_without_pointers(each, gone) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("reference"), str) and value["reference"] in gone:
+        rest = {name: part for name, part in value.items() if name != "reference"}
+        return {"display": f"{value['reference']} (deleted here)"} | rest
+    return {name: _without_pointers(part, gone) for name, part in value.items()}
 
 
 def as_ours(resource: Resource, ours: Renaming) -> Resource:

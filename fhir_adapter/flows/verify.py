@@ -12,7 +12,7 @@ from fhir_adapter.fhir.differences import Difference, differences
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_ours
+from fhir_adapter.flows.naming import as_can_stand_there, as_ours
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.safety import found_by_id
 from fhir_adapter.store import copies, outbox, plans
@@ -49,6 +49,7 @@ def verify(hub: Hub, party: Party) -> Iterator[Deviation]:
 def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resource]) -> Iterator[Deviation]:
     connection = hub.database.read()
     held = copies.of_plan(connection, party.name, plan_id)
+    visible = as_can_stand_there(visible, held)
     is_on_its_way = outbox.is_open(connection, plan_id, party.name)
     ours = [held[ref] for ref in visible if ref in held and not held[ref].is_theirs]
     there = found_by_id(hub.clients[party.name], ours)

@@ -44,6 +44,11 @@ class Copy:
         return self.version == ""
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether the party deleted it: it is not written again by itself, and nothing can point to it there."""
+        return self.sent is None and not self.is_theirs and not self.is_only_a_name and self.body == b"{}"
+
+    @property
     def is_lost(self) -> bool:
         """Whether the party lost it and is to be given it again, whatever stands there now."""
         return self.version == LOST
