@@ -10,9 +10,6 @@ from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.times import check_datetime
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
-MOST_TIMES = 2**31 - 1
-"""https://hl7.org/fhir/R4/datatypes.html#positiveInt"""
-
 
 @converter("quantity", "unit=UNIT")
 def _quantity(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
@@ -38,9 +35,6 @@ def _period_or_times_a_week(fields: Sequence[str], _words: Words, _knowledge: Kn
         }
         period = {name: value for name, value in checked.items() if value is not None}
         if values[2] is None:
-            return period or None, None
-        if values[2] > MOST_TIMES:
-            run.error(prefix + fields[2], "value", "FHIR cannot count so many times", f"a number up to {MOST_TIMES}")
             return period or None, None
         bounds = {"boundsPeriod": period} if period else {}
         return None, {"repeat": {**bounds, "frequency": values[2], "period": 1, "periodUnit": "wk"}}
