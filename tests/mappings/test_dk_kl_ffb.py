@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_adapter.fhir.resources import Resource, parse_json
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
 from fhir_adapter.flows.convert import Converted, map_file, unmap_file
 from fhir_adapter.mapping.load import FOLDER
 
@@ -33,7 +33,7 @@ def mapped(text: str) -> Converted:
 
 
 def back(plan: Bundle, before: str | None = None) -> Bundle:
-    converted = unmap_file("dk-kl-ffb", json.dumps(plan).encode(), before=before.encode() if before else None)
+    converted = unmap_file("dk-kl-ffb", dump_json(plan), before=before.encode() if before else None)
     assert converted.ok
     found: Bundle = parse_json(converted.output)
     return found
@@ -95,6 +95,29 @@ def test_an_intervention_that_another_party_adds_is_a_care_plan_based_on_the_pla
     assert added["basedOn"] == [{"reference": "CarePlan/FFB-2025-0117"}]
     assert added["activity"] == [{"detail": {"code": request["code"], "status": "scheduled"}}]
     assert written["entry"][:-1] == parse_json(sample().encode())["entry"]
+
+
+def test_two_plans_in_one_bundle_are_refused() -> None:
+    plan = mapped(sample().replace('"basedOn"', '"replaces"'))
+    assert not plan.ok
+    assert issue_at(plan, "CarePlan[0].basedOn")["severity"] == "error"
+
+
+def test_a_plan_of_another_danish_system_becomes_a_bundle_that_is_taken_again() -> None:
+    course = (FOLDER / "dk-integrerede-forloeb" / "samples" / "full.fhir.json").read_bytes()
+    bundle = back(parse_json(course))
+    assert mapped(dump_json(bundle).decode()).ok
+    (plan, *interventions) = resources(bundle, "CarePlan")
+    assert [one["coding"][0]["code"][:8] for one in plan["category"]] == ["e459386d"]
+    assert {one["basedOn"][0]["reference"] for one in interventions} == {f"CarePlan/{plan['id']}"}
+    assert "fhir-adapter.example/fhir/StructureDefinition" not in dump_json(bundle).decode()
+
+
+def test_a_request_that_came_without_task_is_as_far_as_its_own_status_says() -> None:
+    plan = parse_json(mapped(sample()).output)
+    plan["entry"] = [one for one in plan["entry"] if one["resource"]["resourceType"] != "Task"]
+    interventions = resources(back(plan), "CarePlan")[1:]
+    assert [one["activity"][0]["detail"]["status"] for one in interventions] == ["in-progress", "in-progress"]
 
 
 def test_a_goal_that_changes_changes_alone_and_old_spellings_stay_as_they_were_sent() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_adapter.fhir.resources import EXTENSIONS, Resource
+from fhir_adapter.fhir.resources import CODES, EXTENSIONS, Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.inputs.bundles import ENVELOPE
@@ -27,7 +27,8 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     table knows by an alias, and an identifier system or url that the table `names` has, is spelled the current way; a
     missing display comes from the tables; an unknown code or other words for it stay, with a warning. `with=ELEMENT`,
     `url=URL`: only parts with this element, only extensions with this url; `must`: the reference has to lead to a
-    resource of the record. Extensions of ours stay inside."""
+    resource of the record. Extensions of ours, and what
+    only our codes tell, stay inside."""
     names = table_named(words.option("names"), knowledge).codes if words.option("names") else {}
     spellings = _Spellings(_systems_of(knowledge), names)
     element, url, must = words.option("with"), words.option("url"), "must" in words.flags
@@ -36,7 +37,7 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         if not isinstance(part, dict):
             return True
         name = str(part.get("url"))
-        own = name.startswith(EXTENSIONS)
+        own = name.startswith(EXTENSIONS) or _is_by_our_codes(part)
         return not own and (not element or element in part) and (not url or spellings.names.get(name, name) == url)
 
     def to_fhir(part: Any, run: Run, path: str) -> Any:
@@ -48,6 +49,20 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         return made
 
     return Pair(to_fhir, lambda part, run: _outward(part, run) if is_mine(part) else None)
+
+
+@converter("record_reference", "TYPE", loses="what else was referred to: for rules that only read")
+def _record_reference(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """One Reference to the record's own resource, of this type, whatever the value <-> anything."""
+    return Pair(
+        lambda _value, _run, _path: None,
+        lambda _value, run: [{"reference": f"{words.plain[0]}/{run.record_id}"}],
+    )
+
+
+def _is_by_our_codes(part: Resource) -> bool:
+    codings = part.get("coding")
+    return bool(codings) and all(str(one.get("system")).startswith(CODES) for one in codings or ())
 
 
 def _systems_of(knowledge: Knowledge) -> dict[str, tuple[Table, ...]]:
