@@ -48,7 +48,11 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
             run.error(f"{path}.reference", "not-found", "the resource is not in the Bundle", "one of its entries")
         return made
 
-    return Pair(to_fhir, lambda part, run: _outward(part, run) if is_mine(part) else None)
+    def to_native(part: Any, run: Run) -> Any:
+        is_ours = isinstance(part, dict) and part.get("system") == run.source  # the business id that mapping adds
+        return _outward(part, run) if is_mine(part) and not is_ours else None
+
+    return Pair(to_fhir, to_native)
 
 
 @converter("record_reference", "TYPE", loses="what else was referred to: for rules that only read")
