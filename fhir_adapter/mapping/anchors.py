@@ -111,13 +111,16 @@ class Anchor:
     def is_gone(self, before: Nodes, nodes: Nodes, gone: Collection[str], run: Run) -> bool:
         """Does what came say that the node from before is no more? A reference taken away does, and so does the end of
         what referred to it; that a resource which nothing refers to did not come says nothing."""
-        if self.of is not None or self.same is not None or self.reverse is not None:
+        if self.of is not None or self.same is not None:
             return False
         was = before[self.name]
         if self.element is None:
-            by = next((link.parent for link in self.links if _refers(link, before, reference_of(was))), None)
-            if by is None or by not in nodes:
-                return by in gone
+            links = self.links or self.also
+            by = next((link for link in links if _refers(link, before, reference_of(was))), None)
+            if by is None or by.parent not in nodes:
+                return by is not None and by.parent in gone
+            if self.reverse is not None:
+                return not _refers(by, nodes, reference_of(was))
         found = self.candidates(nodes, run)
         return found is not None and self.identity(was) not in [identity for identity, _ in found]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ class Scope:
             if node is not None:
                 frames.append(self._frame(sent[old.place], old.key, node, outer, old))
         keys = Keys(self, "")
-        keys.seen.update(old.key for old in olds)
+        keys.take([old.key for old in olds if any(sent[old.place] is item for item in kept)])
         for identity, node in found:
             if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
                 item: dict[str, Any] = {}
@@ -198,7 +198,7 @@ class Scope:
         before = frame.before
         if before is None or self.key is None or self.primary.element is not None or "id" in frame.native:
             return
-        if frame.native.get(self.key) != before.native.get(self.key) and not frame.key.startswith("#"):
+        if frame.native.get(self.key) != before.native.get(self.key) and not is_place(frame.key):
             frame.native["id"] = frame.key
 
     def name_new_items(self, frame: Frame, run: Run) -> None:
@@ -212,12 +212,19 @@ class Scope:
             frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
             frame.keys.seen.add(frame.native["id"])
             return
-        key = frame.keys.named(str(frame.native.get(self.key, "")))
+        named = frame.native.get(self.key)
+        key = frame.keys.placed() if named is None else frame.keys.named(str(named))
         as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
         if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
             frame.native["id"] = node["id"]
+            frame.keys.give_back(key)
         else:
             run.keys[reference_of(node)] = key
+
+
+def is_place(key: str) -> bool:
+    """Is it the key of an item that is told by its place alone?"""
+    return key.startswith("#") and key[1:].isdecimal()
 
 
 class Keys:
@@ -238,14 +245,27 @@ class Keys:
         if own is not None:
             return self._own(str(own), index, run)
         named = item.get(self._field) if self._field is not None else None
-        if named is None:
-            self._placed += 1
-            return f"#{self._placed}"
-        return self.named(str(named))
+        return self.placed() if named is None else self.named(str(named))
+
+    def take(self, keys: Iterable[str]) -> None:
+        """Notes the keys of items that are there already."""
+        for key in keys:
+            self._placed += is_place(key)
+            self.seen.add(key)
+
+    def give_back(self, key: str) -> None:
+        """A key that was tried, and is not this item's."""
+        self._placed -= is_place(key)
+        self.seen.discard(key)
+
+    def placed(self) -> str:
+        """The key of an item without id and name: its place among those of its kind."""
+        self._placed += 1
+        return f"#{self._placed}"
 
     def named(self, name: str) -> str:
-        """The key of an item that is told by a name: the second of the same name is `name#2`."""
-        name = key = composed(name)
+        """The key of an item that is told by a name: the second of the same name is `name#2`; none is a place."""
+        name = key = composed(name) if name and not name.startswith("#") else f"#{composed(name)}"
         times = 1
         while key in self.seen:
             times += 1
@@ -259,7 +279,7 @@ class Keys:
         if is_uuid(own) and not run.is_first(f"{self._type}/{own}"):
             message = "this id is used in another list of the record: one id is one thing, wherever it stands"
             run.error(f"{self._path}[{index}].id", "duplicate", message)
-        if own.startswith("#") and own[1:].isdecimal():
+        if is_place(own):
             message = "an id of # and a number stands for the place of an item without id: please send another"
             run.error(f"{self._path}[{index}].id", "value", message)
         self.seen.add(own)

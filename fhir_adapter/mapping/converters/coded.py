@@ -61,8 +61,13 @@ def _code_alone(table: Table, *, only: bool) -> Pair:
 
 
 def _concept_of(value: str, table: Table, run: Run, path: str, *, as_code: bool = False) -> Resource:
-    """The concept of a code, of words for one, or of something that the table does not know: kept as it came."""
+    """The concept of a code, of words for one, or of something that the table does not know: kept as it came, but for
+    spaces that no code in FHIR may have."""
     system, bar, code = value.rpartition("|")
+    code = " ".join(code.split())
+    if not code:
+        run.warn(path, "code-invalid", "this is no code: it is kept as text", f"a code of {table.system}")
+        return {"text": value}
     if bar and not table.has_system(system):
         run.warn(path, "code-invalid", "a code of another system than is expected here: it is kept", table.system)
         return {"coding": [{"system": system, "code": code}]}
@@ -71,7 +76,7 @@ def _concept_of(value: str, table: Table, run: Run, path: str, *, as_code: bool 
     by_words = table.code_of(value)
     if by_words is not None:
         return {"coding": [coding(table, by_words)]}
-    if " " in value and not as_code:
+    if value.split() != [value] and not as_code:
         run.warn(path, "code-invalid", "these words are not in the code list: they are kept as text", table.allowed)
         return {"text": value}
     run.warn(path, "code-invalid", "this code is not in the code list: it is kept", f"a code of {table.system}")

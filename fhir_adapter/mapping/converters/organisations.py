@@ -160,13 +160,20 @@ def _party(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
 @converter("member_party")
 def _member_party(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """A party's name, all that the record says of it <-> a participant's member: an organisation or a unit of one that
-    is known, or the name alone. Members that are persons belong to other rules."""
+    is known, or the name alone. Members that are persons belong to other rules; so does the name of one."""
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        member = party_reference(value, run, path, quiet=True)
+        return member if _is_no_person(member) else {"display": value}
 
     def to_native(member: Resource, run: Run) -> str | None:
-        kind = str(member.get("reference", "Organization/")).partition("/")[0]
-        return name_of(member, run) if kind == "Organization" else None
+        return name_of(member, run) if _is_no_person(member) else None
 
-    return Pair(lambda value, run, path: party_reference(value, run, path, quiet=True), to_native)
+    return Pair(to_fhir, to_native)
+
+
+def _is_no_person(member: Resource) -> bool:
+    return str(member.get("reference", "Organization/")).startswith("Organization/")
 
 
 @converter("team_party", "MARK")

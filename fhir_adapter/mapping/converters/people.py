@@ -85,14 +85,19 @@ def _named(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
 
 @converter("member_name", "[people]")
 def _member_name(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
-    """A participant's name <-> the display beside the reference to the member (written elsewhere). `people`: a member
-    that is an organisation, or acts for one without being named, has no name here."""
+    """A participant's name <-> the display beside the reference to the member (written elsewhere). `people`: members
+    that are persons. One that acts for an organisation without being named has no name then, and the person whom the
+    plan is about has it in the record already: it is a name here only where it was sent here."""
     people = "people" in words.flags
 
     def to_native(member: Resource, run: Run) -> str | None:
-        resource = run.index.get(str(member.get("reference")))
-        is_nobody = people and resource is not None and resource.get("resourceType") == "PractitionerRole"
-        return None if is_nobody and "practitioner" not in (resource or {}) else name_of(member, run)
+        kind = str(member.get("reference", "")).partition("/")[0]
+        if not people or kind in ("Practitioner", "RelatedPerson"):
+            return name_of(member, run)
+        role = run.index.get(str(member.get("reference"))) or {}
+        if kind == "PractitionerRole" and "practitioner" in role:
+            return name_of(member, run)
+        return member.get("display") if kind in ("PractitionerRole", "Patient") else None
 
     return Pair(lambda value, _run, _path: {"display": value}, to_native)
 
