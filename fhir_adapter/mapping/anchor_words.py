@@ -12,13 +12,14 @@ from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.files import Files
-from fhir_adapter.mapping.frames import Frame, native_path
+from fhir_adapter.mapping.frames import Frame, native_path, says_something
 from fhir_adapter.mapping.model import Knowledge, Run, folded
 
 Types = dict[str, str]
 """anchor -> its resource type, or the element that it is: `CareTeam.participant`"""
 
 _PLACE = re.compile(r"\{([^{}]+)\}")
+_FIELD = re.compile(r"[^ \[\]]+")
 
 
 def anchor_of(
@@ -61,6 +62,7 @@ def anchor_of(
         of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
         needs=declared.get("needs"),
         when=condition(files, declared["when"]) if "when" in declared else None,
+        stands_on=native_path(declared["when"]) if _FIELD.fullmatch(declared.get("when", "")) else None,
         adopt=bool(declared.get("adopt")),
         born=_template(declared["born"]) if "born" in declared else None,
         identifier=bool(declared.get("identifier")),
@@ -221,15 +223,6 @@ def _first_of(files: Files, text: str, own: str) -> Callable[[Resource], Any]:
     """Reads `a / b`: the first of several paths that holds something."""
     readers = [path_in(files, own, path.strip(), whole_list=True).read for path in text.split(" / ")]
     return lambda node: next((found for read in readers if (found := read(node)) is not None), None)
-
-
-def says_something(value: Any) -> bool:
-    """Is there anything in a JSON value but empty objects, lists and words?"""
-    if isinstance(value, dict):
-        return any(says_something(child) for child in value.values())
-    if isinstance(value, list):
-        return any(says_something(child) for child in value)
-    return value is not None and value != ""
 
 
 def as_list(value: Any) -> list[str]:

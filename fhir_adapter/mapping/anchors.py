@@ -78,6 +78,8 @@ class Anchor:
     of: tuple[str, NativePath] | None
     needs: str | None
     when: Callable[[dict[str, Any]], bool] | None
+    stands_on: NativePath | None
+    """the field that `when` asks for, where it asks for one: it is no more where the node is not"""
     adopt: bool
     born: Identify | None
     """words for the id within the plan's id, where the item was born elsewhere"""

@@ -88,6 +88,15 @@ def copied(value: Any) -> Any:
     return value
 
 
+def says_something(value: Any) -> bool:
+    """Is there anything in a JSON value but empty objects, lists and words?"""
+    if isinstance(value, dict):
+        return any(says_something(child) for child in value.values())
+    if isinstance(value, list):
+        return any(says_something(child) for child in value)
+    return value is not None and value != ""
+
+
 _STEP = re.compile(r"([^.\[\]]+)(?:\[([^\[\]]*)\])?(?:\.|$)")
 
 

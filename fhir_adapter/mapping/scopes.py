@@ -9,7 +9,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
 from fhir_adapter.mapping.compiled import Walk
-from fhir_adapter.mapping.frames import Frame, NativePath
+from fhir_adapter.mapping.converters.times import instant_of
+from fhir_adapter.mapping.frames import Frame, NativePath, says_something
 from fhir_adapter.mapping.model import Run, composed, is_uuid
 from fhir_adapter.mapping.rules import Field
 
@@ -57,7 +58,7 @@ class Scope:
         items = self.native.read(outer.native)
         frames: list[Frame] = []
         if items:
-            keys = Keys(self, outer.path + self.native.text)
+            keys = Keys(self, outer.path + self.native.text, run.knowledge.zone)
             for index, item in enumerate(items):
                 if self.where is not None and not self.where(item):
                     continue
@@ -122,7 +123,7 @@ class Scope:
             node = twins.pop(0)
             if node is not None:
                 frames.append(self._frame(sent[old.place], old.key, node, outer, old))
-        keys = Keys(self, "")
+        keys = Keys(self, "", run.knowledge.zone)
         keys.take([old.key for old in olds if any(sent[old.place] is item for item in kept)])
         for identity, node in found:
             if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
@@ -190,8 +191,19 @@ class Scope:
         for field in self.fields:
             if not changed.isdisjoint(field.anchors):
                 field.put(frame, run, run_before)
+        for anchor in self.anchors:
+            if anchor.name in frame.gone and anchor.stands_on is not None:
+                self.clear(anchor.stands_on, frame.native)
         self.name_new_items(frame, run)
         self.keep_the_key(frame)
+
+    def clear(self, path: NativePath, item: dict[str, Any]) -> None:
+        """Takes away an object in which nothing is left but fields that the format does not know: what stood on it is
+        no more, and would be there again."""
+        paths = [native for field in self.fields for native in field.natives] + [inner.native for inner in self.lists]
+        inside = [native for native in paths if native.text.startswith(f"{path.text}.")]
+        if isinstance(path.read(item), dict) and not any(says_something(native.read(item)) for native in inside):
+            path.write(item, None)
 
     def keep_the_key(self, frame: Frame) -> None:
         """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""
@@ -230,12 +242,13 @@ def is_place(key: str) -> bool:
 class Keys:
     """Business keys of the items of one list: `id`, else the list's key field, else the place."""
 
-    __slots__ = ("_field", "_path", "_placed", "_type", "seen")
+    __slots__ = ("_field", "_path", "_placed", "_type", "_zone", "seen")
 
-    def __init__(self, scope: Scope, path: str) -> None:
+    def __init__(self, scope: Scope, path: str, zone: str) -> None:
         self._field = scope.key
         self._path = path
         self._type = scope.primary.type
+        self._zone = zone
         self.seen: set[str] = set()
         self._placed = 0
 
@@ -264,8 +277,12 @@ class Keys:
         return f"#{self._placed}"
 
     def named(self, name: str) -> str:
-        """The key of an item that is told by a name: the second of the same name is `name#2`; none is a place."""
-        name = key = composed(name) if name and not name.startswith("#") else f"#{composed(name)}"
+        """The key of an item that is told by a name: the second of the same name is `name#2`; none is a place.
+
+        A time is told with its zone, as it comes back from FHIR.
+        """
+        name = instant_of(name, self._zone) or composed(name)
+        name = key = name if name and not name.startswith("#") else f"#{name}"
         times = 1
         while key in self.seen:
             times += 1

@@ -180,6 +180,11 @@ def plan_replaced(plan: Plan) -> None:
     plan[0]["replaces"].append({"display": "Ungeplan 2022"})
 
 
+def consent_taken_away(plan: Plan) -> None:
+    plan.remove(of_type(plan, "Consent")[0])
+    plan[0]["supportingInfo"] = [one for one in plan[0]["supportingInfo"] if "Consent/" not in one["reference"]]
+
+
 CITIZEN: list[tuple[Callable[[Plan], None], Callable[[Record], Any]]] = [
     (scored, lambda n: n["maal"][0]["fremdrift"].append({"id": BORN, "dato": "2025-09-01", "score": 8})),
     (sub_goal_due, lambda n: n["maal"][0]["delmaal"][0].update(frist="2025-07-01")),
@@ -199,6 +204,37 @@ def test_an_edit_in_fhir_changes_that_field_of_the_citizens_plan_and_no_other(
     expected(wanted)
     edit(plan)
     assert mapping.put(plan, record, **place(mapping.name)) == wanted
+
+
+@pytest.mark.parametrize("unknown", [{}, {"journalnr": "17"}], ids=["alone", "beside-unknown-fields"])
+def test_a_consent_taken_away_in_fhir_is_no_more(unknown: Record) -> None:
+    mapping, record = find("dk-borgerens-plan"), record_of("dk-borgerens-plan", "BP-2")
+    record["samtykke"] |= unknown
+    plan = mapping.get(record, **place(mapping.name)).resources
+    consent_taken_away(plan)
+    assert "samtykke" not in mapping.put(plan, record, **place(mapping.name))
+
+
+def test_a_parents_consent_taken_away_is_one_that_the_record_does_not_have() -> None:
+    mapping, record = find("dk-integrerede-forloeb"), record_of("dk-integrerede-forloeb", "DK-KOL")
+    plan = mapping.get(record, **place(mapping.name)).resources
+    gone = next(one for one in of_type(plan, "Consent") if "performer" in one and "foraelder" in str(one["category"]))
+    plan.remove(gone)
+    plan[0]["supportingInfo"].remove({"reference": reference_of(gone)})
+    after = mapping.put(plan, record, **place(mapping.name))
+    assert reference_of(gone) not in map(reference_of, mapping.get(after, **place(mapping.name)).resources)
+
+
+@pytest.mark.parametrize(
+    "party", [{"rolle": "borger", "navn": "Kim Prøve"}, {"betegnelse": "Kim Prøve"}, {"rolle": "udfører"}], ids=str
+)
+def test_a_party_comes_back_from_fhir_alone_as_it_was_sent(party: Record) -> None:
+    mapping, record = find("dk-borgerens-plan"), record_of("dk-borgerens-plan", "BP-1")
+    record["person"]["name"], record["parter"] = "Kim Prøve", [party, {"rolle": "myndighed"}]
+    made = mapping.create(mapping.get(record, **place(mapping.name)).resources, **place(mapping.name))
+    assert [
+        {name: one[name] for name in one if name != "id"} for one in mapping.shorthand.expanded(made)["parter"]
+    ] == record["parter"]
 
 
 def test_goals_of_the_citizens_plan_are_nobodys_alone() -> None:
