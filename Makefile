@@ -2,11 +2,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-hapi serve test lint check bench docs profiles lock clean
+.PHONY: help demo demo-hapi serve test lint check bench deep docs profiles lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+EXAMPLES ?= 8000
+STEPS ?= 40
+PROCESSES ?= 2
+KILLS ?= 1000
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +38,11 @@ bench: $(READY) ## how fast the road is, beside the same work done bare
 	@$(BIN)/python -m benchmarks.road
 	@$(BIN)/python -m benchmarks.mapping
 	@$(BIN)/python -m benchmarks.merge
+
+deep: $(READY) ## an hour or two: the state machine at length, workers killed a thousand times
+	@$(BIN)/python -m tests.machine.deep --examples $(EXAMPLES) --steps $(STEPS) --processes $(PROCESSES)
+	@$(BIN)/python -m tests.system.workers --workers 2 --kills $(KILLS)
+	@$(BIN)/python -m tests.system.workers --workers 6 --kills $(KILLS)
 
 docs: $(READY) ## write the tables in docs/mappings anew
 	@$(BIN)/python -m fhir_adapter.mapping.report

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import json
 import shutil
 import tempfile
+from collections import Counter
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -37,7 +39,9 @@ which = st.integers(0, 3)
 @cache
 def store() -> Path:
     """Where this process keeps its worlds: in memory where the system has such a place."""
-    return Path(tempfile.mkdtemp(prefix="machine-", dir=SHM if SHM.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="machine-", dir=SHM if SHM.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @cache
@@ -292,6 +296,12 @@ class Machine(RuleBasedStateMachine):
     def deliver(self, name: str) -> None:
         self.world.deliver(name)
 
+    @rule(name=regions, what=st.sampled_from(TROUBLES), after=st.integers(0, 1))
+    def deliver_in_trouble(self, name: str, what: str, after: int) -> None:
+        """The wire misbehaves just when the service writes."""
+        self.world.regions[name].wire.trouble = [*([""] * after), what]
+        self.world.deliver(name)
+
     @rule(
         name=regions,
         what=st.sampled_from(TROUBLES),
@@ -337,7 +347,7 @@ class Machine(RuleBasedStateMachine):
                 self.world.go_on(name)
                 self.world.deliver(name)
         else:
-            raise AssertionError("the writes do not stop")
+            raise AssertionError("unsettled: the writes do not stop")
         self._judge()
 
     # --- the judgement
@@ -359,6 +369,8 @@ class Machine(RuleBasedStateMachine):
         held = self.world.held()
         self._nothing_is_lost(held)
         self._no_false_conflict()
+        self._nothing_is_there_twice(held)
+        self._nothing_leaks()
         self._regions_hold_what_they_may_see(held)
         self._what_was_acknowledged_is_in_the_journal()
         self._nothing_was_sent_after_revocation()
@@ -370,7 +382,7 @@ class Machine(RuleBasedStateMachine):
         lost = self.ledger.lost(live, kept)
         assert not lost, f"lost: {lost}"
         changed = [words for words in self.blind if words in live]
-        assert not changed, f"{changed} changed what their author was never shown"
+        assert not changed, f"leaked: {changed} changed what their author was never shown"
 
     def _no_false_conflict(self) -> None:
         for each in self.world.conflicts():
@@ -378,8 +390,22 @@ class Machine(RuleBasedStateMachine):
                 continue
             live, other = _words_in(each.live), _words_in(each.other)
             if live in self.ledger.edits and other in self.ledger.edits:
-                assert not self.ledger.knew(live, other), f"{live} was written by who had seen {other}"
-                assert not self.ledger.knew(other, live), f"{other} was written by who had seen {live}"
+                assert not self.ledger.knew(live, other), f"false conflict: {live} was written by who had seen {other}"
+                assert not self.ledger.knew(other, live), f"false conflict: {other} was written by who had seen {live}"
+
+    def _nothing_is_there_twice(self, held: dict[str, Resource]) -> None:
+        for name, found in (
+            ("the plan", list(held.values())),
+            *((n, r.there()) for n, r in self.world.regions.items()),
+        ):
+            words = Counter(_said_in(one) for one in found if not asks_for_a_decision(one))
+            twice = [each for each in self.ledger.edits if words[each] > 1]
+            assert not twice, f"doubled: {twice} at {name}"
+
+    def _nothing_leaks(self) -> None:
+        for name, region in self.world.regions.items():
+            secret = [reference_of(one) for type_ in WITHHELD for one in region.there(type_)]
+            assert not secret, f"leaked: {name} has {secret}"
 
     def _regions_hold_what_they_may_see(self, held: dict[str, Resource]) -> None:
         for name, region in self.world.regions.items():
@@ -403,11 +429,13 @@ class Machine(RuleBasedStateMachine):
     def _what_was_acknowledged_is_in_the_journal(self) -> None:
         party = self.world.hub.parties[MUNICIPALITY]
         for key in self.acknowledged:
-            assert receipt_of(self.world.hub, party, key), f"the delivery {key} was acknowledged and is not there"
+            assert receipt_of(self.world.hub, party, key), f"not acknowledged: {key} was answered and is not there"
 
     def _nothing_was_sent_after_revocation(self) -> None:
         for name, writes in (self.writes_at_revocation or {}).items():
-            assert self.world.regions[name].wire.writes == writes, f"{name} was sent something after the revocation"
+            assert self.world.regions[name].wire.writes == writes, (
+                f"leaked: {name} was sent something after the revocation"
+            )
 
 
 def _words_of(resource: Resource) -> str | None:
@@ -417,6 +445,10 @@ def _words_of(resource: Resource) -> str | None:
     else:
         found = resource.get("description" if type_ == "Goal" else "code", {}).get("text")
     return found if isinstance(found, str) else None
+
+
+def _said_in(resource: Resource) -> str | None:
+    return _words_of(resource) if resource["resourceType"] in ("CarePlan", "Goal", "ServiceRequest") else None
 
 
 def _with_words(resource: Resource, words: str) -> Resource:
@@ -440,7 +472,7 @@ def _content(resource: Resource) -> Resource:
 
 
 def _difference(name: str, found: dict[str, Resource], expected: dict[str, Resource]) -> str:
-    lines = [f"{name} does not hold what it may see:"]
+    lines = [f"unsettled: {name} does not hold what it may see:"]
     for ref in sorted(found.keys() | expected.keys()):
         if found.get(ref) != expected.get(ref):
             lines += [f"  {ref}", f"    there: {found.get(ref)}", f"    plan:  {expected.get(ref)}"]

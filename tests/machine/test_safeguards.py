@@ -65,11 +65,11 @@ def written_though_never_shown(machine: Machine) -> None:
 
 STORIES: dict[str, tuple[Story, str]] = {
     "replay of every version": (edited_after_a_lost_answer, "lost"),
-    "write id": (edited_again_after_a_lost_answer, "was written by who had seen"),
-    "record of the pending write": (edited_again_after_a_lost_answer, "was written by who had seen"),
+    "write id": (edited_again_after_a_lost_answer, "false conflict"),
+    "record of the pending write": (edited_again_after_a_lost_answer, "false conflict"),
     "If-Match": (edited_at_both_sides, "lost"),
     "base is what was shown": (saved_on_top_of_old_words, "lost"),
-    "quarantine": (written_though_never_shown, "changed what their author was never shown"),
+    "quarantine": (written_though_never_shown, "leaked"),
 }
 """Safeguard -> a story, and what is wrong at its end without that safeguard."""
 

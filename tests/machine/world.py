@@ -13,12 +13,14 @@ import json
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -94,9 +96,11 @@ class Wire(BaseAdapter):
     trouble: list[str] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     writes: int = 0
+    befell: Counter[str] = field(default_factory=Counter)
 
     def send(self, request: requests.PreparedRequest, *_args: Any, **_how: Any) -> requests.Response:
         what = self.trouble.pop(0) if self.trouble else ""
+        self.befell[what] += 1
         if what == "lost request":
             raise requests.ConnectionError(what)
         if what == "late request":
@@ -319,7 +323,8 @@ class World:
         dies, self.database.dies = self.database.dies, None
         self.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0 WHERE state = 'waiting'"))
         self.database.dies = dies
-        self.alive(lambda: sync.deliver(self.hub, self.hub.parties[name]))
+        with patch("random.uniform", lambda _shortest, longest: longest):  # else luck says what is due again at once
+            self.alive(lambda: sync.deliver(self.hub, self.hub.parties[name]))
 
     def go_on(self, name: str) -> None:
         """Somebody looks at a region that was stopped for its many deletions, and says that they were meant."""
