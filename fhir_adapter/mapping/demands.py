@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from fhir_adapter.errors import Issue
+from fhir_adapter.mapping.anchor_words import says_something
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.model import folded
 
@@ -145,13 +146,13 @@ def _word(declared: Item, word: str) -> str:
 def _need(declared: Item) -> tuple[str, Condition]:
     field = _word(declared, "need")
     read = native_path(field).read
-    return field, lambda item: _is_there(read(item))
+    return field, lambda item: says_something(read(item))
 
 
 def _never(declared: Item) -> tuple[str, Condition]:
     field = _word(declared, "never")
     read = native_path(field).read
-    return field, lambda item: not _is_there(read(item))
+    return field, lambda item: not says_something(read(item))
 
 
 def _at_least(declared: Item) -> tuple[str, Condition]:
@@ -194,10 +195,6 @@ def _within(declared: Item) -> tuple[str, Condition]:
 _READERS: dict[str, Callable[[Item], tuple[str, Condition]]] = {
     "need": _need, "never": _never, "at_least": _at_least, "like": _like, "within": _within, "same": _same,
 }  # fmt: skip
-
-
-def _is_there(value: Any) -> bool:
-    return value is not None and value != "" and value != [] and value != {}
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -94,6 +94,8 @@ class Scope:
         element = self.primary.element
         if element is not None and frame.nodes.get(self.primary.name) == {}:
             elements = element.read(frame.nodes[element.parent])
+            if elements is None:
+                return  # the one before said nothing either, and took the list with it
             elements[:] = [each for each in elements if each]
             if not elements:
                 frame.nodes[element.parent].pop(element.text.removesuffix("[]"), None)
@@ -102,6 +104,8 @@ class Scope:
         """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
         olds = outer.before.lists.get(self.label, []) if outer.before is not None else []
         found = self.primary.candidates(outer.nodes, run)
+        if self.primary.element is not None and self.primary.element.parent in outer.gone:
+            found = []  # what held them is no more
         if found is None or not (found or olds):
             return
         came: dict[str, list[Resource | None]] = {}

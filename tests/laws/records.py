@@ -19,6 +19,7 @@ from uuid import UUID
 import yaml
 
 from fhir_adapter.errors import Issue, Refused
+from fhir_adapter.mapping.anchor_words import says_something
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.declared import read_any
@@ -135,7 +136,10 @@ class Records:
     # ---- records
 
     def record(self, random: Random) -> Record | None:
-        """A record that the mapping takes, or None where what was made cannot be mended."""
+        """A record that the mapping takes, or None where none of three that were made could be mended."""
+        return next(filter(None, (self._mended(random) for _ in range(3))), None)
+
+    def _mended(self, random: Random) -> Record | None:
         used: set[Any] = set()
         made = self._object(self.schema, "", random, used)
         made["id"] = random.choice(["R-1", "Ü 2", IDS[3], *(str(sample["id"]) for sample in self.samples)])
@@ -155,17 +159,23 @@ class Records:
         return []
 
     def _mend(self, record: Record, issue: Issue) -> None:
-        """Gives the field that is wrong a sample's value, or takes it away."""
+        """Gives the field that is wrong a sample's value, or takes it away; a record that says too little says more."""
+        if not issue.path:
+            smallest = min(self.samples, key=lambda one: len(str(one)))
+            record.update({name: copied(value) for name, value in smallest.items() if not record.get(name)})
+            return
         place = place_of(issue.path)
-        here = self.seen.get(path_of(place))
+        known = (at(*one) for one in self.seen.get(path_of(place), ()))
+        value = next(filter(says_something, known), None)
         try:
             holder: Any = record
             for step in place[:-1]:
                 holder = holder.setdefault(step, {}) if isinstance(holder, dict) else holder[step]
-            if here:
-                holder[place[-1]] = copied(at(*here[0]))
-            else:
+            is_tried = isinstance(holder, dict) and holder.get(place[-1]) == value
+            if value is None or is_tried:
                 del holder[place[-1]]
+            else:
+                holder[place[-1]] = copied(value)
         except (LookupError, TypeError):
             return
 

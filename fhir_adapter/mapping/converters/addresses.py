@@ -56,3 +56,18 @@ def _municipality(_fields: Sequence[str], _words: Words, knowledge: Knowledge) -
         return f"{name} ({code})" if name and code else name or code
 
     return Pair(to_fhir, to_native)
+
+
+@converter("position")
+def _position(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """(latitude, longitude) <-> a Location's position; FHIR takes both or none, so one alone stays in the record, with
+    a warning."""
+
+    def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> Resource | None:
+        if None not in values:
+            return dict(zip(("latitude", "longitude"), values, strict=True))
+        said, missing = fields if values[1] is None else reversed(fields)
+        run.warn(prefix + said, "incomplete", "half a position cannot be carried to FHIR", f"{missing} beside it")
+        return None
+
+    return Pair(to_fhir, lambda position, _run: (position.get("latitude"), position.get("longitude")))
