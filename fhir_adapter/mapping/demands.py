@@ -14,8 +14,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from fhir_adapter.errors import Issue
-from fhir_adapter.mapping.anchor_words import says_something
-from fhir_adapter.mapping.frames import native_path
+from fhir_adapter.mapping.frames import native_path, says_something
 from fhir_adapter.mapping.model import folded
 
 Item = dict[str, Any]

@@ -19,9 +19,8 @@ from uuid import UUID
 import yaml
 
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.mapping.anchor_words import says_something
 from fhir_adapter.mapping.engine import Mapping, copied
-from fhir_adapter.mapping.frames import schema_path
+from fhir_adapter.mapping.frames import says_something, schema_path
 from fhir_adapter.mapping.inputs.declared import read_any
 from fhir_adapter.mapping.rules import Rule
 
