@@ -197,17 +197,20 @@ class Scope:
                 field.put(frame, run, run_before)
         for anchor in self.anchors:
             if anchor.name in frame.gone and anchor.stands_on is not None:
-                self.clear(anchor.stands_on, frame.native)
+                self.clear(anchor.stands_on, frame)
         self.name_new_items(frame, run)
         self.keep_the_key(frame)
 
-    def clear(self, path: NativePath, item: dict[str, Any]) -> None:
-        """Takes away an object in which nothing is left but fields that the format does not know: what stood on it is
-        no more, and would be there again."""
-        paths = [native for field in self.fields for native in field.natives] + [inner.native for inner in self.lists]
+    def clear(self, path: NativePath, frame: Frame) -> None:
+        """Takes away an object in which nothing is left that another node says: what stood on it is no more, and would
+        be there again."""
+        said = [field for field in self.fields if any(rule.first in frame.nodes for rule in field.readers)]
+        paths = [native for field in said for native in field.natives] + [inner.native for inner in self.lists]
         inside = [native for native in paths if native.text.startswith(f"{path.text}.")]
-        if isinstance(path.read(item), dict) and not any(says_something(native.read(item)) for native in inside):
-            path.write(item, None)
+        if isinstance(path.read(frame.native), dict) and not any(
+            says_something(one.read(frame.native)) for one in inside
+        ):
+            path.write(frame.native, None)
 
     def keep_the_key(self, frame: Frame) -> None:
         """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""
@@ -220,7 +223,11 @@ class Scope:
     def name_new_items(self, frame: Frame, run: Run) -> None:
         """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
         adopting = next((a for a in self.anchors if a.adopt and a.name in frame.nodes), None)
-        if not frame.is_new or self.key is None or adopting is None or adopting.identify is None:
+        if not frame.is_new or self.key is None:
+            return
+        named = frame.native.get(self.key)
+        if adopting is None or adopting.identify is None:
+            frame.keys.of(frame.native, 0, run)  # no id leads back to it, but it takes a place
             return
         node = frame.nodes[adopting.name]
         own = own_identifier(node, run.source)
@@ -228,7 +235,6 @@ class Scope:
             frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
             frame.keys.seen.add(frame.native["id"])
             return
-        named = frame.native.get(self.key)
         key = frame.keys.placed() if named is None else frame.keys.named(str(named))
         as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
         if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
