@@ -274,6 +274,15 @@ def test_work_done_once_more_because_of_another_counts_once_and_tells_its_second
     assert notes(database) == ["first", "counted", "later", "behind"]
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """SIGINT is KeyboardInterrupt, also where whoever started the tests lets it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_whoever_is_interrupted_while_waiting_leaves_nobody_waiting_for_it(database: CountingDatabase) -> None:
     behind: list[Writer] = []
 

@@ -132,8 +132,10 @@ class Crew:
         for pid in self._members:
             os.kill(pid, signal.SIGKILL)
         assert self._forker.stdin
+        assert self._forker.stdout
         self._forker.stdin.close()
         self._forker.wait(30)
+        self._forker.stdout.close()
 
 
 class Editor(threading.Thread):
