@@ -10,12 +10,10 @@ from fhir_adapter.plan.lifecycle import ENDS, LIFECYCLES, TASK_FOLLOWS, Transiti
 from fhir_adapter.plan.ownership import (
     ANY,
     ANY_OWNER,
-    CHOICES,
     CONTRIBUTED,
     NAMED_BY,
     NAMED_BY_ITEM,
     OWNERS,
-    REMOVERS,
     RULES,
     STRICT_FIRST,
     Rule,
@@ -59,7 +57,6 @@ def with_current_parts(text: str) -> str:
         "kinds": kinds(),
         "rules": rules(),
         "owners": owners(),
-        "choices": choices(),
         "ends": ends(),
         "lifecycles": lifecycles(),
     }
@@ -109,22 +106,14 @@ def _named_by(kind: str) -> str:
 
 def owners() -> str:
     """Who owns what no rule names."""
-    rows = [f"| {type_} | {owner} | {REMOVERS.get(type_, owner)} |" for type_, owner in OWNERS.items()]
+    rows = [f"| {type_} | {owner} |" for type_, owner in OWNERS.items()]
     return "\n".join(
         [
-            "| type | owner of all other elements | may take it out of the plan |",
-            "|---|---|---|",
+            "| type | owner of all other elements, who may take it out of the plan |",
+            "|---|---|",
             *rows,
-            f"| any other | {ANY_OWNER} | {ANY_OWNER} |",
+            f"| any other | {ANY_OWNER} |",
         ]
-    )
-
-
-def choices() -> str:
-    """The elements that have several forms."""
-    return "\n".join(
-        f"* {type_}{'.' + path if path else ''}: {', '.join(f'`{stem}[x]`' for stem in stems)}"
-        for (type_, path), stems in CHOICES.items()
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,30 @@ def elements_of(type_: str) -> Mapping[str, Element]:
 def _element(text: str) -> Element:
     bounds, _, type_ = text.partition(" ")
     return Element(type_, bounds.endswith("*"), bounds.startswith("1"))
+
+
+_ONLY_ALIKE = frozenset({"instantiates", "payment"})
+"""Stems of elements that look like forms of one x[y] and are several: Task.instantiatesUri, instantiatesCanonical."""
+
+
+@lru_cache(maxsize=512)
+def forms_of(type_: str) -> Mapping[str, str]:
+    """The elements of a type that are forms of one x[y], each with its stem: `onsetAge` -> `onset`, `onsetString` too."""
+    stems = {
+        name: name.removesuffix(kind)
+        for name, element in elements_of(type_).items()
+        if not element.is_list and name.endswith(kind := element.type[0].upper() + element.type[1:])
+    }
+    counts = Counter(stems.values())
+    return {name: stem for name, stem in stems.items() if stem and counts[stem] > 1 and stem not in _ONLY_ALIKE}
+
+
+def type_below(type_: str, path: str) -> str:
+    """The type at the end of a path without positions (`activity.detail` of CarePlan); empty where it leads nowhere."""
+    for name in path.split(".") if path else ():
+        found = elements_of(type_).get(name)
+        type_ = found.type if found else ""
+    return type_
 
 
 def is_resource_type(type_: str) -> bool:

@@ -70,16 +70,22 @@ class Owners:
 
 def naming(kind: OwnerKind, resource: Resource, item: Any, plan: Refs) -> Iterator[Any]:
     """The References that say who owns an element of this kind, the ones that count most first."""
-    if isinstance(item, dict):
-        yield from (item[name] for name in NAMED_BY_ITEM.get(kind, ()) if name in item)
+    for name in NAMED_BY_ITEM.get(kind, ()) if isinstance(item, dict) else ():
+        yield from _references_at(item, name)
     type_ = resource.get("resourceType", "")
-    named = resource.get(NAMED_BY.get((kind, type_), ""), ())
-    yield from named if isinstance(named, list) else [named] if named else []
+    yield from _references_at(resource, NAMED_BY.get((kind, type_), ""))
     if kind == "requester" and type_ == "Task":
         yield from naming(kind, plan.get(_target(resource.get("focus")), {}), None, plan)
     if kind == "measurer" and type_ == "Goal":
         for outcome in reversed(resource.get("outcomeReference", [])):
             yield from naming(kind, plan.get(_target(outcome), {}), None, plan)
+
+
+def _references_at(value: Any, path: str) -> Iterator[Any]:
+    """The References at a path of plain names, one or a list of them; nothing for no path."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    yield from value if isinstance(value, list) else [value] if value else []
 
 
 def is_said_by_the_person(resource: Resource) -> bool:

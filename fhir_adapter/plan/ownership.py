@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.fhir.elements import forms_of, type_below
 
 OwnerKind = Literal[
     "lead", "setter", "measurer", "requester", "performer", "member", "author", "adder", "sender", "person", "shared"
@@ -45,6 +46,7 @@ NAMED_BY: dict[tuple[OwnerKind, str], str] = {
 NAMED_BY_ITEM: dict[OwnerKind, tuple[str, ...]] = {
     "author": ("authorReference",),
     "member": ("onBehalfOf", "member", "actor", "individual"),
+    "performer": ("detail.performer",),
 }
 """Owner of an item -> the elements of the item that name it, first come first."""
 
@@ -78,16 +80,13 @@ OWNERS: dict[str, OwnerKind] = {
     "CareTeam": "lead",
     "Goal": "setter",
     "ServiceRequest": "requester",
-    "Task": "performer",
+    "Task": "requester",
     "Observation": "measurer",
     "Condition": "adder",
 }
 """Owner of every element of a resource that no rule names; other types belong to the party that brought them."""
 
 ANY_OWNER: OwnerKind = "setter"
-
-REMOVERS: dict[str, OwnerKind] = {"Task": "requester"}
-"""Who may take the whole resource out of the plan, where that is another than the owner of its elements."""
 
 NOTES = Rule("author", keys=("note",), fields=True, removal="kept")
 LINKS = Rule("adder", keys=("reference",))
@@ -120,6 +119,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "activity.progress": NOTES,
         "activity.outcomeReference": LINKS,
         "activity.detail": Rule("requester", fields=True),
+        "activity.detail.status": Rule("performer"),
+        "activity.detail.statusReason": Rule("performer"),
         "contributor": Rule("member", keys=("reference",)),
     },
     "CareTeam": {
@@ -142,14 +143,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "reasonReference": LINKS,
     },
     "Task": {
-        "for": Rule("requester"),
-        "focus": Rule("requester"),
-        "intent": Rule("requester"),
-        "priority": Rule("requester"),
-        "requester": Rule("requester"),
+        "status": Rule("performer"),
+        "statusReason": Rule("performer"),
+        "businessStatus": Rule("performer"),
+        "executionPeriod": Rule("performer", fields=True),
+        "lastModified": Rule("performer"),
+        "output": Rule("performer", keys=("type",)),
         "restriction": Rule("requester", fields=True),
         "input": Rule("requester", keys=("type",)),
-        "output": Rule("performer", keys=("type",)),
     },
     "Appointment": {
         "participant": Rule("member", keys=("actor",), fields=True),
@@ -173,20 +174,6 @@ RULES: dict[str, dict[str, Rule]] = {
         "identifier": Rule("sender", keys=("identifier",), fields=True, removal="retired"),
     },
 }
-
-CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("Patient", ""): ("deceased", "multipleBirth"),
-    ("Goal", ""): ("start",),
-    ("Goal", "target"): ("due", "detail"),
-    ("ServiceRequest", ""): ("quantity", "occurrence", "asNeeded"),
-    ("Condition", ""): ("onset", "abatement"),
-    ("Observation", ""): ("effective", "value"),
-    ("Observation", "component"): ("value",),
-    ("CarePlan", "activity.detail"): ("scheduled", "product"),
-    ("Consent", ""): ("source",),
-    ("Provenance", ""): ("occurred",),
-}
-"""Elements of the form name[x], by type and path of what holds them: `startDate` and `startCodeableConcept` are one."""
 
 
 _MOST = 4096
@@ -229,7 +216,7 @@ class Rules:
 
     def whole(self, type_: str) -> OwnerKind:
         """Who may take a resource of this type out of the plan."""
-        return self.owners.get(type_) or REMOVERS.get(type_) or OWNERS.get(type_, ANY_OWNER)
+        return self.owners.get(type_) or OWNERS.get(type_, ANY_OWNER)
 
     def _work_out(self, type_: str, path: str) -> Rule:
         owner = self._owner(type_, path)
@@ -267,9 +254,7 @@ def _stemmed(element: str) -> str:
 
 @lru_cache(maxsize=_MOST)
 def choice_stem(type_: str, path: str, name: str) -> str:
-    """`occurrence` for occurrencePeriod and _occurrenceDateTime; a plain element's own name for the others."""
+    """`occurrence` for occurrencePeriod and _occurrenceDateTime, which R4 has one of; a plain element's own name for
+    the others. path: the element that holds it, without positions."""
     bare = name.lstrip("_")
-    for stem in CHOICES.get((type_, path), ()):
-        if bare.startswith(stem) and bare[len(stem) : len(stem) + 1].isupper():
-            return stem
-    return bare
+    return forms_of(type_below(type_, path)).get(bare, bare)

@@ -50,6 +50,22 @@ def test_forms_of_a_choice_share_one_name():
     assert choice_stem("ServiceRequest", "", "_occurrenceDateTime") == "occurrence"
     assert choice_stem("Goal", "target", "dueDate") == "due"
     assert choice_stem("Goal", "", "statusDate") == "statusDate"
+    assert choice_stem("CarePlan", "activity.detail", "scheduledString") == "scheduled"
+    assert choice_stem("MedicationStatement", "", "medicationReference") == "medication"
+
+
+def test_what_only_looks_like_forms_of_one_element_is_several():
+    assert choice_stem("Task", "", "instantiatesUri") == "instantiatesUri"
+    assert choice_stem("Observation", "", "valueless") == "valueless"
+    assert choice_stem("Nothing", "not.there", "valueDate") == "valueDate"
+
+
+def test_what_was_asked_for_is_the_requesters_and_how_far_it_is_the_performers():
+    asked, told = ("description", "code", "owner", "input"), ("status", "businessStatus", "executionPeriod", "output")
+    assert {Rules.default().rule_for("Task", path).owner for path in asked} == {"requester"}
+    assert {Rules.default().rule_for("Task", path).owner for path in told} == {"performer"}
+    assert Rules.default().rule_for("CarePlan", "activity.detail.status").owner == "performer"
+    assert Rules.default().rule_for("CarePlan", "activity.detail.description").owner == "requester"
 
 
 def test_what_names_nobody_and_nobody_brought_is_the_leads():
@@ -113,10 +129,10 @@ def test_a_declaration_gives_elements_other_owners_and_what_is_inside_them():
     assert rules.rule_for("Goal", "target.dueDate").owner == "shared"
     assert rules.rule_for("Goal", "target").keys == ("measure", "measure and due")
     assert rules.rule_for("Goal", "description").owner == "setter"
-    assert rules.rule_for("Task", "status").owner == "lead"
+    assert rules.rule_for("Task", "description").owner == "lead"
     assert rules.whole("Task") == "lead"
     assert rules.rule_for("ServiceRequest", "occurrenceDateTime").owner == "performer"
-    assert Rules.default().rule_for("Task", "status").owner == "performer"
+    assert rules.rule_for("Task", "status").owner == "performer"  # the nearest that is named counts
 
 
 def test_no_other_owners_are_the_same_rules_and_a_word_that_is_none_is_refused():
