@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.identity import is_protected
-from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label
+from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label, with_replacements_paired
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
 
@@ -158,28 +158,29 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     if not _is_edited(place.work, bases, ours, theirs):
         _report_old_value(place, bases, ours, theirs)
         return ours
-    if ours in bases and not _is_reopened_by_another(place, theirs):
+    if ours in bases and (place.is_own or not _leaves_an_end(place, ours, theirs)):
         if _is_in_the_persons_own_words(place):
-            _report(place, bases, theirs, ours, "own-words", taken=True)
+            report(place, bases, theirs, ours, "own-words", taken=True)
         if theirs is MISSING:
             place.work.bury(place.reference, place.label, ours)
         return theirs
     if ours in bases or theirs is MISSING:
-        _report(place, bases, ours, theirs, "edit-against-delete", taken=False)
+        report(place, bases, ours, theirs, "edit-against-delete", taken=False)
         return ours
     if ours is MISSING:
-        _report(place, bases, theirs, ours, "edit-against-delete", taken=True)
+        report(place, bases, theirs, ours, "edit-against-delete", taken=True)
         return theirs
     taken = _is_theirs_preferred(place, ours, theirs)
     live, other = (theirs, ours) if taken else (ours, theirs)
-    _report(place, bases, live, other, "both-changed", taken=taken)
+    report(place, bases, live, other, "both-changed", taken=taken)
     return live
 
 
 def _is_theirs_preferred(place: Place, ours: Any, theirs: Any) -> bool:
     """Which of two new values is live: the stricter one where the rule says so, else the owner's."""
     if place.rule.prefer == "owner" or not (isinstance(ours, str) and isinstance(theirs, str)):
-        return place.is_own
+        is_reopened = _leaves_an_end(place, ours, theirs) and not lifecycle.is_end(place.type, place.path, theirs)
+        return place.is_own and not is_reopened
     if place.rule.prefer == "stricter":
         return _strictness(theirs) < _strictness(ours)
     if place.rule.prefer == "later":
@@ -212,13 +213,9 @@ def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any
         place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
 
 
-def _is_reopened_by_another(place: Place, theirs: Any) -> bool:
-    """Whether a party that does not own the state leaves a terminal one: that needs a decision."""
-    element, _ = lifecycle.LIFECYCLES.get(place.type, ("", {}))
-    if place.path != element or place.is_own:
-        return False
-    mine = place.work.ours.get(place.reference, {})
-    return lifecycle.is_terminal(mine) and theirs != "entered-in-error"
+def _leaves_an_end(place: Place, ours: Any, theirs: Any) -> bool:
+    """Whether a state that is an end becomes another one: that needs its owner who has seen it, or a decision."""
+    return lifecycle.is_end(place.type, place.path, ours) and theirs != "entered-in-error"
 
 
 def _is_in_the_persons_own_words(place: Place) -> bool:
@@ -233,13 +230,16 @@ def _is_in_the_persons_own_words(place: Place) -> bool:
         is_said = is_said_by_the_person(mine) or "expressedBy" not in mine
     else:
         is_said = element in OWN_WORDS.get(place.type, ()) and is_said_by_the_person(mine)
-    if not is_said or element not in mine:
-        return False
-    speaker = mine.get("expressedBy")
-    return work.party not in (work.owners.of(place.reference), work.owners.names(speaker) if speaker else None)
+    return is_said and element in mine and not speaks_for_the_person(work, place.reference)
 
 
-def _report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
+def speaks_for_the_person(work: Work, reference: str) -> bool:
+    """Whether the party took down what the person said there, or is the person."""
+    speaker = work.ours.get(reference, {}).get("expressedBy")
+    return work.party in (work.owners.of(reference), work.owners.names(speaker) if speaker else None)
+
+
+def report(place: Place, bases: Sequence[Any], live: Any, other: Any, kind: ConflictKind, *, taken: bool) -> None:
     """Keep both values; `taken`: the live one is the sender's."""
     work, owner = place.work, place.owner if kind != "own-words" else place.speaker
     base = next((one for one in reversed(bases) if one is not ABSENT), MISSING)
@@ -302,6 +302,8 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
         raise TypeError(f"{place.path} is a list on one side only")
     versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
     keys = assign_keys(place.rule.keys, versions, len(bases))
+    if place.rule.owner not in CONTRIBUTED and place.rule.removal == "dropped" and not place.rule.fields:
+        keys = with_replacements_paired(keys, prefer_theirs=place.is_own)
     by_key = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
     live: dict[Key, Any] = {}
     for key in _in_order(keys[-2], keys[-1]):
@@ -351,7 +353,7 @@ def _merge_item_that_we_lack(place: Place, bases: Sequence[Any], theirs: Any) ->
     if not all(base is MISSING or base is ABSENT for base in bases):
         return _merge_whole(place, bases, MISSING, theirs)
     if place.work.is_buried(place.reference, place.label, theirs):
-        _report(place, bases, MISSING, theirs, "edit-against-delete", taken=False)
+        report(place, bases, MISSING, theirs, "edit-against-delete", taken=False)
         return MISSING
     return theirs
 
@@ -369,11 +371,11 @@ def _take_item_away(place: Place, bases: Sequence[Any], ours: Any) -> Any:
     is_allowed = place.may_be_taken_away or removal == "retired"  # a retired item is still there
     if removal != "kept" and is_allowed and was_seen(place, bases, ours):
         if _is_in_the_persons_own_words(place):
-            _report(place, bases, MISSING, ours, "own-words", taken=True)
+            report(place, bases, MISSING, ours, "own-words", taken=True)
         if removal != "retired":  # nothing went; and of a protected person not even a mark may be kept
             work.bury(place.reference, place.label, ours)
         return ended
-    _report(place, bases, ours, MISSING, "edit-against-delete", taken=False)
+    report(place, bases, ours, MISSING, "edit-against-delete", taken=False)
     return ours
 
 

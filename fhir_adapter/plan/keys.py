@@ -147,6 +147,23 @@ def _assign_content_keys(version: Sequence[Any], assigned: list[Key]) -> None:
             assigned[place] = ("content", value, seen[value])
 
 
+def with_replacements_paired(keys: list[list[Key]], *, prefer_theirs: bool) -> list[list[Key]]:
+    """The keys, in which items that both sides put in the place of the same earlier one are versions of that one.
+
+    Of a list of values (a category, who is to do it) each side took away the same item and set another: two values
+    where one can be. All get the key of the one that is preferred, so that the path leads to what will be live.
+    """
+    *bases, ours, theirs = keys
+    before = dict.fromkeys(key for base in reversed(bases) for key in base)
+    gone = [key for key in before if key not in ours and key not in theirs]
+    new_here = [key for key in ours if key not in before and key not in theirs]
+    new_there = [key for key in theirs if key not in before and key not in ours]
+    names: dict[Key, Key] = {}
+    for old, here, there in zip(gone, new_here, new_there, strict=False):
+        names |= dict.fromkeys((old, here, there), there if prefer_theirs else here)
+    return [[names.get(key, key) for key in version] for version in keys] if names else keys
+
+
 def label(key: Key) -> str:
     """The key as a short word in a path: a literal reference or URL as it is, anything else as a hash.
 

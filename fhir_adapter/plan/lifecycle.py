@@ -93,6 +93,9 @@ LIFECYCLES: dict[str, tuple[str, Transitions]] = {
 }
 """Type -> the element that holds its state, and where it may go from each."""
 
+ACTIVITY_ENDS = frozenset({"completed", "cancelled", "stopped", "entered-in-error"})
+"""The ends of an activity that stands in the plan itself: http://hl7.org/fhir/R4/valueset-care-plan-activity-status.html"""
+
 ENDS: dict[str, tuple[str, str]] = {
     "CarePlan": ("status", "revoked"),
     "ServiceRequest": ("status", "revoked"),
@@ -136,10 +139,20 @@ def state_of(resource: Resource) -> str | None:
     return state if isinstance(state, str) else None
 
 
+def is_end(type_: str, path: str, state: Any) -> bool:
+    """Whether this is a state, and nothing but a correction (entered-in-error) can follow it; False for other elements."""
+    if not isinstance(state, str):
+        return False
+    if (type_, path) == ("CarePlan", "activity.detail.status"):
+        return state in ACTIVITY_ENDS
+    element, transitions = LIFECYCLES.get(type_, ("", {}))
+    return path == element and set(transitions.get(state, ("more",))) <= {"entered-in-error"}
+
+
 def is_terminal(resource: Resource) -> bool:
     """Whether nothing but a correction (entered-in-error) can follow."""
-    _, transitions = LIFECYCLES.get(resource.get("resourceType", ""), ("", {}))
-    return set(transitions.get(state_of(resource) or "", ("more",))) <= {"entered-in-error"}
+    type_ = resource.get("resourceType", "")
+    return is_end(type_, LIFECYCLES.get(type_, ("", {}))[0], state_of(resource))
 
 
 def is_removed(resource: Resource) -> bool:

@@ -23,10 +23,12 @@ from fhir_adapter.plan.elements import (
     Tombstone,
     Work,
     merge_fields,
+    report,
+    speaks_for_the_person,
     was_seen,
 )
 from fhir_adapter.plan.keys import ABSENT
-from fhir_adapter.plan.owners import Owners
+from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import Rule
 
 __all__ = [
@@ -291,6 +293,8 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
     place = _root(work, reference, mine.get("resourceType", ""))
     if _may_take_away(work, reference) and (not known or was_seen(place, bases, content_of(mine))):
         work.bury(reference, "", content_of(mine))
+        if is_said_by_the_person(mine) and not speaks_for_the_person(work, reference):
+            report(place, bases, content_of(ended), content_of(mine), "own-words", taken=True)
         return ended
     base = bases[-1] if bases else None
     work.conflicts.append(

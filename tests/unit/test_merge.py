@@ -118,7 +118,26 @@ def test_own_words_taken_down_by_another_stay_the_persons_whoever_sends_them_aga
     spoken = goal(expressedBy={"reference": "Patient/elin"})
     new = spoken | {"description": {"text": "förbättrad mobilitet"}, "expressedBy": {"reference": "PractitionerRole/1"}}
     result = run([refs(spoken)], refs(spoken), refs(new))
-    assert [one.kind for one in result.conflicts] == ["own-words"]
+    assert [(one.kind, one.path) for one in result.conflicts] == [
+        ("own-words", "description"),
+        ("own-words", "expressedBy"),
+    ]
+
+
+def test_a_goal_is_not_silently_taken_from_the_person_who_said_it():
+    spoken = goal(expressedBy={"reference": "Patient/elin"})
+    result = run([refs(spoken)], refs(spoken), refs(spoken | {"expressedBy": {"reference": "PractitionerRole/1"}}))
+    assert [(one.kind, one.path, one.other) for one in result.conflicts] == [
+        ("own-words", "expressedBy", {"reference": "Patient/elin"})
+    ]
+
+
+def test_a_goal_in_the_persons_words_that_another_drops_ends_and_its_words_are_kept():
+    spoken = goal(expressedBy={"reference": "Patient/elin"})
+    nobody_brought_it = Owners("kommun", lambda _: None)
+    result = merge([refs(spoken)], refs(spoken), {}, party="kommun", owners=nobody_brought_it, partial=False, now=NOW)
+    assert result.removed == ["Goal/g1"]
+    assert [(one.kind, one.other) for one in result.conflicts] == [("own-words", spoken)]
 
 
 def test_a_goal_that_loses_all_of_few_looks_emptied_only_from_two_on():
