@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fhir_adapter.fhir.resources import CODES, Resource, dump_json
 from fhir_adapter.plan.merge import Conflict
+from fhir_adapter.plan.quarantine import REASONS
 from fhir_adapter.plan.steps import normalise
 
 __all__ = ["CONFLICT", "audit_event", "conflict_task", "normalise", "provenance"]
@@ -20,7 +21,7 @@ _KINDS = {
     "edit-against-delete": "One party took away what another keeps or changed; it stays until it is decided.",
     "own-words": "The person's own words were changed by somebody else; the words are kept here.",
     "not-allowed": "A party took a step with a task that is not its own to take; nothing was applied.",
-    "quarantined": "A party wrote to something that it was not shown; nothing was applied.",
+    "quarantined": "What a party wrote was neither applied nor dropped: {}.",
 }
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -46,7 +47,7 @@ def conflict_task(
         "businessStatus": _concept(CONFLICT, conflict.kind),
         "intent": "order",
         "code": _concept(CONFLICT, "resolve-conflict"),
-        "description": _KINDS[conflict.kind],
+        "description": _KINDS[conflict.kind].format(REASONS.get(conflict.path, "")),
         "focus": {"reference": conflict.reference},
         "authoredOn": _date_time(now),
         "input": [{"type": _concept(CONFLICT, name), "valueString": text} for name, text in _inputs(conflict)],

@@ -69,7 +69,7 @@ def _is_date(text: Any) -> bool:
 def live_value(conflict: Conflict, plan: Mapping[str, Resource]) -> Any:
     """What stands now where the conflict is; None where nothing does."""
     resource = plan.get(conflict.reference)
-    if resource is None or not conflict.path:
+    if resource is None or _is_about_the_whole(conflict):
         return content_of(resource) if resource else None
     value = value_at(resource, conflict.path, several=_has_several_names(conflict))
     return None if value is MISSING else value
@@ -89,11 +89,11 @@ def is_settled(conflict: Conflict, plan: Mapping[str, Resource]) -> bool:
     """Whether the plan says by now what the other party wanted: nothing is left to decide."""
     live = live_value(conflict, plan)
     if conflict.other is not None:
-        other = content_of(conflict.other) if not conflict.path else conflict.other
+        other = content_of(conflict.other) if _is_about_the_whole(conflict) else conflict.other
         return bool(live == other)
     if live is None:
         return True
-    if not conflict.path:
+    if _is_about_the_whole(conflict):
         return lifecycle.is_removed(live)
     type_ = conflict.reference.partition("/")[0]
     ends = conflict.path.endswith("]") and Rules.default().rule_for(type_, rule_path(conflict.path)).removal == "ended"
@@ -103,10 +103,11 @@ def is_settled(conflict: Conflict, plan: Mapping[str, Resource]) -> bool:
 def owner_of(conflict: Conflict, owners: Owners, plan: Mapping[str, Resource]) -> str | None:
     """The party whose element the conflict is about."""
     rules, type_ = owners.rules, conflict.reference.partition("/")[0]
-    kind = rules.rule_for(type_, rule_path(conflict.path)).owner if conflict.path else rules.whole(type_)
-    resource = plan.get(conflict.reference, {})
-    item = item_at(resource, conflict.path) or conflict.live or conflict.other
-    return owners.owner_of(conflict.reference, kind, plan, item=item)
+    if _is_about_the_whole(conflict):
+        return owners.owner_of(conflict.reference, rules.whole(type_), plan, resource=conflict.live or conflict.other)
+    path = rule_path(conflict.path)
+    item = item_at(plan.get(conflict.reference, {}), conflict.path) or conflict.live or conflict.other
+    return owners.owner_of(conflict.reference, rules.rule_for(type_, path).owner, plan, path=path, item=item)
 
 
 def edit_of(conflict: Conflict, decision: Decision, plan: Mapping[str, Resource], now: datetime) -> Resource | None:
@@ -115,11 +116,11 @@ def edit_of(conflict: Conflict, decision: Decision, plan: Mapping[str, Resource]
         return None
     value = conflict.other if decision.word == "take" else decision.value
     resource = plan.get(conflict.reference)
-    if conflict.path and resource is not None:
+    if not _is_about_the_whole(conflict) and resource is not None:
         return with_value_at(resource, conflict.path, value, several=_has_several_names(conflict))
     if value is None:
         return lifecycle.remove(resource, now) if resource else None
-    if conflict.path or not isinstance(value, dict):
+    if not _is_about_the_whole(conflict) or not isinstance(value, dict):
         raise Refused("there is nothing to write to", [Issue("error", "not-found", "", "the resource is not there")])
     type_, id_ = conflict.reference.split("/", 1)
     return {**value, "resourceType": type_, "id": id_}
@@ -127,7 +128,7 @@ def edit_of(conflict: Conflict, decision: Decision, plan: Mapping[str, Resource]
 
 def with_value(conflict: Conflict, resource: Resource, value: Any) -> Resource:
     """The resource as it would be if this value stood where the conflict is (for showing it in somebody's words)."""
-    if conflict.path:
+    if not _is_about_the_whole(conflict):
         return with_value_at(resource, conflict.path, value, several=_has_several_names(conflict))
     return resource if value is None else {**value, "resourceType": resource["resourceType"], "id": resource["id"]}
 
@@ -157,6 +158,11 @@ def value_of_its_kind(value: Any, conflict: Conflict) -> Any:
     if not isinstance(value, str) or any(isinstance(one, str) for one in known):
         return value
     return value_from_text(value, conflict)
+
+
+def _is_about_the_whole(conflict: Conflict) -> bool:
+    """Of what is quarantined the path only says why: the whole resource is neither applied nor dropped."""
+    return not conflict.path or conflict.kind == "quarantined"
 
 
 def _has_several_names(conflict: Conflict) -> bool:

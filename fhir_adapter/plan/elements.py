@@ -71,6 +71,7 @@ class Work:
     owners: Owners
     now: datetime
     ours: Mapping[str, Resource]
+    theirs: Mapping[str, Resource]
     has_said: bool
     said_last: bool
     buried: Callable[[], Collection[Tombstone]] = tuple

@@ -153,3 +153,15 @@ def _are_one(said: Resource, known: Resource) -> bool:
     if is_protected(said) or is_protected(known):
         return False
     return any(_has_number(known, number) for number in said.get("identifier", ()))
+
+
+def are_one_person(one: Resource, other: Resource) -> bool:
+    """Whether two records are of one person: they share a number, or one says that the other is. Protected: never."""
+    if is_protected(one) or is_protected(other):
+        return False
+    return _are_one(one, other) or _is_linked(one, other) or _is_linked(other, one)
+
+
+def _is_linked(person: Resource, other: Resource) -> bool:
+    links = [link.get("other", {}).get("reference") for link in person.get("link", ())]
+    return f"Patient/{other.get('id')}" in links

@@ -11,6 +11,7 @@ from fhir_adapter.plan import decisions
 from fhir_adapter.plan.changes import conflict_task
 from fhir_adapter.plan.decisions import DECISION, Decision
 from fhir_adapter.plan.elements import Conflict
+from fhir_adapter.plan.owners import Owners
 from tests.unit.r4 import is_valid_r4
 
 NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
@@ -104,3 +105,25 @@ def test_taking_a_removal_ends_the_thing():
     assert edited == GOAL | {"lifecycleStatus": "cancelled"}
     assert decisions.is_settled(GONE, {"Goal/1": edited})
     assert not decisions.is_settled(GONE, {"Goal/1": GOAL})
+
+
+def test_what_is_quarantined_is_about_the_whole_resource_whatever_keeps_it_out():
+    other = GOAL | {"modifierExtension": [{"url": "https://x.example/not", "valueBoolean": True}]}
+    conflict = Conflict("Goal/1", "modifierExtension", None, None, other, None, "b", "quarantined")
+    assert decisions.live_value(conflict, {"Goal/1": GOAL}) == GOAL
+    assert decisions.edit_of(conflict, Decision("take"), {"Goal/1": GOAL}, NOW) == other
+    assert not decisions.is_settled(conflict, {"Goal/1": GOAL})
+
+
+def test_a_task_says_why_something_was_quarantined():
+    blind = Conflict("Goal/1", "", None, None, GOAL, None, "b", "quarantined")
+    of_another = Conflict("Goal/1", "subject", None, None, GOAL, None, "b", "quarantined")
+    assert "not shown to its author" in task(conflict=blind)["description"]
+    assert "another person" in task(conflict=of_another)["description"]
+
+
+def test_who_added_an_item_decides_about_it():
+    mark = {"url": "https://x.example/mark", "valueString": "red"}
+    owners = Owners("kommun", lambda _: "kommun", added=lambda ref, path, item: "region" if path == "extension" else None)
+    conflict = Conflict("Goal/1", "extension[https://x.example/mark]", None, mark, None, "a", "b", "edit-against-delete")
+    assert decisions.owner_of(conflict, owners, {"Goal/1": GOAL | {"extension": [mark]}}) == "region"

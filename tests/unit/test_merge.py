@@ -203,3 +203,29 @@ def test_what_is_new_to_the_sender_is_merged_field_by_field_whatever_it_said_las
     ours, theirs = goal(note=[{"text": "ours"}]), goal(note=[{"text": "theirs"}])
     result = run([{}, {}], refs(ours), refs(theirs), hidden=(), said_last=True, partial=False)
     assert result.changed == refs(goal(note=[{"text": "ours"}, {"text": "theirs"}]))
+
+
+def test_a_statement_about_another_person_is_neither_applied_nor_dropped():
+    ours = goal(subject={"reference": "Patient/elin"})
+    said = ours | {"description": {"text": "x"}, "subject": {"reference": "Patient/other"}}
+    result = run([refs(ours)], refs(ours), refs(said))
+    assert result.changed == {}
+    assert [(one.kind, one.path, one.live, one.other) for one in result.conflicts] == [
+        ("quarantined", "subject", None, said)
+    ]
+
+
+def test_a_statement_about_the_same_person_under_another_id_is_merged():
+    number = {"system": "urn:x", "value": "1"}
+    ours = goal(subject={"reference": "Patient/1"})
+    people = [{"resourceType": "Patient", "id": id_, "identifier": [number]} for id_ in ("1", "2")]
+    result = run([refs(ours)], refs(ours, people[0]), refs(ours | {"subject": {"reference": "Patient/2"}}, people[1]))
+    assert result.conflicts == []
+    assert result.changed["Goal/g1"]["subject"] == {"reference": "Patient/2"}
+
+
+def test_rules_that_the_plan_does_not_know_keep_a_statement_out():
+    result = run([refs(goal())], refs(goal()), refs(goal(implicitRules="https://x.example/rules")))
+    assert [(one.kind, one.path) for one in result.conflicts] == [("quarantined", "implicitRules")]
+    known = goal(implicitRules="https://x.example/rules")
+    assert run([refs(known)], refs(known), refs(known | {"startDate": "2025"})).conflicts == []
