@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_adapter.fhir.resources import Resource, rewrite_references
+from fhir_adapter.fhir.resources import Resource, references_in, rewrite_references
 from fhir_adapter.plan.keys import content, fingerprint
 
 
@@ -30,6 +30,18 @@ def with_own_contained_ids(bases: Sequence[Any], ours: Resource, theirs: Resourc
     inner = [one | {"id": new_ids.get(one.get("id", ""), one.get("id"))} if "id" in one else one
              for one in renamed["contained"]]  # fmt: skip
     return renamed | {"contained": inner}
+
+
+def pointed_to_and_gone(live: Resource, *sides: Resource) -> list[Resource]:
+    """What one side took out of `contained` while the other points to it: the contained resources of the sides that
+    are not in the merged one and that a reference of it still names."""
+    if not any("contained" in side for side in sides):
+        return []
+    named = {pointer["reference"] for _, pointer in references_in(live)}
+    here, lost = _contained(live), {}
+    for side in sides:
+        lost |= {id_: one for id_, one in _contained(side).items() if id_ not in here and f"#{id_}" in named}
+    return list(lost.values())
 
 
 def _contained(resource: Resource) -> dict[str, Resource]:

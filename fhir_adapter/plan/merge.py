@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
 from fhir_adapter.plan import lifecycle
-from fhir_adapter.plan.contained import with_own_contained_ids
+from fhir_adapter.plan.contained import pointed_to_and_gone, with_own_contained_ids
 from fhir_adapter.plan.elements import (
     UNKNOWN_PARTY,
     Conflict,
@@ -27,7 +27,7 @@ from fhir_adapter.plan.elements import (
     speaks_for_the_person,
     was_seen,
 )
-from fhir_adapter.plan.keys import ABSENT
+from fhir_adapter.plan.keys import ABSENT, MISSING
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import Rule
 from fhir_adapter.plan.quarantine import reason_not_to_merge
@@ -232,12 +232,25 @@ def _merge_known(work: Work, reference: str, bases: Sequence[Any], mine: Resourc
     ours = content_of(mine)
     theirs = with_own_contained_ids(bases, ours, theirs)
     place = _root(work, reference, theirs.get("resourceType", ""))
-    live = merge_fields(place, bases, ours, theirs)
+    live = _with_what_it_points_to(place, bases, ours, theirs, merge_fields(place, bases, ours, theirs))
     if live == ours:
         return None
     known = [base for base in bases if base is not ABSENT]
     _report_edit_of_what_was_removed(place, known, ours, theirs, live)
     return _with_stored_parts(live, mine)
+
+
+def _with_what_it_points_to(
+    place: Place, bases: Sequence[Any], ours: Resource, theirs: Resource, live: Resource
+) -> Resource:
+    """The merged resource with the contained ones that one side took out while the other points to them."""
+    lost = pointed_to_and_gone(live, theirs, ours)
+    for one in lost:
+        item = place.child("contained").item(("id", one["id"]), one)
+        before = [each for base in bases if base is not ABSENT for each in base.get("contained", ()) if each == one]
+        place.work.tombstones[:] = [each for each in place.work.tombstones if each.removed is not one]
+        report(item, before, one, MISSING, "edit-against-delete", taken=one not in ours.get("contained", []))
+    return live | {"contained": [*live.get("contained", []), *lost]} if lost else live
 
 
 def _root(work: Work, reference: str, type_: str) -> Place:

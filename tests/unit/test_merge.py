@@ -229,3 +229,14 @@ def test_rules_that_the_plan_does_not_know_keep_a_statement_out():
     assert [(one.kind, one.path) for one in result.conflicts] == [("quarantined", "implicitRules")]
     known = goal(implicitRules="https://x.example/rules")
     assert run([refs(known)], refs(known), refs(known | {"startDate": "2025"})).conflicts == []
+
+
+def test_a_contained_resource_that_the_other_side_points_to_stays_and_is_shown():
+    need = {"resourceType": "Condition", "id": "x", "subject": {"reference": "Patient/elin"}}
+    alone, linked = goal(contained=[need]), goal(contained=[need], addresses=[{"reference": "#x"}])
+    for ours, theirs in ((linked, goal()), (goal(), linked)):
+        result = run([refs(alone)], refs(ours), refs(theirs), party="kommun")
+        live = result.changed.get("Goal/g1", ours)
+        assert (live["contained"], live["addresses"]) == ([need], [{"reference": "#x"}])
+        assert [(one.kind, one.base, one.live) for one in result.conflicts] == [("edit-against-delete", need, need)]
+        assert result.tombstones == []
