@@ -16,7 +16,7 @@ from fhir_adapter.commands.merge import merge
 from fhir_adapter.commands.options import SETTINGS
 from fhir_adapter.commands.sync import sync
 from fhir_adapter.commands.work import work
-from fhir_adapter.errors import AdapterError, BadDeclaration
+from fhir_adapter.errors import AdapterError, BadDeclaration, BadUsage
 from fhir_adapter.logs import set_up_logs
 from fhir_adapter.serving import Server, address_of, listen
 
@@ -123,7 +123,7 @@ def main() -> None:
     """Entry point: the error tree becomes exit codes here and nowhere else."""
     try:
         app()
-    except BadDeclaration as fault:
+    except (BadDeclaration, BadUsage) as fault:
         typer.echo(str(fault), err=True)
         sys.exit(2)
     except AdapterError as fault:

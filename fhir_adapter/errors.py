@@ -13,6 +13,7 @@ AdapterError
 ├── UnsupportedMedia  415
 ├── Refused           422  understood, but wrong: the issues name the sender's own fields
 ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
+├── BadUsage               a command was given what it cannot work with; told in one line
 └── RemoteError            another system failed; `retry` says whether trying again can help
     └── RemoteConflict     it has a newer version than the one we wrote against: read again, merge again
 """
@@ -115,6 +116,12 @@ class Refused(AdapterError):
 
 class BadDeclaration(AdapterError):
     """A file of ours or of the operator's is wrong; the message gives file, rule and reason."""
+
+    code = "invalid"
+
+
+class BadUsage(AdapterError):
+    """A command line names what is not there or cannot be read; the message gives the option or file and the reason."""
 
     code = "invalid"
 

@@ -46,7 +46,7 @@ _ONLY_ALIKE = frozenset({"instantiates", "payment"})
 
 @lru_cache(maxsize=512)
 def forms_of(type_: str) -> Mapping[str, str]:
-    """The elements of a type that are forms of one x[y], each with its stem: `onsetAge` -> `onset`, `onsetString` too."""
+    """The elements of a type that are forms of one x[y], each with its stem: `onsetAge` -> `onset`."""
     stems = {
         name: name.removesuffix(kind)
         for name, element in elements_of(type_).items()

@@ -38,7 +38,8 @@ def pointed_to_and_gone(live: Resource, *sides: Resource) -> list[Resource]:
     if not any("contained" in side for side in sides):
         return []
     named = {pointer["reference"] for _, pointer in references_in(live)}
-    here, lost = _contained(live), {}
+    here = _contained(live)
+    lost: dict[str, Resource] = {}
     for side in sides:
         lost |= {id_: one for id_, one in _contained(side).items() if id_ not in here and f"#{id_}" in named}
     return list(lost.values())

@@ -119,8 +119,10 @@ class Place:
     @property
     def owner(self) -> str | None:
         """The party that owns this element."""
-        work = self.work
-        return work.owners.owner_of(self.reference, self.rule.owner, work.ours, path=self.path, item=self.inside)
+        work, said = self.work, self.work.theirs.get(self.reference)
+        return work.owners.owner_of(
+            self.reference, self.rule.owner, work.ours, path=self.path, item=self.inside, resource=said
+        )
 
     @property
     def speaker(self) -> str | None:

@@ -140,7 +140,7 @@ def state_of(resource: Resource) -> str | None:
 
 
 def is_end(type_: str, path: str, state: Any) -> bool:
-    """Whether this is a state, and nothing but a correction (entered-in-error) can follow it; False for other elements."""
+    """Whether this is a state that nothing but a correction (entered-in-error) can follow; False for other elements."""
     if not isinstance(state, str):
         return False
     if (type_, path) == ("CarePlan", "activity.detail.status"):

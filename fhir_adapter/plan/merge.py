@@ -121,8 +121,8 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
         return ()
     lost = []
     for type_, least in (("CarePlan", 1), ("Goal", 2), ("ServiceRequest", 2)):
-        known = [ref for ref in bases[0] if ref.startswith(f"{type_}/") and all(ref in base for base in bases)]
-        before = [ref for ref in known if not _has_ended(bases[0][ref])]
+        said = [ref for ref, one in bases[0].items() if one.get("resourceType") == type_ and not _has_ended(one)]
+        before = [ref for ref in said if all(ref in base for base in bases)]
         if len(before) >= least and not any(ref in theirs for ref in before):
             lost.append(type_)
     return tuple(lost)
@@ -142,19 +142,14 @@ def _left_out(work: Work, bases: Sequence[Mapping[str, Resource]], theirs: Mappi
 
 def _without_tasks_of_others(work: Work, gone: Collection[str]) -> list[str]:
     """What is to be taken away, but the Tasks of interventions that go as well: they share their request's fate."""
-    focus = {ref: work.ours.get(ref, {}).get("focus", {}).get("reference") for ref in gone if ref.startswith("Task/")}
+    tasks = {ref: one for ref in gone if (one := work.ours.get(ref, {})).get("resourceType") == "Task"}
+    focus = {ref: task.get("focus", {}).get("reference") for ref, task in tasks.items()}
     apart = {ref for ref, request in focus.items() if request in gone and not _may_take_away(work, request)}
     return [reference for reference in gone if reference not in apart]
 
 
 def _may_take_away(work: Work, reference: str) -> bool:
-    return _owner_of_whole(work, reference) in (None, work.party)
-
-
-def _owner_of_whole(work: Work, reference: str, said: Resource | None = None) -> str | None:
-    """Who may take the resource out of the plan."""
-    kind = work.owners.rules.whole(reference.partition("/")[0])
-    return work.owners.owner_of(reference, kind, work.ours, resource=said)
+    return _root(work, reference).owner in (None, work.party)
 
 
 def _merge_resource(
@@ -205,9 +200,8 @@ def _is_late_copy(work: Work, reference: str, bases: Sequence[Resource], mine: R
     request = work.ours.get(mine.get("focus", {}).get("reference", ""), {})
     if lifecycle.is_removed(request):  # its Task shares its fate: one question is enough
         return True
-    owner = _owner_of_whole(work, reference)
     live = content_of(mine)
-    work.conflicts.append(Conflict(reference, "", live, live, theirs, owner, work.party, "edit-against-delete", owner))
+    report(_root(work, reference), [live], live, theirs, "edit-against-delete", taken=False)
     return True
 
 
@@ -220,18 +214,14 @@ def _merge_lost(work: Work, reference: str, bases: Sequence[Resource], theirs: R
     """The party speaks of something that it knew and the plan no longer has: only an edit brings it back."""
     if theirs in bases:
         return None
-    owner = _owner_of_whole(work, reference, theirs)
-    other = work.owners.wrote(reference) or owner or UNKNOWN_PARTY
-    work.conflicts.append(
-        Conflict(reference, "", bases[-1], theirs, None, work.party, other, "edit-against-delete", owner)
-    )
+    report(_root(work, reference), bases, theirs, MISSING, "edit-against-delete", taken=True)
     return theirs
 
 
 def _merge_known(work: Work, reference: str, bases: Sequence[Any], mine: Resource, theirs: Resource) -> Resource | None:
     ours = content_of(mine)
     theirs = with_own_contained_ids(bases, ours, theirs)
-    place = _root(work, reference, theirs.get("resourceType", ""))
+    place = _root(work, reference)
     live = _with_what_it_points_to(place, bases, ours, theirs, merge_fields(place, bases, ours, theirs))
     if live == ours:
         return None
@@ -253,8 +243,10 @@ def _with_what_it_points_to(
     return live | {"contained": [*live.get("contained", []), *lost]} if lost else live
 
 
-def _root(work: Work, reference: str, type_: str) -> Place:
-    return Place(work, reference, type_, "", "", Rule("setter", fields=True))
+def _root(work: Work, reference: str) -> Place:
+    """The whole resource; its owner is who may take it out of the plan."""
+    type_ = (work.ours.get(reference) or work.theirs.get(reference) or {}).get("resourceType", "")
+    return Place(work, reference, type_, "", "", Rule(work.owners.rules.whole(type_), fields=True))
 
 
 def _report_edit_of_what_was_removed(
@@ -263,12 +255,7 @@ def _report_edit_of_what_was_removed(
     """Somebody edits what another had taken away meanwhile: the edit lives, the end stands, both are shown."""
     if not lifecycle.is_removed(live) or lifecycle.is_removed(theirs) or any(map(lifecycle.is_removed, bases)):
         return
-    work = place.work
-    owner = _owner_of_whole(work, place.reference)
-    base = bases[-1] if bases else None
-    work.conflicts.append(
-        Conflict(place.reference, "", base, live, theirs, owner, work.party, "edit-against-delete", owner)
-    )
+    report(place, bases, live, theirs, "edit-against-delete", taken=False)
 
 
 def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Resource | None) -> Resource | None:
@@ -285,17 +272,13 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
     if ended == live:
         return None
     bases = [content_of(base) for base in known]
-    owner = _owner_of_whole(work, reference)
-    place = _root(work, reference, mine.get("resourceType", ""))
+    place = _root(work, reference)
     if _may_take_away(work, reference) and (not known or was_seen(place, bases, content_of(mine))):
         work.bury(reference, "", content_of(mine))
         if is_said_by_the_person(mine) and not speaks_for_the_person(work, reference):
             report(place, bases, content_of(ended), content_of(mine), "own-words", taken=True)
         return ended
-    base = bases[-1] if bases else None
-    work.conflicts.append(
-        Conflict(reference, "", base, content_of(live), None, owner, work.party, "edit-against-delete", owner)
-    )
+    report(place, bases, content_of(live), MISSING, "edit-against-delete", taken=False)
     return None
 
 

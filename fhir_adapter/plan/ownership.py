@@ -51,7 +51,7 @@ NAMED_BY_ITEM: dict[OwnerKind, tuple[str, ...]] = {
 """Owner of an item -> the elements of the item that name it, first come first."""
 
 OWN_WORDS: dict[str, tuple[str, ...]] = {"Goal": ("description", "target", "expressedBy")}
-"""What a person says, where the resource tells that the person said it, and that it does: never overwritten silently."""
+"""What a person says, where the resource tells so, and that it tells so: never overwritten silently."""
 
 STRICT_FIRST = ("entered-in-error", "rejected", "inactive", "deny", "draft", "proposed", "active", "permit")
 """States of a consent and types of its provisions, those that permit least first."""

@@ -10,7 +10,7 @@ from fhir_adapter.plan.identity import are_one_person
 
 REASONS: dict[str, str] = {
     "": "it was not shown to its author, who cannot know what it changes",
-    "modifierExtension": "it carries a modifierExtension that the plan does not have: what that turns around, nobody knows",
+    "modifierExtension": "it carries a modifierExtension that the plan does not have, and nobody knows what that means",
     "implicitRules": "it follows rules that the plan does not know, so nobody can tell what it means",
     "subject": "it is about another person than the plan has it for",
 }

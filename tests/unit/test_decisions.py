@@ -124,6 +124,10 @@ def test_a_task_says_why_something_was_quarantined():
 
 def test_who_added_an_item_decides_about_it():
     mark = {"url": "https://x.example/mark", "valueString": "red"}
-    owners = Owners("kommun", lambda _: "kommun", added=lambda ref, path, item: "region" if path == "extension" else None)
-    conflict = Conflict("Goal/1", "extension[https://x.example/mark]", None, mark, None, "a", "b", "edit-against-delete")
+    owners = Owners(
+        "kommun", lambda _: "kommun", added=lambda ref, path, item: "region" if path == "extension" else None
+    )
+    conflict = Conflict(
+        "Goal/1", "extension[https://x.example/mark]", None, mark, None, "a", "b", "edit-against-delete"
+    )
     assert decisions.owner_of(conflict, owners, {"Goal/1": GOAL | {"extension": [mark]}}) == "region"
