@@ -186,15 +186,15 @@ def test_what_went_is_under_a_tombstone_and_does_not_come_back_by_itself(
 ) -> None:
     result = merged([base], base, theirs, KOMMUN, rules)
     live = base | result.changed
-    gone = {(ref, as_text(item)) for ref in base for item in items_of(base[ref]) if item not in items_of(live[ref])}
+    gone = {(ref, item) for ref in base for item in items_of(base[ref]) if item not in items_of(live[ref])}
     assert gone <= {(one.reference, as_text(one.removed)) for one in result.tombstones}
     late = live | merged([live], live, base, KOMMUN, rules, buried=lambda: result.tombstones).changed
-    assert not [item for ref, item in gone if item in map(as_text, items_of(late[ref]))]
+    assert not [item for ref, item in gone if item in items_of(late[ref])]
 
 
-def items_of(resource: dict[str, Any]) -> list[Any]:
+def items_of(resource: dict[str, Any]) -> list[str]:
     """The items that are known by their content alone: whatever is not there any more was taken away."""
-    return list(resource.get("category", []))
+    return [as_text(item) for item in resource.get("category", [])]
 
 
 @FEW
@@ -224,6 +224,28 @@ def test_every_word_of_the_sender_is_live_or_kept(
     before = {word for base in bases for word in words_of(base)}
     edits = set(words_of(theirs)) - before
     assert edits <= set(words_of(ours | result.changed)) | set(words_beside(result))
+
+
+@FEW
+@given(bases=st.lists(plans(), min_size=1, max_size=2), ours=WHOLE, theirs=plans(), party=PARTIES, rules=RULES)
+def test_every_word_that_others_said_is_live_or_kept(
+    bases: list[Refs], ours: Refs, theirs: Refs, party: str, rules: Rules
+) -> None:
+    """What the sender has not seen it can replace, but not make unsaid; nor what it saw without leaving a trace."""
+    result = merged(bases, ours, theirs, party, rules)
+    gone = set(words_of(ours)) - set(words_of(ours | result.changed))
+    unseen = gone - {word for base in bases for word in words_of(base)}
+    assert unseen <= set(words_beside(result))
+    dropped = {item for ref in ours for item in items_of(ours[ref])} - {
+        item for one in (ours | result.changed).values() for item in items_of(one)
+    }
+    assert dropped <= {as_text(one.removed) for one in result.tombstones} | kept_items(result)
+
+
+def kept_items(result: Merged) -> set[str]:
+    """The items that are kept beside the plan, alone or in the list or resource that holds them."""
+    values = [value for one in result.conflicts for value in (one.live, one.other) if isinstance(value, dict)]
+    return {as_text(value) for value in values} | {item for value in values for item in items_of(value)}
 
 
 @FEW
