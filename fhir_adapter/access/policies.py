@@ -45,6 +45,7 @@ def may_see(
     *,
     home: str,
     now: datetime,
+    main: str = "",
     bases: Collection[str] = (),
     zone: tzinfo = SWEDEN,
 ) -> Decision:
@@ -53,6 +54,7 @@ def may_see(
     home: name of the party that brought the plan; it always sees it. Anybody else must take part in the plan, and a
     consent must be in force that does not deny it; who is not a principal of the plan must be named by the consent.
     Or the plan is shared by statute (access/statutes.py) with those who are in its team, whatever the consents say.
+    main: reference of the CarePlan that all others are parts of; left out, it is found by what says partOf.
     bases: statutory bases beside those that the plan names; one that is not understood permits nothing. zone: whose
     midnight ends a period.
     """
@@ -60,7 +62,7 @@ def may_see(
         return Decision(True, ("the party brought the plan",))
     if not party.identifiers:
         return Decision(False, ("the party has no organisation identifier",))
-    care_plan = _whole_plan(plan)
+    care_plan = plan.get(main) or _whole_plan(plan)
     if care_plan is None:
         return Decision(False, ("there is no plan",))
     parts = tuple(dict.fromkeys(_parts_of(plan, care_plan, party, now, zone)))

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from fhir_adapter.fhir.resources import CODES, EXTENSIONS, Resource
-
-BASIS = f"{EXTENSIONS}/statutory-basis"
-"""Extension of a CarePlan: the statute that it is shared by."""
+from fhir_adapter.fhir.resources import CODES, STATUTORY_BASIS, Resource
 
 _CODES_OF_BASES = f"{CODES}/disclosure-basis"
 
@@ -46,7 +43,7 @@ date is on the safe side (later than the act's)."""
 def bases_named_by(care_plan: Resource) -> Iterator[str]:
     """The codes of the statutory bases that a plan names."""
     for extension in care_plan.get("extension", []):
-        if extension.get("url") == BASIS:
+        if extension.get("url") == STATUTORY_BASIS:
             codings = extension.get("valueCodeableConcept", {}).get("coding", [])
             known = [one["code"] for one in codings if one.get("system") == _CODES_OF_BASES and "code" in one]
             yield from known or ["given in words"]

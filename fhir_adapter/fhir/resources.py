@@ -18,6 +18,8 @@ BASE = "https://fhir-adapter.example"
 EXTENSIONS = f"{BASE}/fhir/StructureDefinition"
 CODES = f"{BASE}/fhir/CodeSystem"
 WRITE_ID = f"{EXTENSIONS}/write-id"
+STATUTORY_BASIS = f"{EXTENSIONS}/statutory-basis"
+"""Extension of a CarePlan: the statute that it is shared by."""
 
 DEEPEST = 64
 """Levels of lists and objects in what is taken in: more than FHIR or a record needs, far from what breaks a parser."""

@@ -26,6 +26,7 @@ from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
+from fhir_adapter.plan.lead import hold_back_the_leads
 from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import hold_back
 from fhir_adapter.plan.owners import Owners
@@ -116,6 +117,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     if arrival.deciding is None:
         standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
         hold_back(merged, ours, arrival.party.name, standing, owned.wrote)
+        hold_back_the_leads(merged, ours, arrival.party.name, owned)
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
     all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)

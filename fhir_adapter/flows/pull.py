@@ -78,7 +78,7 @@ def show_changes(hub: Hub, party: Party, since: int, count: int) -> Changes:
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
     """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
-    return may_see(found, party, home=plan.party, now=hub.consents_judged_at())
+    return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=f"CarePlan/{plan.id}")
 
 
 def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:

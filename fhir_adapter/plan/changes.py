@@ -20,7 +20,7 @@ _KINDS = {
     "both-changed": "Two parties changed the same element; one value is live, the other waits for a decision.",
     "edit-against-delete": "One party took away what another keeps or changed; it stays until it is decided.",
     "own-words": "The person's own words were changed by somebody else; the words are kept here.",
-    "not-allowed": "A party took a step with a task that is not its own to take; nothing was applied.",
+    "not-allowed": "A party took a step that is not its own to take; it was not applied.",
     "quarantined": "What a party wrote was neither applied nor dropped: {}.",
 }
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
+
+from fhir_adapter.fhir.resources import CODES, STATUTORY_BASIS
 
 from tests.flows.conftest import SAMPLES, Town
 
@@ -43,6 +46,44 @@ def test_an_old_export_does_not_bring_back_what_was_taken_out(town: Town, sip: d
     }
     assert states[gone] in ("revoked", "entered-in-error")
     assert [one["kind"] for one in late["conflicts"]] == ["edit-against-delete"]
+
+
+def test_a_reader_names_no_statute_and_does_not_make_itself_the_lead(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    there, coding = town.at_region(f"CarePlan/{plan}"), {"system": f"{CODES}/disclosure-basis", "code": "x"}
+    basis = {"url": STATUTORY_BASIS, "valueCodeableConcept": {"coding": [coding]}}
+    author = {"reference": f"Organization/{uuid4()}"}
+    town.put_at_region(there | {"extension": [*there.get("extension", []), basis], "author": author, "title": "SIP"})
+    town.sync()
+    live = town.get(f"/fhir/CarePlan/{plan}").json()
+    assert (live["author"], live["title"]) == (there["author"], "SIP")
+    assert basis not in live.get("extension", [])
+    found = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    by_path = {one["element"].partition("#")[2]: one for one in found}
+    assert {path: one["kind"] for path, one in by_path.items()} == {
+        "author": "not-allowed",
+        f"extension[{STATUTORY_BASIS}]": "not-allowed",
+    }
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["author"] == there["author"]
+    statute = by_path[f"extension[{STATUTORY_BASIS}]"]
+    taken = town.post(f"/parties/sodertalje/conflicts/{statute['id']}/decision", {"decision": "take"})
+    assert taken.status_code == 200, taken.text
+    assert basis in town.get(f"/fhir/CarePlan/{plan}").json()["extension"], "the lead may"
+
+
+def test_another_plan_beside_the_shared_one_lets_nobody_in(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    there = town.at_region(f"CarePlan/{plan}")
+    salem = {"identifier": {"system": "urn:oid:2.5.4.97", "value": "2120002874"}}
+    other = {name: there[name] for name in ("resourceType", "status", "intent", "subject", "goal")}
+    town.put_at_region(other | {"id": "0", "author": salem})
+    town.sync()
+    town.put_at_region(town.at_region(f"CarePlan/{plan}") | {"partOf": [{"reference": "CarePlan/0"}]})
+    town.sync()
+    assert town.get(f"/parties/salem/records/{plan}").status_code == 404
 
 
 def test_a_person_who_gets_a_personnummer_stays_the_same_person(town: Town) -> None:

@@ -94,6 +94,17 @@ def test_the_party_that_brought_the_plan_sees_it_without_any_consent():
     assert decide(plan(consents=()), KOMMUN).permit
 
 
+def test_another_plan_among_the_resources_decides_nothing():
+    """Who may see the plan could else put one beside it that lets others in, or makes it part of that one."""
+    other = {"resourceType": "CarePlan", "id": "0", "status": "active", "subject": {"reference": "Patient/omar"},
+             "author": {"reference": "Organization/agency"}}  # fmt: skip
+    resources = {"CarePlan/0": other, **plan()}
+    resources["CarePlan/p1"] |= {"partOf": [{"reference": "CarePlan/0"}]}
+    assert decide(resources, AGENCY).permit
+    assert not decide(resources, AGENCY, main="CarePlan/p1").permit
+    assert decide(resources, REGION, main="CarePlan/p1").permit
+
+
 def test_a_plan_without_consent_is_shared_with_nobody_else():
     decision = decide(plan(consents=()))
     assert not decision.permit
