@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_adapter.commands import conflicts, mapping, outbox, parties
+from fhir_adapter.commands import conflicts, mapping, outbox, parked, parties
 from fhir_adapter.commands.merge import merge
 from fhir_adapter.commands.options import SETTINGS
 from fhir_adapter.commands.sync import sync
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command()(work)
 app.command()(sync)
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(parked.app, name="parked")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(parties.app, name="parties")
 

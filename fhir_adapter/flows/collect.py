@@ -59,6 +59,9 @@ LONG_OVERLAP = timedelta(minutes=15)
 PATIENCE = 10.0
 """Seconds that a delivery waits for another worker to end its reading."""
 
+NOT_SHOWN = "a write to something that the party was not shown"
+"""Why a version is parked that stands where something of the plan would go."""
+
 log = structlog.get_logger()
 
 
@@ -389,7 +392,7 @@ def _reason_to_park(
     if plan is None:
         return "belongs to no shared plan"
     if base is None and resources.read(connection, version.type, id_):
-        return "a write to something that the party was not shown"
+        return NOT_SHOWN
     if version.deleted:
         return None if base else "a deletion of something that was not shared"
     errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
@@ -440,3 +443,40 @@ def _moment(version: RemoteVersion) -> str:
 def utc(moment: str) -> str:
     """A FHIR instant in the one form in which instants sort as text."""
     return instant(datetime.fromisoformat(moment).astimezone(UTC))
+
+
+# --- what was parked ---------------------------------------------------------------------------------------------
+
+
+def take_in_again(
+    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, entry: int
+) -> str | None:
+    """A parked version goes through the merge after all, as what the party says; or why it still may not."""
+    ours = names_to_ours(connection, hub, party)
+    id_, theirs = id_in(ours(f"{version.type}/{version.id}")), as_ours(version.resource or {}, ours)
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    base = parse_json(copy.body) if copy and not copy.is_only_a_name else None
+    plan = _plan_of(connection, version.type, id_, theirs)
+    if copy and base is not None and copy.version != version.version:
+        return "a newer version of it has been taken in since"
+    problem = _reason_to_park(connection, version, id_, plan, base)
+    if plan is None or (problem and problem != NOT_SHOWN):
+        return problem
+    before = change.load(connection, plan)
+    arrival = _arrival(party, entry, plan, version, theirs, base, before)
+    change.apply(connection, hub, plan, before, arrival, hub.now())
+    _note_copy(connection, party, version, id_, theirs)
+    outbox.queue(connection, plan.id, party.name, instant(hub.now()))
+    return None
+
+
+def leave_aside(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion) -> None:
+    """A parked version is dropped: what the plan has is to be written over it, unless something newer came since."""
+    ours = names_to_ours(connection, hub, party)
+    id_, theirs = id_in(ours(f"{version.type}/{version.id}")), as_ours(version.resource or {}, ours)
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy is None or not (copy.is_only_a_name or copy.version == version.version):
+        return
+    copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, 0, dump_json(theirs)))
+    for plan in plans.plans_of(connection, version.type, id_):
+        outbox.queue(connection, plan, party.name, instant(hub.now()))

@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 class Delivery:
     """A record as it came in: `key` is the Idempotency-Key, `seen` the plan version of its If-Match, if it had one.
 
-    Of a record that was cut out of a file: `fault` is why it cannot be read, `place` where the file has a field.
+    `is_meant`: somebody has looked at what it lacks. Of a record that was cut out of a file: `fault` is why it cannot
+    be read, `place` where the file has a field.
     """
 
     key: str
     media_type: str
     body: bytes
     seen: int | None = None
+    is_meant: bool = False
     fault: BadRequest | None = None
     place: Callable[[str], str] = str
 
@@ -123,7 +125,7 @@ def _accept(
         theirs = by_reference(mapped, ours)
         bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
         _check_same_person(plan, ours, theirs)
-        if delivery.seen is None and looks_emptied(bases, theirs):
+        if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry)
         said_last = record is not None and record.said_last
         exact = delivery.seen is not None
@@ -323,7 +325,7 @@ def _park(
         "error",
         "business-rule",
         "",
-        "this record has lost all its goals or all its interventions, which looks like a "
+        "this record has lost most of its goals or of its interventions at once, which looks like a "
         "broken export: it was kept but not applied",
         "the whole record; or If-Match with the version you have seen",
     )

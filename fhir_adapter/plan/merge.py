@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
@@ -50,6 +51,10 @@ Refs = dict[str, Resource]
 
 STORED_META = frozenset({"versionId", "lastUpdated", "source"})
 """What a store writes about a version; it never takes part in a merge (meta.security, tag and profile do)."""
+
+
+EMPTIED = Fraction(2, 3)
+"""The share of what it had that a snapshot loses at most by somebody's work at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ def merge(
 
 
 def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> tuple[str, ...]:
-    """What a snapshot seems to have lost by accident: the types of which it drops every one of two or more.
+    """What a snapshot seems to have lost by accident: the types of which it drops two or more, and more than EMPTIED.
 
     Looked at are goals and interventions that were in every base and had not ended, and the plan itself (one is
     enough). A snapshot for which this is not empty must not be merged but parked: a broken export looks like this.
@@ -123,13 +128,14 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
     for type_, least in (("CarePlan", 1), ("Goal", 2), ("ServiceRequest", 2)):
         said = [ref for ref, one in bases[0].items() if one.get("resourceType") == type_ and not _has_ended(one)]
         before = [ref for ref in said if all(ref in base for base in bases)]
-        if len(before) >= least and not any(ref in theirs for ref in before):
+        dropped = sum(ref not in theirs for ref in before)
+        if dropped >= least and dropped > EMPTIED * len(before):
             lost.append(type_)
     return tuple(lost)
 
 
 def _has_ended(resource: Resource) -> bool:
-    return bool(resource) and lifecycle.is_removed(resource)
+    return bool(resource) and (lifecycle.is_removed(resource) or lifecycle.is_terminal(resource))
 
 
 def _left_out(work: Work, bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> list[str]:

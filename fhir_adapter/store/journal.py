@@ -27,6 +27,26 @@ class Entry:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A change that was neither applied nor dropped when it arrived; `word`: what somebody decided since, if at all.
+
+    `key`: the Idempotency-Key of a push, or Type/id/_history/version; `receipt`: the push's receipt, or why.
+    """
+
+    id: int
+    party: str
+    key: str
+    media_type: str
+    received: str
+    plan: str | None
+    receipt: str | None
+    body: bytes
+    word: str | None
+    reason: str | None
+    decided: str | None
+
+
 def digest_of(body: bytes) -> bytes:
     """SHA-256 of a raw body."""
     return hashlib.sha256(body).digest()
@@ -72,3 +92,20 @@ def by_key(connection: sqlite3.Connection, party: str, key: str) -> Entry | None
 def by_id(connection: sqlite3.Connection, entry: int) -> Entry:
     """The entry with this id, which must exist."""
     return Entry(*connection.execute(_SQL["by_id"], {"id": entry}).fetchone())
+
+
+def parked(connection: sqlite3.Connection) -> list[Parked]:
+    """What was parked, oldest first: what waits, and what somebody has decided about."""
+    return [Parked(*row) for row in connection.execute(_SQL["parked"])]
+
+
+def has_newer(connection: sqlite3.Connection, change: Parked) -> bool:
+    """Whether the party has said something newer of the plan that was taken."""
+    values = {"party": change.party, "plan": change.plan, "id": change.id}
+    return bool(connection.execute(_SQL["newer_of_record"], values).fetchone()[0])
+
+
+def decide_parked(connection: sqlite3.Connection, entry: int, word: str, reason: str | None, at: str) -> None:
+    """Note what became of a parked change: `applied` or `dropped`."""
+    values = {"journal": entry, "word": word, "reason": reason, "at": at}
+    connection.execute(_SQL["decide_parked"], values)

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 from fhir_adapter.fhir.resources import CODES, STATUTORY_BASIS
-
 from tests.flows.conftest import SAMPLES, Town
 
 UNKNOWN = {"url": "https://region.example/risk", "valueString": "låg"}

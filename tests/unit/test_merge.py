@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from fhir_adapter.fhir.resources import WRITE_ID
 from fhir_adapter.plan.merge import UNKNOWN_PARTY, content_of, looks_emptied, merge
 from fhir_adapter.plan.owners import Owners
@@ -146,6 +148,20 @@ def test_a_goal_that_loses_all_of_few_looks_emptied_only_from_two_on():
     assert looks_emptied([two], {}) == ("Goal",)
     assert looks_emptied([two], one) == ()
     assert looks_emptied([], {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("had", "kept", "lost"), [(3, 1, ()), (4, 1, ("Goal",)), (4, 2, ()), (6, 2, ()), (6, 1, ("Goal",))]
+)
+def test_a_snapshot_that_loses_more_than_two_thirds_at_once_looks_emptied(had, kept, lost):
+    before = refs(*(goal(f"g{number}") for number in range(had)))
+    after = dict(list(before.items())[:kept])
+    assert looks_emptied([before], after) == lost
+
+
+def test_what_is_completed_may_leave_a_record():
+    completed = refs(*(goal(f"g{number}", lifecycleStatus="completed") for number in range(3)))
+    assert looks_emptied([completed], {}) == ()
 
 
 def test_goals_that_ended_or_that_the_sender_never_said_do_not_count_as_lost():
