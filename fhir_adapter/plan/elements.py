@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.identity import is_protected
-from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, label, with_replacements_paired
+from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, content, label, with_replacements_paired
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
 
@@ -147,13 +147,18 @@ def _merge_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
         return ours
     if isinstance(ours, list) or isinstance(theirs, list):
         return _merge_list(place, bases, ours, theirs)
+    holds_contributions = place.rule.fields and place.rule.owner in CONTRIBUTED
+    if holds_contributions:  # who leaves out all of meta takes no label of others away
+        ours, theirs = ({} if value is MISSING else value for value in (ours, theirs))
     if place.rule.fields and isinstance(ours, dict) and isinstance(theirs, dict):
-        return merge_fields(place, bases, ours, theirs)
+        live = merge_fields(place, bases, ours, theirs)
+        return MISSING if holds_contributions and not live else live
     return _merge_whole(place, bases, ours, theirs)
 
 
 def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> Any:
     """One value against another: the rule at the bottom of everything."""
+    theirs = _as_it_is_spelled(theirs, (ours, *bases))
     if ours == theirs:
         return ours
     if all(base is ABSENT for base in bases):
@@ -177,6 +182,11 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     live, other = (theirs, ours) if taken else (ours, theirs)
     report(place, bases, live, other, "both-changed", taken=taken)
     return live
+
+
+def _as_it_is_spelled(value: Any, known: Sequence[Any]) -> Any:
+    """The value as ours or a base writes it, where it says the same: a system that decomposes letters edits nothing."""
+    return next((one for one in known if content(one) == content(value)), value)
 
 
 def _is_theirs_preferred(place: Place, ours: Any, theirs: Any) -> bool:

@@ -30,11 +30,14 @@ ABSENT: Final = Nothing.ABSENT
 
 
 def content(value: Any) -> Hashable:
-    """A hashable stand-in for a JSON value: equal values have equal ones, whatever the order of their fields."""
+    """A hashable stand-in for a JSON value: equal values have equal ones, whatever the order of their fields and
+    whether letters are composed or decomposed (NFC, NFD)."""
     if isinstance(value, dict):
         return frozenset((name, content(child)) for name, child in value.items())
     if isinstance(value, list):
         return tuple(content(child) for child in value)
+    if isinstance(value, str) and not value.isascii():
+        return unicodedata.normalize("NFC", value)
     scalar: Hashable = value
     return scalar
 
