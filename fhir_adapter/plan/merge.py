@@ -111,6 +111,7 @@ def merge(
         if ended is not None:
             changed[reference] = ended
             removed.append(reference)
+    _report_tasks_that_end_unseen(work, bases, changed)
     if not partial and has_said:
         _report_what_was_not_taken_up(work, bases, theirs)
     return Merged(changed, removed, work.conflicts, work.kept, work.tombstones)
@@ -286,6 +287,26 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
         return ended
     report(place, bases, content_of(live), MISSING, "edit-against-delete", taken=False)
     return None
+
+
+def _report_tasks_that_end_unseen(
+    work: Work, bases: Sequence[Mapping[str, Resource]], changed: Mapping[str, Resource]
+) -> None:
+    """The end of a request ends its Task; what its performer said of that, unseen by who ended the request, is kept."""
+    ended = {
+        reference: end
+        for reference, after in changed.items()
+        if (end := lifecycle.TASK_FOLLOWS.get(after.get("status", ""))) and after["resourceType"] == "ServiceRequest"
+        if after.get("status") != work.ours.get(reference, {}).get("status")
+    }
+    for reference, task in work.ours.items() if ended else ():
+        end = ended.get(task.get("focus", {}).get("reference")) if task.get("resourceType") == "Task" else None
+        before = [base[reference].get("status") for base in bases if base.get(reference)]
+        state = task.get("status")
+        if end is None or reference in changed or not before or state in (*before, end) or lifecycle.is_terminal(task):
+            continue
+        place = Place(work, reference, "Task", "status", "status", work.owners.rules.rule_for("Task", "status"))
+        report(place, before, end, state, "both-changed", taken=True)
 
 
 def _report_what_was_not_taken_up(
