@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 Which = Literal["open", "decided", "all"]
 
+_ALWAYS = ("keep", "later")
+"""What may be decided although what it is about is gone."""
+
 FIELDS = ("decision", "value", "reason", "until", "seen")
 """What a decision may say."""
 
@@ -119,7 +122,8 @@ def in_words(connection: sqlite3.Connection, hub: Hub, case: Case) -> dict[str, 
     kept, question = case.kept, case.question
     base, live, other = question.base, case.live, question.other
     path = ""
-    words = _native_words(connection, hub, case)
+    is_there = decisions.is_there(question, case.found)
+    words = _native_words(connection, hub, case) if is_there else None
     if words and (path := words.path(question)):
         base, live, other = words.values(question, [base, live, other])
     is_as_it_was = case.live == question.live
@@ -138,7 +142,9 @@ def in_words(connection: sqlite3.Connection, hub: Hub, case: Case) -> dict[str, 
         "kept": other,
         "keptFrom": kept.other_party,
         "seen": decisions.word_for(case.live),
-        "mayDecide": list(words_open_to(connection, hub, case)) if case.is_open else [],
+        "mayDecide": [word for word in words_open_to(connection, hub, case) if is_there or word in _ALWAYS]
+        if case.is_open
+        else [],
         "decision": _told(case.decided),
     }
 

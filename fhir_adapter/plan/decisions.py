@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from fhir_adapter.errors import BadRequest, Issue, Refused
 from fhir_adapter.fhir.resources import CODES, Resource, dump_json, parse_json, reference_of
-from fhir_adapter.plan import lifecycle
+from fhir_adapter.plan import lifecycle, places
 from fhir_adapter.plan.changes import CONFLICT
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.keys import MISSING, content, fingerprint
@@ -75,6 +75,12 @@ def live_value(conflict: Conflict, plan: Mapping[str, Resource]) -> Any:
     return None if value is MISSING else value
 
 
+def is_there(conflict: Conflict, plan: Mapping[str, Resource]) -> bool:
+    """Whether what the conflict is about still has a place in the plan, to which a value could be written."""
+    resource = plan.get(conflict.reference)
+    return resource is None or _is_about_the_whole(conflict) or places.is_there(resource, conflict.path)
+
+
 def state_of(conflict: Conflict, plan: Mapping[str, Resource]) -> str:
     """A short word for the value that is live: who decides says with it which one was before its eyes."""
     return word_for(live_value(conflict, plan))
@@ -114,6 +120,9 @@ def edit_of(conflict: Conflict, decision: Decision, plan: Mapping[str, Resource]
     """The resource as the decision wants it; None where it stays as it is."""
     if decision.word in ("keep", "later"):
         return None
+    if not is_there(conflict, plan):
+        what = "what this is about has been taken out of the plan since"
+        raise Refused(what, [Issue("error", "not-found", "decision", what, "keep, or an ordinary edit")])
     value = conflict.other if decision.word == "take" else decision.value
     resource = plan.get(conflict.reference)
     if not _is_about_the_whole(conflict) and resource is not None:

@@ -56,6 +56,12 @@ def value_at(resource: Resource, path: str, *, several: bool = False) -> Any:
     return node
 
 
+def is_there(resource: Resource, path: str) -> bool:
+    """Whether the items of lists that the path leads through are there; what it ends in may be missing."""
+    holders = [path[: match.end()] for match in re.finditer(r"\]\.", path)]
+    return all(value_at(resource, holder.removesuffix(".")) is not MISSING for holder in holders)
+
+
 def item_at(resource: Resource, path: str) -> Any:
     """The innermost list item that the path leads into; None where it leads into none, or that is not there."""
     above, bracket, _ = path.rpartition("]")

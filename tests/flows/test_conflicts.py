@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 from uuid import uuid4
 
@@ -340,3 +341,25 @@ def test_working_on_the_task_changes_its_state_and_nothing_else(town: Town, sip:
     assert (after["status"], after["note"][0]["text"]) == ("received", "Vi tar upp det på mötet.")
     assert (after["input"], after["description"]) == (task["input"], task["description"])
     assert len(listed(town)) == 1
+
+
+def test_a_conflict_about_what_is_gone_shows_what_was_kept_and_writes_nothing(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, "buss")
+    moved = [goal["target"][0] | {"dueDate": "2025-09-09"}]
+    town.put_at_region(goal | {"target": moved})
+    town.sync()
+    late = copy.deepcopy(sip)
+    late["mal"][2]["senast"] = "2025-08-08"
+    (question,) = town.push(late).json()["conflicts"]
+    for name in ("senast", "matt"):
+        late["mal"][2].pop(name)
+    assert town.push(late).status_code == 200
+    (found,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert (found["words"], found["live"], found["kept"]) == ("fhir", None, "2025-09-09")
+    assert found["mayDecide"] == ["keep", "later"]
+    path = f"/parties/sodertalje/conflicts/{question['task']}/decision"
+    refused = town.post(path, {"decision": "take", "seen": found["seen"]})
+    assert (refused.status_code, refused.json()["issues"][0]["code"]) == (422, "not-found")
+    assert town.post(path, {"decision": "keep", "seen": found["seen"]}).json()["state"] == "decided"

@@ -9,7 +9,7 @@ import pytest
 from fhir_adapter.plan.keys import MISSING
 from fhir_adapter.plan.merge import merge
 from fhir_adapter.plan.owners import Owners
-from fhir_adapter.plan.places import has_several_names, item_at, rule_path, value_at, with_value_at
+from fhir_adapter.plan.places import has_several_names, is_there, item_at, rule_path, value_at, with_value_at
 
 TEAM = {
     "resourceType": "CareTeam",
@@ -80,6 +80,14 @@ def test_the_item_that_a_path_leads_into_is_found():
     assert item_at(TEAM, "participant[PractitionerRole/1].period.start") == TEAM["participant"][0]
     assert item_at(GOAL, "description.text") is None
     assert rule_path("participant[PractitionerRole/1].period.start") == "participant.period.start"
+
+
+def test_a_path_leads_somewhere_while_the_items_on_its_way_are_there():
+    assert is_there(TEAM, "participant[PractitionerRole/1].period.start")
+    assert not is_there(TEAM, "participant[PractitionerRole/9].period.start")
+    assert is_there(TEAM, "participant[PractitionerRole/9]"), "the item itself may be put there"
+    assert is_there(GOAL, "startDate")
+    assert not is_there({"activity": [{"id": "a"}]}, "activity[x].progress[y]")
 
 
 NOW = datetime(2025, 6, 2, tzinfo=UTC)
