@@ -329,13 +329,19 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
 
 
 def _in_order(ours: Sequence[Key], theirs: Sequence[Key]) -> list[Key]:
-    """Ours in its order, each addition behind the one that it follows in theirs; first ones at the end."""
+    """Ours in its order, each addition behind the one that it follows in theirs; first ones before the one that they
+    precede, or at the end."""
     order = list(ours)
     known = set(ours)
-    for before, key in zip([None, *theirs], theirs, strict=False):
-        if key not in known:
-            order.insert(order.index(before) + 1 if before is not None else len(order), key)
-            known.add(key)
+    for index, key in enumerate(theirs):
+        if key in known:
+            continue
+        if index:
+            place = order.index(theirs[index - 1]) + 1
+        else:
+            place = next((order.index(after) for after in theirs if after in known), len(order))
+        order.insert(place, key)
+        known.add(key)
     return order
 
 

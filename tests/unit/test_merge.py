@@ -256,3 +256,14 @@ def test_a_contained_resource_that_the_other_side_points_to_stays_and_is_shown()
         assert (live["contained"], live["addresses"]) == ([need], [{"reference": "#x"}])
         assert [(one.kind, one.base, one.live) for one in result.conflicts] == [("edit-against-delete", need, need)]
         assert result.tombstones == []
+
+
+@pytest.mark.parametrize(
+    ("said", "live"),
+    [("xab", "oxab"), ("axb", "oaxb"), ("abx", "oabx"), ("xyab", "oxyab"), ("x", "ox"), ("xb", "oxb"), ("ba", "oab")],
+)
+def test_what_is_added_stands_where_its_sender_put_it(said, live):
+    """In the order of ours: behind what it followed, else before what it preceded, else last; o is not the sender's."""
+    base, ours, theirs = (goal(category=[{"text": word} for word in words]) for words in ("ab", "oab", said))
+    changed = run([refs(base)], refs(ours), refs(theirs)).changed
+    assert "".join(one["text"] for one in changed.get("Goal/g1", ours)["category"]) == live
