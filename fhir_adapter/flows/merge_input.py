@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,9 @@ from fhir_adapter.fhir.resources import Resource, parse_input, reference_of, ref
 from fhir_adapter.fhir.shapes import misshapen
 from fhir_adapter.plan.identity import is_protected
 from fhir_adapter.plan.merge import Refs
+
+_VERSIONED = re.compile(r"([A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]+)?$")
+"""The end of an address of a resource or of one of its versions."""
 
 
 @dataclass(frozen=True)
@@ -99,23 +103,32 @@ def _read(name: str, raw: bytes) -> Version:
 def _entries_of(name: str, bundle: Resource) -> Iterator[tuple[str, Resource]]:
     """The entries that hold a resource, with their places: of a history the newest of each; no remarks on a search."""
     entries = bundle.get("entry", [])
-    older: set[str] = set()
+    told: set[str] = set()
     if not isinstance(entries, list):
         raise _bad(name, "Bundle.entry", "this is no list", "a list of entries")
     for index, entry in enumerate(entries):
         place = f"Bundle.entry[{index}]"
         if not isinstance(entry, dict):
             raise _bad(name, place, "this is no entry", "an object with a resource")
-        url = _text_at(entry, "request", "url")
-        if bundle.get("type") == "history" and url in older:
+        reference = _told_of_in_a_history(entry) if bundle.get("type") == "history" else ""
+        if reference in told:
             continue
-        older.add(url)
+        told.update([reference] if reference else [])
         if "resource" not in entry or _text_at(entry, "search", "mode") == "outcome":
             continue
         resource = entry["resource"]
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             raise _bad(name, f"{place}.resource", "this is no FHIR resource", "an object with resourceType")
         yield place, entry
+
+
+def _told_of_in_a_history(entry: Resource) -> str:
+    """The reference of the resource whose version this is; a deletion names it in its request. Empty: nobody knows."""
+    resource = entry.get("resource")
+    if isinstance(resource, dict) and "id" in resource:
+        return f"{resource.get('resourceType')}/{resource['id']}"
+    found = _VERSIONED.search(_text_at(entry, "request", "url"))
+    return found[1] if found else ""
 
 
 def _text_at(entry: Resource, element: str, name: str) -> str:

@@ -299,11 +299,14 @@ def _report_tasks_that_end_unseen(
         if (end := lifecycle.TASK_FOLLOWS.get(after.get("status", ""))) and after["resourceType"] == "ServiceRequest"
         if after.get("status") != work.ours.get(reference, {}).get("status")
     }
+    asked = {one.reference for one in work.conflicts if one.path in ("", "status")}
     for reference, task in work.ours.items() if ended else ():
         end = ended.get(task.get("focus", {}).get("reference")) if task.get("resourceType") == "Task" else None
         before = [base[reference].get("status") for base in bases if base.get(reference)]
         state = task.get("status")
-        if end is None or reference in changed or not before or state in (*before, end) or lifecycle.is_terminal(task):
+        if end is None or not before or state in (*before, end) or lifecycle.is_terminal(task):
+            continue
+        if changed.get(reference, task).get("status") != state or reference in asked:
             continue
         place = Place(work, reference, "Task", "status", "status", work.owners.rules.rule_for("Task", "status"))
         report(place, before, end, state, "both-changed", taken=True)
