@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from fhir_adapter.app import SANDBOX, Service, build
+from fhir_adapter.app import SANDBOX, Service, begin_anew, build
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import sync
 from fhir_adapter.flows.overview import concept_text, name_in
@@ -41,6 +40,7 @@ class Stage:
     ehr: FhirClient
     region: FhirClient
     region_url: str
+    data: Path
     console: Console
 
     def say(self, heading: str, text: str = "") -> None:
@@ -54,14 +54,14 @@ def run_demo(region: str | None, data: Path) -> None:
 
     In a terminal the server stays up afterwards, so that the plan can be looked at in a browser.
     """
-    shutil.rmtree(data, ignore_errors=True)
+    begin_anew(data)
     listening = listen("127.0.0.1", 0)
     address = address_of(listening)
     region_url = region or f"{address}{SANDBOX}"
     settings = as_demo(read_settings(None, data=data), region_url)
-    mark_demo(data, region_url)
     service = build(settings, sandbox=region is None)
     try:
+        mark_demo(data, region_url)
         with answering_in_a_thread(service.asgi, listening):
             _tell(
                 Stage(
@@ -71,6 +71,7 @@ def run_demo(region: str | None, data: Path) -> None:
                     FhirClient(f"{address}/fhir"),
                     FhirClient(region_url),
                     region_url,
+                    data,
                     Console(highlight=False, width=None if sys.stdout.isatty() else 110),
                 )
             )
@@ -223,7 +224,7 @@ def _where_to_look(stage: Stage, plan: str) -> None:
         input()
         return
     stage.console.print(
-        "   .venv/bin/fhir-adapter serve --demo --data .demo\n"
+        f"   .venv/bin/fhir-adapter serve --demo --data {stage.data}\n"
         f"   http://127.0.0.1:8080/plans/{plan}   the plan, with the open question\n"
         "   http://127.0.0.1:8080/docs   the municipal interface, to try out\n"
         "   http://127.0.0.1:8080/fhir/metadata   what health records can ask"

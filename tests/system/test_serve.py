@@ -146,3 +146,54 @@ def test_unmap_keeps_what_fhir_does_not_say(tmp_path: Path) -> None:
     back = subprocess.run([*COMMAND, "unmap", "se-sip", "-", "--before", str(before)], cwd=ROOT, input=bundle,
                           capture_output=True, check=True).stdout  # fmt: skip
     assert json.loads(back) == record
+
+
+def demo(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, "demo", "--data", str(data), *arguments], cwd=ROOT, capture_output=True,
+                          stdin=subprocess.DEVNULL, text=True, check=False)  # fmt: skip
+
+
+def test_the_demo_takes_away_nothing_but_an_earlier_demo(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("mine")
+    for _ in range(2):
+        told = demo(tmp_path)
+        assert told.returncode == 0, told.stderr
+        assert f"serve --demo --data {tmp_path}" in told.stdout
+    assert letter.read_text() == "mine"
+
+
+def test_the_demo_leaves_plans_alone_that_are_not_a_demos(tmp_path: Path) -> None:
+    (tmp_path / "plans.sqlite").write_bytes(b"")
+    for refused in (
+        demo(tmp_path),
+        subprocess.run([*COMMAND, "serve", "--demo", "--port", "0", "--data", str(tmp_path)], cwd=ROOT,
+                       capture_output=True, text=True, check=False, timeout=60),
+    ):  # fmt: skip
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "not a demo's" in refused.stderr
+
+
+def test_the_demo_leaves_a_folder_alone_that_somebody_serves(tmp_path: Path) -> None:
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (_, address):
+        assert push(address).status_code == 201
+        refused = demo(tmp_path)
+        assert refused.returncode == 2
+        assert "another process" in refused.stderr
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (_, address):
+        assert requests.get(f"{address}/parties/sodertalje/records/SIP-1", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--demo"], ["sandbox"], ["demo"]], ids=" ".join)
+def test_a_data_folder_that_cannot_be_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = tmp_path / "file" / "data"
+    run = subprocess.run([*COMMAND, *command, "--data", str(folder)], cwd=ROOT, capture_output=True, text=True,
+                         check=False, stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
+    assert (run.returncode, run.stderr) == (2, f"{folder}: Not a directory\n")
+
+
+def test_a_region_that_is_no_address_is_wrong_usage(tmp_path: Path) -> None:
+    refused = demo(tmp_path, "--region", "region-stockholm")
+    assert refused.returncode == 2
+    assert "http://" in refused.stderr
