@@ -129,6 +129,31 @@ def test_a_party_that_does_not_answer_rests_and_the_message_is_not_blamed(town: 
     assert sides.get(hub.database.read(), REGION).failures == 0
 
 
+def test_a_try_that_fails_puts_the_next_one_off_by_a_pause_and_not_by_the_lease(town: Town, sip: dict[str, Any]) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    town.push(sip)
+    hub.clients[REGION] = FhirClient("http://127.0.0.1:9/fhir", attempts=1)  # type: ignore[index]
+    for _ in range(hub.limits.circuit_failures + 2):  # the last two are tries whether it is back
+        hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0"))
+        hub.database.write(lambda connection: connection.execute("UPDATE side SET rests_until = 0"))
+        sync.deliver(hub, party)
+    side = sides.get(hub.database.read(), REGION)
+    assert side.failures == hub.limits.circuit_failures + 2
+    longest = 0.5 * 2**side.failures
+    assert longest < hub.limits.lease, "else this shows nothing"
+    assert side.seconds <= longest
+
+
+def test_who_starts_alone_asks_at_once_whether_a_party_is_back(town: Town) -> None:
+    database = town.service.hub.database
+    database.write(lambda connection: sides.fail(connection, REGION, seconds=0.0, problem="no answer"))
+    assert database.write(lambda connection: sides.may_try_again(connection, REGION, seconds=120.0))
+    assert sides.get(database.read(), REGION).rests
+    database.write(sides.release)  # the process that tried was killed
+    side = sides.get(database.read(), REGION)
+    assert (side.rests, side.failures) == (False, 1)
+
+
 def _park(town: Town) -> int:
     hub = town.service.hub
     claim = hub.database.write(lambda connection: outbox.claim(connection, REGION, seconds=60))
