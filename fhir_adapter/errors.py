@@ -74,8 +74,14 @@ class NotFound(AdapterError):
 
 
 class MethodNotAllowed(AdapterError):
+    """`allowed` are the methods that there are at this address; none where it is not for this party."""
+
     status = 405
     code = "not-supported"
+
+    def __init__(self, message: str, issues: Sequence[Issue] = (), allowed: Sequence[str] = ()) -> None:
+        super().__init__(message, issues or [Issue("error", self.code, "", message, ", ".join(allowed) or None)])
+        self.allowed = tuple(allowed)
 
 
 class NotAcceptable(AdapterError):

@@ -44,7 +44,9 @@ def failed(hub: Hub, party: Party, fault: RemoteError, *, tried: bool = False) -
     asked = min(fault.retry_after, LONGEST_REST) if fault.retry_after is not None else 0.0
     seconds = max(asked, pause(hub, failures) if failures >= hub.limits.circuit_failures else 0.0)
     what = problem(fault)
-    hub.database.write(lambda connection: sides.fail(connection, party.name, seconds=seconds, problem=what, tried=tried))
+    hub.database.write(
+        lambda connection: sides.fail(connection, party.name, seconds=seconds, problem=what, tried=tried)
+    )
     log.warning("party does not answer", party=party.name, problem=what, failures=failures, seconds=round(seconds, 1))
     return seconds
 

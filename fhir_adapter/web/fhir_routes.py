@@ -279,7 +279,6 @@ class _Endpoint:
     def __init__(self, server: Server, base_path: str, methods: dict[str, Handler]) -> None:
         self._server, self._base_path = server, base_path
         self._methods = methods | ({"HEAD": methods["GET"]} if "GET" in methods else {})
-        self._allowed = {"allow": ", ".join(sorted(self._methods))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -288,14 +287,14 @@ class _Endpoint:
             return
         except Exception as fault:  # noqa: BLE001 - whatever goes wrong, a FHIR client is told so in FHIR
             status, issues, headers = explained(fault)
-            also = self._allowed if isinstance(fault, MethodNotAllowed) else {}
-            answer = Answer(status, outcome_body(issues), {**headers, **also})
+            answer = Answer(status, outcome_body(issues), dict(headers))
         await _send(answer, send, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         handler = self._methods.get(scope["method"])
         if handler is None:
-            raise MethodNotAllowed(f"{scope['method']} is not offered here: the CapabilityStatement says what is")
+            message = f"{scope['method']} is not offered here: the CapabilityStatement says what is"
+            raise MethodNotAllowed(message, allowed=sorted(self._methods))
         call = Call(scope, receive, self._server, self._base_path)
         check_accepted(call.header(b"accept"), call.query)
         return await handler(call)

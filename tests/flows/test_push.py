@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import unicodedata
 from typing import Any
@@ -203,3 +204,18 @@ def test_the_same_bytes_again_are_an_old_value_where_the_party_was_shown_a_newer
     changed = sip | {"title_local": "en ny rubrik"}
     town.push(changed)
     assert town.push(body).json()["state"] == "accepted", "the bytes of an earlier push are not the last ones"
+
+
+def test_if_match_about_a_record_that_is_not_here_creates_none(town: Town, sip: dict[str, Any]) -> None:
+    refused = town.push(sip, **{"If-Match": 'W/"1"'})
+    assert (refused.status_code, refused.json()["state"]) == (412, "refused")
+    assert refused.json()["issues"][0]["path"] == "If-Match"
+    assert town.get("/parties/sodertalje/records/SIP-1").status_code == 404
+    assert town.push(sip).status_code == 201
+
+
+def test_a_compressed_body_is_refused(town: Town, sip: dict[str, Any]) -> None:
+    for body in (gzip.compress(json.dumps(sip).encode()), sip):
+        refused = town.push(body, **{"Content-Encoding": "gzip"})
+        assert refused.status_code == 415
+        assert refused.json()["issues"][0]["path"] == "Content-Encoding"

@@ -129,7 +129,9 @@ def test_a_party_that_does_not_answer_rests_and_the_message_is_not_blamed(town: 
     assert sides.get(hub.database.read(), REGION).failures == 0
 
 
-def test_a_try_that_fails_puts_the_next_one_off_by_a_pause_and_not_by_the_lease(town: Town, sip: dict[str, Any]) -> None:
+def test_a_try_that_fails_puts_the_next_one_off_by_a_pause_and_not_by_the_lease(
+    town: Town, sip: dict[str, Any]
+) -> None:
     hub, party = town.service.hub, town.service.hub.parties[REGION]
     town.push(sip)
     hub.clients[REGION] = FhirClient("http://127.0.0.1:9/fhir", attempts=1)  # type: ignore[index]
