@@ -134,6 +134,10 @@ def test_a_year_is_kept_as_a_year(town: Town, sip: dict[str, Any]) -> None:
 def test_what_is_not_a_record_gets_a_clear_answer(town: Town, sip: dict[str, Any]) -> None:
     assert town.push(b"{not json").status_code == 400
     assert town.push(b"[]").status_code == 422
+    in_latin = town.push(json.dumps({"id": "S", "person": {"name": "Åsa"}}, ensure_ascii=False).encode("latin-1"))
+    assert (in_latin.status_code, in_latin.json()["issues"][0]["path"]) == (400, "person.name")
+    assert town.push(b'{"id": "S", "id": "T", "person": {}}').json()["issues"][0]["path"] == "id"
+    assert town.push(b'{"id": "S", "person": {}, "number": 1e99999999999999999999}').status_code == 400
     assert town.push(sip, party="atlantis").status_code == 404
     assert town.push(b" " * 10_000_000).status_code == 413
     assert town.push(sip, **{"Content-Type": "text/csv"}).status_code == 415
