@@ -299,7 +299,8 @@ def _take_in(
     if conflicts.is_a_question(theirs, before):
         applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
     else:
-        arrival = _arrival(party, entry, plan, version, theirs, base, before)
+        known = before | _tasks_to_come(theirs, news, ours)
+        arrival = _arrival(party, entry, plan, version, theirs, base, known)
         applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
@@ -328,6 +329,15 @@ def _arrival(
     return change.Arrival(party, entry, [_inner_form(base, plan, ours)], _inner_form(theirs, plan, ours), partial=True)
 
 
+def _tasks_to_come(theirs: Resource, news: Sequence[RemoteVersion], ours: Renaming) -> Refs:
+    """The party's own Tasks about a request that it brings: with them none has to be made for it."""
+    if theirs.get("resourceType") != "ServiceRequest":
+        return {}
+    tasks = [as_ours(version.resource, ours) for version in news if version.type == "Task" and version.resource]
+    about = reference_of(theirs)
+    return {reference_of(task): task for task in tasks if task.get("focus", {}).get("reference") == about}
+
+
 def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     """The resource as the plan writes interventions, with the parts of the plan that this changes as well.
 
@@ -338,7 +348,7 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
         return {}
     plan_ref = f"CarePlan/{plan.id}"
     beside = _requests_with_notes(resource, ours)
-    if plan_ref in ours and _is_loose_intervention(resource, plan_ref):
+    if plan_ref in ours and _is_loose_intervention(resource, plan_ref, ours):
         link = {"reference": {"reference": reference_of(resource)}}
         activities = ours[plan_ref].get("activity", [])
         named = resource["resourceType"] == "CarePlan" or link in activities
@@ -347,11 +357,21 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     return {reference_of(part): part for part in parts}
 
 
-def _is_loose_intervention(resource: Resource, plan_ref: str) -> bool:
-    """KL's CarePlan for one intervention, or a Task that is about nothing but the plan."""
-    based_on = [each.get("reference") for each in resource.get("basedOn", [])]
-    is_form = resource["resourceType"] == "CarePlan" or (resource["resourceType"] == "Task" and "focus" not in resource)
-    return is_form and plan_ref in based_on
+def _is_loose_intervention(resource: Resource, plan_ref: str, ours: Refs) -> bool:
+    """KL's CarePlan for one intervention, a Task that is about nothing but the plan, or a new request for it.
+
+    A request that is known already may have been taken out of the plan's activities: it is not put there again.
+    """
+    if plan_ref not in [each.get("reference") for each in resource.get("basedOn", [])]:
+        return False
+    match resource["resourceType"]:
+        case "CarePlan":
+            return True
+        case "Task":
+            return "focus" not in resource
+        case "ServiceRequest":
+            return reference_of(resource) not in ours
+    return False
 
 
 def _requests_with_notes(resource: Resource, ours: Refs) -> list[Resource]:
