@@ -207,7 +207,7 @@ def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any
         return
     said, *shown = bases
     is_older = theirs == said and said not in shown and any(form is not ABSENT for form in shown)
-    may_be_meant = theirs != said and ours == said
+    may_be_meant = theirs != said and ours == said and ours not in shown  # else it only spells what was shown
     if is_older or may_be_meant:
         place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
 

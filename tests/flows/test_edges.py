@@ -299,6 +299,23 @@ def test_a_meeting_that_is_moved_at_the_region_has_moved(town: Town, sip: dict[s
     assert town.record()["uppfoljning"][0]["datum"] == "2025-05-28T13:00:00+02:00"
 
 
+def test_a_record_sent_back_as_it_was_fetched_gets_no_word_about_newer_values(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    team = town.at_region(town.at_region(f"CarePlan/{plan}")["careTeam"][0]["reference"])
+    doctor = {"resourceType": "Practitioner", "id": str(uuid4()), "name": [{"text": "Nina Ek"}]}
+    town.put_at_region(doctor)
+    member = {"reference": f"Practitioner/{doctor['id']}", "display": "Nina Ek"}
+    team["participant"].append({"role": [{"text": "läkare"}], "member": member})
+    town.put_at_region(team)
+    town.sync()
+    record = town.record()
+    assert record["deltagare"][-1] == {"namn": "Nina Ek", "roll": "läkare"}
+    receipt = town.push(record).json()
+    assert (receipt["state"], receipt["issues"]) == ("unchanged", [])
+    assert town.record() == record
+
+
 def test_a_participant_without_a_member_does_not_lock_the_municipality_out(town: Town, sip: dict[str, Any]) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
