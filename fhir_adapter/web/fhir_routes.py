@@ -112,9 +112,11 @@ class Call:
 
     async def body(self, *media_types: str) -> bytes:
         """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia or TooLarge."""
-        given = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+        given, *parameters = (part.strip().lower() for part in (self.header(b"content-type") or "").split(";"))
         if given not in media_types:
             raise UnsupportedMedia(f"{given or 'no media type'} is not understood: send {' or '.join(media_types)}")
+        if not _is_r4(parameters):
+            raise UnsupportedMedia("another version of FHIR is not understood: send FHIR R4 (fhirVersion=4.0)")
         if (self.header(b"content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMedia("compressed bodies are not understood: send it as it is")
         announced = self.header(b"content-length") or ""
@@ -180,7 +182,7 @@ async def search_by_post(call: Call) -> Answer:
 
 
 def _is_lenient(prefer: str) -> bool:
-    return "handling=lenient" in prefer
+    return "handling=lenient" in prefer.lower()
 
 
 async def create(call: Call) -> Answer:
@@ -329,7 +331,7 @@ def check_accepted(accept: str | None, query: bytes) -> None:
         if format_.partition(";")[0].strip().lower().replace(" ", "+") not in JSON_TYPES:
             raise NotAcceptable(f"{format_} is not offered: this server speaks application/fhir+json")
     if accept and not asked and not _includes_json(accept):
-        raise NotAcceptable("this server speaks application/fhir+json only")
+        raise NotAcceptable("this server speaks application/fhir+json only, FHIR R4")
 
 
 def _pairs_in(query: bytes) -> Sequence[tuple[str, str]]:
@@ -343,6 +345,11 @@ def _includes_json(accept: str) -> bool:
 
 def _takes_json(part: str) -> bool:
     kind, *parameters = (each.strip().lower() for each in part.split(";"))
-    return (kind in JSON_TYPES or kind in ("*/*", "application/*")) and not any(
-        re.fullmatch(r"q=0(\.0*)?", each) for each in parameters
-    )
+    is_refused = any(re.fullmatch(r"q=0(\.0*)?", each) for each in parameters)
+    return (kind in JSON_TYPES or kind in ("*/*", "application/*")) and not is_refused and _is_r4(parameters)
+
+
+def _is_r4(parameters: Sequence[str]) -> bool:
+    """Whether a media type's parameters leave FHIR's version open or name ours (http://hl7.org/fhir/R4/versioning.html)."""
+    named = [each.partition("=")[2].strip('"') for each in parameters if each.startswith("fhirversion=")]
+    return all(version in ("4.0", "4.0.1") for version in named)
