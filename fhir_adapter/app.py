@@ -52,10 +52,13 @@ class Service:
     locks: tuple[IO[str], ...]
 
     def close(self) -> None:
-        """Stop the worker, close the stores and let go of the data folder."""
-        self.worker.stop()
-        for database in self.databases:
-            database.close()
+        """Stop the worker, close the stores and let go of the data folder.
+
+        A worker that a FHIR server keeps waiting is left behind, with the stores open: it loses nothing by that.
+        """
+        if self.worker.stop():
+            for database in self.databases:
+                database.close()
         for lock in self.locks:
             lock.close()
 

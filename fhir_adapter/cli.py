@@ -67,7 +67,7 @@ def serve(
     try:
         if demo:
             mark_demo(settings.data, f"{address}{SANDBOX}")
-        Server(service.asgi, lambda: _ready(address, service.worker.start)).run([listening])
+        Server(service.asgi, lambda: _ready(address, service.worker.start), service.worker.stop).run([listening])
     finally:
         service.close()
 
