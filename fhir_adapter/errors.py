@@ -6,6 +6,7 @@ AdapterError
 ├── NotFound          404
 ├── MethodNotAllowed  405
 ├── NotAcceptable     406
+├── TooSlow           408
 ├── Conflict          409  the same key with another body; a version that is not current
 ├── Gone              410
 ├── PreconditionFailed 412
@@ -87,6 +88,11 @@ class MethodNotAllowed(AdapterError):
 class NotAcceptable(AdapterError):
     status = 406
     code = "not-supported"
+
+
+class TooSlow(AdapterError):
+    status = 408
+    code = "timeout"
 
 
 class Conflict(AdapterError):

@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fhir_adapter.errors import BadRequest, MethodNotAllowed, NotAcceptable, TooLarge, UnsupportedMedia
+from fhir_adapter.errors import BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMedia
 from fhir_adapter.fhir.capability import capability_statement
 from fhir_adapter.fhir.outcomes import outcome_body
 from fhir_adapter.fhir.resources import dump_json
@@ -31,6 +31,7 @@ from fhir_adapter.flows.rest import Answer, Server
 from fhir_adapter.flows.sandbox import Conditions
 from fhir_adapter.store.database import Database
 from fhir_adapter.store.index import keep_index_current
+from fhir_adapter.web.bodies import body_within
 from fhir_adapter.web.failures import FHIR_JSON, as_outcome, explained
 
 BODY_LIMIT = 10_000_000
@@ -111,7 +112,7 @@ class Call:
         return Conditions(self.header(b"if-match"), self.header(b"if-none-match"), self.header(b"if-none-exist"))
 
     async def body(self, *media_types: str) -> bytes:
-        """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia or TooLarge."""
+        """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia, TooLarge, TooSlow."""
         given, *parameters = (part.strip().lower() for part in (self.header(b"content-type") or "").split(";"))
         if given not in media_types:
             raise UnsupportedMedia(f"{given or 'no media type'} is not understood: send {' or '.join(media_types)}")
@@ -119,24 +120,11 @@ class Call:
             raise UnsupportedMedia("another version of FHIR is not understood: send FHIR R4 (fhirVersion=4.0)")
         if (self.header(b"content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMedia("compressed bodies are not understood: send it as it is")
-        announced = self.header(b"content-length") or ""
-        if announced.isdecimal() and int(announced) > BODY_LIMIT:
-            raise _too_large()
-        parts, size = [], 0
-        async for part in Request(self._scope, self._receive).stream():
-            size += len(part)
-            if size > BODY_LIMIT:
-                raise _too_large()
-            parts.append(part)
-        return b"".join(parts)
+        return await body_within(Request(self._scope, self._receive), BODY_LIMIT)
 
     async def json_body(self) -> bytes:
         """A body that is to be parsed as a resource."""
         return await self.body("application/fhir+json", "application/json")
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {BODY_LIMIT} bytes")
 
 
 async def read(call: Call) -> Answer:

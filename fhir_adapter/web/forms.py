@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_adapter.errors import BadRequest, Forbidden, UnsupportedMedia
-from fhir_adapter.web.party_routes import body_within
+from fhir_adapter.web.bodies import body_within
 
 FORM = "application/x-www-form-urlencoded"
 COOKIE = "form"

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from fhir_adapter.errors import BadRequest, Issue, NotFound, TooLarge, UnsupportedMedia
+from fhir_adapter.errors import BadRequest, Issue, NotFound, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json
 from fhir_adapter.flows.batch import as_content, as_document, deliver, encoding_of
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import Shown, show_changes, show_record
 from fhir_adapter.flows.push import Answer, Delivery, receipt_of
 from fhir_adapter.flows.rest import is_among
+from fhir_adapter.web.bodies import body_within
 
 JSON = "application/json"
 LONGEST_KEY = 200
@@ -121,22 +122,6 @@ def add_health(app: FastAPI, hub: Hub) -> None:
     def health() -> dict[str, str]:
         hub.database.read().execute("SELECT 1").fetchone()
         return {"status": "ok"}
-
-
-async def body_within(request: Request, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it grows past `limit` bytes, whatever Content-Length says."""
-    too_large = TooLarge(
-        "the body is too large",
-        [Issue("error", "too-long", "", f"the body is larger than {limit} bytes", f"at most {limit} bytes a record")],
-    )
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
 
 
 def media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import time
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from fhir_adapter.web import bodies
 from tests.flows.conftest import Town
 
 
@@ -223,3 +227,29 @@ def test_a_compressed_body_is_refused(town: Town, sip: dict[str, Any]) -> None:
         refused = town.push(body, **{"Content-Encoding": "gzip"})
         assert refused.status_code == 415
         assert refused.json()["issues"][0]["path"] == "Content-Encoding"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE", 0.05)
+
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(0.5)
+        yield b"}"
+
+    for path in (f"{town.address}/parties/sodertalje/records", f"{town.region}/Goal"):
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+        refused = requests.post(path, data=slowly(), headers=headers, timeout=30)
+        assert refused.status_code == 408
+        issues = refused.json()
+        assert (issues.get("issues") or issues["issue"])[0]["code"] == "timeout"
+    assert town.get("/parties/sodertalje/receipts/k").status_code == 404
+
+
+def test_who_hangs_up_while_sending_is_no_error(town: Town, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = town.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                     b"Idempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
+    assert town.get("/health").status_code == 200
+    assert capfd.readouterr() == ("", "")
