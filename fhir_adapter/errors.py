@@ -12,6 +12,7 @@ AdapterError
 ├── PreconditionFailed 412
 ├── TooLarge          413
 ├── UnsupportedMedia  415
+├── Misdirected       421  meant for a server of another name
 ├── Refused           422  understood, but wrong: the issues name the sender's own fields
 ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
 └── RemoteError            another system failed; `retry` says whether trying again can help
@@ -118,6 +119,11 @@ class TooLarge(AdapterError):
 class UnsupportedMedia(AdapterError):
     status = 415
     code = "not-supported"
+
+
+class Misdirected(AdapterError):
+    status = 421
+    code = "forbidden"
 
 
 class Refused(AdapterError):

@@ -13,6 +13,8 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
+from fhir_adapter.web.hosts import only_here
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes a free one. Raises OSError."""
@@ -42,7 +44,11 @@ class Server(uvicorn.Server):
     def __init__(self, asgi: ASGIApp, ready: Callable[[], None], stopping: Callable[[], object] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
-                asgi, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+                only_here(asgi),
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE,
             )
         )
         self._ready, self._stopping = ready, stopping

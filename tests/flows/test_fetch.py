@@ -90,3 +90,17 @@ def test_a_record_that_is_known_already_is_not_sent_again(town: Town, sip: dict[
     url = f"{town.address}/parties/sodertalje/records/SIP-1"
     assert requests.get(url, headers={"If-None-Match": tags}, timeout=30).status_code == 304
     assert requests.get(url, headers={"If-None-Match": '"7"'}, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/parties/sodertalje/records/SIP-1", "/fhir/CarePlan", "/sandbox/fhir/CarePlan"])
+def test_a_page_whose_name_was_made_to_point_here_reads_nothing(town: Town, sip: dict[str, Any], path: str) -> None:
+    town.push(sip)
+    town.sync()
+    port = town.address.rpartition(":")[2]
+    for host in ("rebound.example", f"rebound.example:{port}", "127.0.0.1.rebound.example", "[::", "127.0.0.1@x"):
+        refused = requests.get(f"{town.address}{path}", headers={"Host": host}, timeout=30)
+        assert refused.status_code == 421
+        assert "SIP" not in refused.text
+    for host in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert requests.get(f"{town.address}{path}", headers={"Host": host}, timeout=30).status_code == 200
+    assert "OperationOutcome" in requests.get(f"{town.address}/fhir/x", headers={"Host": "x"}, timeout=30).text

@@ -249,7 +249,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(town: Town, monkeypatch: py
 def test_who_hangs_up_while_sending_is_no_error(town: Town, capfd: pytest.CaptureFixture[str]) -> None:
     host, port = town.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as half:
-        half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Content-Type: application/json\r\n"
                      b"Idempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
     assert town.get("/health").status_code == 200
     assert capfd.readouterr() == ("", "")

@@ -86,7 +86,8 @@ def test_half_a_request_does_not_keep_a_server_from_stopping() -> None:
     with serving("serve", "--demo") as (process, address):
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as half:
-            half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\n"
+                         b"Content-Type: application/json\r\n"
                          b"Idempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
             assert requests.get(f"{address}/health", timeout=30).ok
             process.terminate()
