@@ -117,22 +117,43 @@ def _pull(stage: Stage, sip: dict[str, Any]) -> None:
     question = {"patient.identifier": f"{PERSONNUMMER}|{sip['person']['personnummer']}", **EVERYTHING}
     found = list(stage.ehr.search("CarePlan", question))
     _show_plan(stage, found)
-    stage.console.print(f"   {len(found)} FHIR resources in one answer.")
+    stage.console.print(f"   All of it in one answer ({len(found)} FHIR resources).")
+
+
+HOW_FAR = {
+    "proposed": "proposed",
+    "planned": "planned",
+    "accepted": "planned",
+    "requested": "planned",
+    "active": "under way",
+    "in-progress": "under way",
+    "on-hold": "resting",
+    "completed": "done",
+    "cancelled": "ended",
+}
+"""FHIR's statuses of goals and Tasks in a care professional's words; others are shown as they are."""
+
+
+def _how_far(status: str) -> str:
+    return HOW_FAR.get(status, status)
 
 
 def _show_plan(stage: Stage, found: list[Resource]) -> None:
     by_reference = {f"{resource['resourceType']}/{resource['id']}": resource for resource in found}
     plan = next(resource for resource in found if resource["resourceType"] == "CarePlan")
+    tasks = [resource for resource in found if resource["resourceType"] == "Task" and "focus" in resource]
+    status_of = {task["focus"]["reference"]: task["status"] for task in tasks}
     table = Table("", "in the plan", "who, how far", box=None, padding=(0, 2, 0, 1))
     for goal in _targets(plan.get("goal", []), by_reference):
-        table.add_row("goal", goal["description"]["text"], goal["lifecycleStatus"])
+        table.add_row("goal", goal["description"]["text"], _how_far(goal["lifecycleStatus"]))
     for request in _targets([each["reference"] for each in plan["activity"] if "reference" in each], by_reference):
         if request["resourceType"] == "Appointment":
             when = request.get("start") or request.get("requestedPeriod", [{}])[0].get("start", "")
             table.add_row("meeting", concept_text(request.get("appointmentType")), when[:10])
         else:
             who = ", ".join(name_in(by_reference, each) for each in request.get("performer", []))
-            table.add_row("intervention", concept_text(request.get("code")), f"{who}, {request['status']}".strip(", "))
+            far = _how_far(status_of.get(f"ServiceRequest/{request['id']}") or request["status"])
+            table.add_row("intervention", concept_text(request.get("code")), f"{who}, {far}".strip(", "))
     for team in _targets(plan.get("careTeam", []), by_reference):
         for participant in team["participant"]:
             roles = ", ".join(concept_text(role) for role in participant["role"])
