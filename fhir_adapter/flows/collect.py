@@ -236,18 +236,32 @@ def _take_in_or_park(
         with attempt(connection):
             return _take_in(connection, hub, party, version, news)
     except Exception as fault:  # noqa: BLE001 - whatever it is, it is this version's
-        key = f"{version.type}/{version.id}/_history/{version.version}"
+        as_it_came = version.resource or {}
+        key = _unused_key(connection, party, version, as_it_came)
+        if key is None:
+            return False  # it failed at an earlier look and is parked already
         entry = journal.enter(
             connection,
             party=party.name,
             key=key,
             media_type="application/fhir+json",
-            body=dump_json(version.resource or {}),
+            body=dump_json(as_it_came),
             received=instant(hub.now()),
         )
         journal.close(connection, entry, "parked", receipt=type(fault).__name__)
+        _leave_alone(connection, party, version)
         log.error("version parked", party=party.name, type=version.type, problem=type(fault).__name__)
         return True
+
+
+def _leave_alone(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
+    """What stands there in a version that was parked is not written over until somebody has looked. False: we have
+    nothing of it that we could write."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy is None or copy.is_only_a_name:
+        return False
+    copies.save(connection, party.name, Copy(version.type, copy.id, version.id, version.version, None, copy.body))
+    return True
 
 
 def _take_in(
@@ -289,9 +303,9 @@ def _take_in(
     problem = _reason_to_park(connection, version, id_, plan, base)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
-        if copy and not copy.is_only_a_name:  # not written over until somebody has looked
-            copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
-        elif resources.read(connection, version.type, id_):  # it stands where ours would go: the rest is not held up
+        if not _leave_alone(connection, party, version) and resources.read(
+            connection, version.type, id_
+        ):  # it stands where ours would go: the rest is not held up
             copies.save(connection, party.name, Copy(version.type, id_, version.id, "", None, b"{}"))
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True

@@ -189,3 +189,31 @@ def test_the_state_of_a_side_is_shared_by_all_workers(town: Town) -> None:
     assert sides.get(hub.database.read(), REGION).rests
     turn = sync.cycle(hub, hub.parties[REGION])
     assert turn.problem == "answered 503"
+
+
+def test_a_version_that_breaks_something_here_is_parked_once_and_holds_up_nothing(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    database = town.service.hub.database
+    trigger = "BEFORE INSERT ON version WHEN NEW.type = 'Goal' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    database.write(lambda connection: connection.execute(f"CREATE TRIGGER broken {trigger}"))
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"lifecycleStatus": "on-hold"})
+    for words in ("En anteckning", "En till"):
+        care_plan = town.at_region(f"CarePlan/{plan}")
+        town.put_at_region(care_plan | {"note": [*care_plan.get("note", []), {"text": words}]})
+        town.sync()
+        assert words in [note["text"] for note in town.record()["anteckningar"]]
+    parked = "SELECT count(*) FROM journal WHERE state = 'parked'"
+    assert database.read().execute(parked).fetchone() == (1,)
+    database.write(lambda connection: connection.execute("DROP TRIGGER broken"))
+    sip["title_local"] = "Ny titel"
+    assert town.push(sip).json()["state"] == "accepted"
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] == "Ny titel"
+    assert town.at_region(f"Goal/{goal['id']}")["lifecycleStatus"] == "on-hold", "nobody has looked at it yet"
+    town.put_at_region(town.at_region(f"Goal/{goal['id']}") | {"lifecycleStatus": "completed"})
+    town.sync()
+    assert town.record()["mal"][2]["status"] == "avslutat"
