@@ -217,3 +217,18 @@ def test_a_version_that_breaks_something_here_is_parked_once_and_holds_up_nothin
     town.put_at_region(town.at_region(f"Goal/{goal['id']}") | {"lifecycleStatus": "completed"})
     town.sync()
     assert town.record()["mal"][2]["status"] == "avslutat"
+
+
+def test_two_equal_items_that_the_region_takes_away_are_one_question(town: Town, sip: dict[str, Any]) -> None:
+    sip["kallelse"]["kallade"] = [["Arbetsförmedlingen", "accepted"], ["Arbetsförmedlingen", "accepted"]]
+    town.push(sip)
+    town.sync()
+    calls = [each["resource"] for each in town.at_region("Appointment")["entry"]]
+    (call,) = (each for each in calls if len(each["participant"]) == 4)
+    left = [each for each in call["participant"] if each["actor"].get("display") != "Arbetsförmedlingen"]
+    town.put_at_region(call | {"participant": left, "comment": "Två är borta"})
+    town.sync()
+    (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert asked["kind"] == "edit-against-delete"
+    assert town.get(f"/fhir/Appointment/{call['id']}").json()["comment"] == "Två är borta"
+    assert town.record()["kallelse"]["kallade"] == sip["kallelse"]["kallade"]
