@@ -22,7 +22,7 @@ from fhir_adapter.flows.hub import Hub, Limits
 from fhir_adapter.flows.worker import Worker
 from fhir_adapter.mapping import load
 from fhir_adapter.remotes.client import FhirClient
-from fhir_adapter.settings import Settings
+from fhir_adapter.settings import PLANS, Settings, claim_for_demo
 from fhir_adapter.store import outbox, plans, sides
 from fhir_adapter.store.database import Database
 from fhir_adapter.web import failures, pages
@@ -37,6 +37,9 @@ FHIR = "/fhir"
 SANDBOX = "/sandbox/fhir"
 """Where the in-process sandbox answers when the server has one."""
 
+IN_SANDBOX = "sandbox.sqlite"
+"""File of the data folder that holds what is in the sandbox."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -49,10 +52,13 @@ class Service:
     locks: tuple[IO[str], ...]
 
     def close(self) -> None:
-        """Stop the worker, close the stores and let go of the data folder."""
-        self.worker.stop()
-        for database in self.databases:
-            database.close()
+        """Stop the worker, close the stores and let go of the data folder.
+
+        A worker that a FHIR server keeps waiting is left behind, with the stores open: it loses nothing by that.
+        """
+        if self.worker.stop():
+            for database in self.databases:
+                database.close()
         for lock in self.locks:
             lock.close()
 
@@ -62,10 +68,7 @@ def build(settings: Settings, *, sandbox: bool = False) -> Service:
 
     Raises BadDeclaration when another process serves the same data folder. Workers may be there already.
     """
-    lock = _locked(settings.data, "lock")
-    if not _hold(lock, fcntl.LOCK_EX):
-        lock.close()
-        raise BadDeclaration(f"{settings.data}: another process serves this data folder")
+    lock = _held_alone(settings.data, "lock", "serves")
     try:
         service = _build(settings, lock, sandbox=sandbox)
         _look_for_garbage_seldom()
@@ -83,7 +86,7 @@ def _build(settings: Settings, lock: IO[str], *, sandbox: bool) -> Service:
     worker.hub = hub
     mounted: dict[str, ASGIApp] = {FHIR: fhir_app(database, base_path=FHIR, writable=False)}
     if sandbox:
-        databases.append(Database(settings.data / "sandbox.sqlite"))
+        databases.append(Database(settings.data / IN_SANDBOX))
         mounted[SANDBOX] = fhir_app(databases[-1], base_path=SANDBOX, writable=True)
     return Service(hub, _by_prefix(mounted, _party_app(hub, settings)), worker, databases, (workers, lock))
 
@@ -93,6 +96,18 @@ def _look_for_garbage_seldom() -> None:
     took an eighth of the time of a push; what is here now stays, and the rest is looked through now and then."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
+
+
+def begin_anew(data: Path) -> None:
+    """Take away what an earlier demo left in its folder, and nothing else.
+
+    Raises BadDeclaration when the plans there are not a demo's, or a server or worker is at them.
+    """
+    claim_for_demo(data)
+    with _held_alone(data, "workers", "works on"):
+        for name in (PLANS, IN_SANDBOX):
+            for part in ("", "-wal", "-shm"):
+                (data / f"{name}{part}").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -114,7 +129,7 @@ def _opened(settings: Settings) -> tuple[Database, IO[str]]:
     workers = _locked(settings.data, "workers")
     is_alone = _hold(workers, fcntl.LOCK_EX)
     try:
-        database = Database(settings.data / "plans.sqlite")
+        database = Database(settings.data / PLANS)
         if is_alone:
             database.write(outbox.release)
             database.write(sides.release)
@@ -134,6 +149,14 @@ def _locked(data: Path, name: str) -> IO[str]:
         raise BadDeclaration(f"{data}: {fault.strerror}") from None
 
 
+def _held_alone(data: Path, name: str, does: str) -> IO[str]:
+    lock = _locked(data, name)
+    if not _hold(lock, fcntl.LOCK_EX):
+        lock.close()
+        raise BadDeclaration(f"{data}: another process {does} this data folder")
+    return lock
+
+
 def _hold(lock: IO[str], how: int) -> bool:
     try:
         fcntl.flock(lock, how | fcntl.LOCK_NB)
@@ -144,7 +167,8 @@ def _hold(lock: IO[str], how: int) -> bool:
 
 def build_sandbox(data: Path) -> tuple[ASGIApp, Database]:
     """A FHIR R4 server of its own for trying things out: base path /fhir."""
-    database = Database(data / "sandbox.sqlite")
+    _locked(data, "lock").close()  # says what is wrong with a folder that cannot be written
+    database = Database(data / IN_SANDBOX)
     return _by_prefix({FHIR: fhir_app(database, base_path=FHIR, writable=True)}, Starlette()), database
 
 

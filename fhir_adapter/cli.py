@@ -50,7 +50,7 @@ def serve(
 ) -> None:
     """Serve the shared plans until stopped; prints one line with the address when it answers."""
     from fhir_adapter.app import SANDBOX, build
-    from fhir_adapter.settings import as_demo, mark_demo, read_settings
+    from fhir_adapter.settings import as_demo, claim_for_demo, mark_demo, read_settings
 
     set_up_logs()
     file = os.environ.get(SETTINGS)
@@ -62,11 +62,13 @@ def serve(
 
         # an empty store each time, unless the caller says where to keep it
         folder = data or Path(tempfile.mkdtemp(prefix="fhir-adapter-demo-"))
+        claim_for_demo(folder)
         settings = as_demo(settings.model_copy(update={"data": folder}), f"{address}{SANDBOX}")
-        mark_demo(folder, f"{address}{SANDBOX}")
     service = build(settings, sandbox=demo)
     try:
-        Server(service.asgi, lambda: _ready(address, service.worker.start)).run([listening])
+        if demo:
+            mark_demo(settings.data, f"{address}{SANDBOX}")
+        Server(service.asgi, lambda: _ready(address, service.worker.start), service.worker.stop).run([listening])
     finally:
         service.close()
 
@@ -113,6 +115,8 @@ def demo(
     from fhir_adapter.demo import run_demo
 
     set_up_logs(level=40)
+    if region is not None and not region.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{region} is no base URL of a FHIR server: it begins with http:// or https://")
     run_demo(region, data or Path(".demo"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from fhir_adapter.app import SANDBOX, Service, build
+from fhir_adapter.app import SANDBOX, Service, begin_anew, build
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import sync
 from fhir_adapter.flows.overview import concept_text, name_in
@@ -41,6 +40,7 @@ class Stage:
     ehr: FhirClient
     region: FhirClient
     region_url: str
+    data: Path
     console: Console
 
     def say(self, heading: str, text: str = "") -> None:
@@ -54,14 +54,14 @@ def run_demo(region: str | None, data: Path) -> None:
 
     In a terminal the server stays up afterwards, so that the plan can be looked at in a browser.
     """
-    shutil.rmtree(data, ignore_errors=True)
+    begin_anew(data)
     listening = listen("127.0.0.1", 0)
     address = address_of(listening)
     region_url = region or f"{address}{SANDBOX}"
     settings = as_demo(read_settings(None, data=data), region_url)
-    mark_demo(data, region_url)
     service = build(settings, sandbox=region is None)
     try:
+        mark_demo(data, region_url)
         with answering_in_a_thread(service.asgi, listening):
             _tell(
                 Stage(
@@ -71,6 +71,7 @@ def run_demo(region: str | None, data: Path) -> None:
                     FhirClient(f"{address}/fhir"),
                     FhirClient(region_url),
                     region_url,
+                    data,
                     Console(highlight=False, width=None if sys.stdout.isatty() else 110),
                 )
             )
@@ -116,22 +117,43 @@ def _pull(stage: Stage, sip: dict[str, Any]) -> None:
     question = {"patient.identifier": f"{PERSONNUMMER}|{sip['person']['personnummer']}", **EVERYTHING}
     found = list(stage.ehr.search("CarePlan", question))
     _show_plan(stage, found)
-    stage.console.print(f"   {len(found)} FHIR resources in one answer.")
+    stage.console.print(f"   All of it in one answer ({len(found)} FHIR resources).")
+
+
+HOW_FAR = {
+    "proposed": "proposed",
+    "planned": "planned",
+    "accepted": "planned",
+    "requested": "planned",
+    "active": "under way",
+    "in-progress": "under way",
+    "on-hold": "resting",
+    "completed": "done",
+    "cancelled": "ended",
+}
+"""FHIR's statuses of goals and Tasks in a care professional's words; others are shown as they are."""
+
+
+def _how_far(status: str) -> str:
+    return HOW_FAR.get(status, status)
 
 
 def _show_plan(stage: Stage, found: list[Resource]) -> None:
     by_reference = {f"{resource['resourceType']}/{resource['id']}": resource for resource in found}
     plan = next(resource for resource in found if resource["resourceType"] == "CarePlan")
+    tasks = [resource for resource in found if resource["resourceType"] == "Task" and "focus" in resource]
+    status_of = {task["focus"]["reference"]: task["status"] for task in tasks}
     table = Table("", "in the plan", "who, how far", box=None, padding=(0, 2, 0, 1))
     for goal in _targets(plan.get("goal", []), by_reference):
-        table.add_row("goal", goal["description"]["text"], goal["lifecycleStatus"])
+        table.add_row("goal", goal["description"]["text"], _how_far(goal["lifecycleStatus"]))
     for request in _targets([each["reference"] for each in plan["activity"] if "reference" in each], by_reference):
         if request["resourceType"] == "Appointment":
             when = request.get("start") or request.get("requestedPeriod", [{}])[0].get("start", "")
             table.add_row("meeting", concept_text(request.get("appointmentType")), when[:10])
         else:
             who = ", ".join(name_in(by_reference, each) for each in request.get("performer", []))
-            table.add_row("intervention", concept_text(request.get("code")), f"{who}, {request['status']}".strip(", "))
+            far = _how_far(status_of.get(f"ServiceRequest/{request['id']}") or request["status"])
+            table.add_row("intervention", concept_text(request.get("code")), f"{who}, {far}".strip(", "))
     for team in _targets(plan.get("careTeam", []), by_reference):
         for participant in team["participant"]:
             roles = ", ".join(concept_text(role) for role in participant["role"])
@@ -223,7 +245,7 @@ def _where_to_look(stage: Stage, plan: str) -> None:
         input()
         return
     stage.console.print(
-        "   .venv/bin/fhir-adapter serve --demo --data .demo\n"
+        f"   .venv/bin/fhir-adapter serve --demo --data {stage.data}\n"
         f"   http://127.0.0.1:8080/plans/{plan}   the plan, with the open question\n"
         "   http://127.0.0.1:8080/docs   the municipal interface, to try out\n"
         "   http://127.0.0.1:8080/fhir/metadata   what health records can ask"

@@ -6,11 +6,13 @@ AdapterError
 ├── NotFound          404
 ├── MethodNotAllowed  405
 ├── NotAcceptable     406
+├── TooSlow           408
 ├── Conflict          409  the same key with another body; a version that is not current
 ├── Gone              410
 ├── PreconditionFailed 412
 ├── TooLarge          413
 ├── UnsupportedMedia  415
+├── Misdirected       421  meant for a server of another name
 ├── Refused           422  understood, but wrong: the issues name the sender's own fields
 ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
 ├── BadUsage               a command was given what it cannot work with; told in one line
@@ -75,13 +77,24 @@ class NotFound(AdapterError):
 
 
 class MethodNotAllowed(AdapterError):
+    """`allowed` are the methods that there are at this address; none where it is not for this party."""
+
     status = 405
     code = "not-supported"
+
+    def __init__(self, message: str, issues: Sequence[Issue] = (), allowed: Sequence[str] = ()) -> None:
+        super().__init__(message, issues or [Issue("error", self.code, "", message, ", ".join(allowed) or None)])
+        self.allowed = tuple(allowed)
 
 
 class NotAcceptable(AdapterError):
     status = 406
     code = "not-supported"
+
+
+class TooSlow(AdapterError):
+    status = 408
+    code = "timeout"
 
 
 class Conflict(AdapterError):
@@ -107,6 +120,11 @@ class TooLarge(AdapterError):
 class UnsupportedMedia(AdapterError):
     status = 415
     code = "not-supported"
+
+
+class Misdirected(AdapterError):
+    status = 421
+    code = "forbidden"
 
 
 class Refused(AdapterError):

@@ -7,9 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
+
+from fhir_adapter.web.hosts import only_here
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,17 +34,38 @@ def address_of(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-class Server(uvicorn.Server):
-    """uvicorn that calls `ready` once it answers."""
+GRACE = 5
+"""Seconds that requests and workers that are under way get when the server is told to stop."""
 
-    def __init__(self, asgi: ASGIApp, ready: Callable[[], None]) -> None:
-        super().__init__(uvicorn.Config(asgi, log_level="error", access_log=False, server_header=False))
-        self._ready = ready
+
+class Server(uvicorn.Server):
+    """uvicorn that calls `ready` once it answers, and `stopping` when it is told to stop, while it still answers."""
+
+    def __init__(self, asgi: ASGIApp, ready: Callable[[], None], stopping: Callable[[], object] = lambda: None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                only_here(asgi),
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._ready, self._stopping = ready, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await run_in_threadpool(self._stopping)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at once when told twice. uvicorn itself would end by raising the signal again: nothing that is open
+        would be closed, and a stop that was asked for would look like a failure."""
+        self.force_exit, self.should_exit = self.should_exit, True
 
 
 @contextmanager

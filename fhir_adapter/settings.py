@@ -15,6 +15,9 @@ from fhir_adapter.errors import BadDeclaration
 ORGNR = "urn:oid:2.5.4.97"
 """System of Swedish organisation numbers (HL7 Sweden base profiles)."""
 
+PLANS = "plans.sqlite"
+"""File of the data folder that holds the shared plans."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -112,16 +115,27 @@ DEMO_MARK = "demo"
 """File in a demo's data folder: the base URL of its region. Commands find the demo's parties by it."""
 
 
+def claim_for_demo(folder: Path) -> None:
+    """Make this a demo's data folder. Raises BadDeclaration when it holds other plans: a demo must not touch them."""
+    if (folder / PLANS).exists() and not (folder / DEMO_MARK).exists():
+        raise BadDeclaration(f"{folder}: there are plans in this folder that are not a demo's; name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DEMO_MARK).touch()
+    except OSError as fault:
+        raise BadDeclaration(f"{folder}: {fault.strerror}") from None
+
+
 def mark_demo(folder: Path, region_url: str) -> None:
-    """Note that the data in this folder are a demo's."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Note where the region of the demo in this folder answers."""
     (folder / DEMO_MARK).write_text(region_url, "utf-8")
 
 
 def demo_marked(settings: Settings) -> Settings:
     """The same settings; with the demo's parties where the data folder is a demo's and no parties are set."""
     mark = settings.data / DEMO_MARK
-    return as_demo(settings, mark.read_text("utf-8")) if not settings.parties and mark.exists() else settings
+    region_url = mark.read_text("utf-8") if not settings.parties and mark.exists() else ""
+    return as_demo(settings, region_url) if region_url else settings
 
 
 def demo_parties(region_url: str) -> tuple[PartySettings, ...]:

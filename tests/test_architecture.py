@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "web": {"flows", "store", "fhir", "errors"},
     "settings": {"access", "errors"},
     "logs": set(),
-    "serving": {"errors"},
+    "serving": {"web", "errors"},
     # the one place where everything is put together
     "app": {"web", "flows", "mapping", "access", "checks", "store", "remotes", "fhir", "errors", "settings", "logs"},
     "demo": {"app", "serving", "settings", "flows", "remotes", "fhir", "errors"},

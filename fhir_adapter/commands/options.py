@@ -34,10 +34,11 @@ def plans_in(data: Path | None) -> Iterator[Hub]:
     """The shared plans of a data folder that is there; a server and workers may be at work on it."""
     from fhir_adapter.app import open_hub
     from fhir_adapter.logs import set_up_logs
+    from fhir_adapter.settings import PLANS
 
     set_up_logs()
     settings = settings_for(data)
-    if not (settings.data / "plans.sqlite").exists():
+    if not (settings.data / PLANS).exists():
         raise typer.BadParameter(f"{settings.data}: there are no plans in this folder")
     with open_hub(settings) as hub:
         yield hub

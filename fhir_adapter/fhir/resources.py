@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-from fhir_adapter.errors import BadRequest
+from fhir_adapter.errors import BadRequest, Issue
 
 Resource = dict[str, Any]
 
@@ -24,30 +26,94 @@ STATUTORY_BASIS = f"{EXTENSIONS}/statutory-basis"
 DEEPEST = 64
 """Levels of lists and objects in what is taken in: more than FHIR or a record needs, far from what breaks a parser."""
 
+MOST_DIGITS = 300
+"""Places before or after the point. Most systems hold numbers as floats of 64 bits: beyond, they read infinity."""
+
+
+def _number(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:  # not even Python can
+        value = None
+    if value is None or (value and abs(value.adjusted()) > MOST_DIGITS):
+        raise BadRequest(f"a number of more than {MOST_DIGITS} places, which other systems cannot hold")
+    return value
+
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+_input_decoder = msgspec.json.Decoder(float_hook=_number)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any:
     """The JSON value of `raw`, decimals exact (1.00 stays 1.00). Raises BadRequest with the place of the fault."""
     try:
-        return _decoder.decode(raw)
+        return decoder.decode(raw)
     except RecursionError:
         raise BadRequest(f"nested deeper than {DEEPEST} levels") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except UnicodeDecodeError:
+        raise BadRequest("not valid JSON: its text is not UTF-8") from None
+    except msgspec.DecodeError as fault:
         raise BadRequest(f"not valid JSON: {fault}") from None
 
 
 def parse_input(raw: bytes) -> Any:
-    """`parse_json` for what comes from outside. Raises BadRequest for what is nested deeper than DEEPEST, too."""
+    """`parse_json` for what comes from outside. Raises BadRequest too for what is nested deeper than DEEPEST, a number
+    that most systems cannot hold, and a name that stands twice in one object."""
     if raw[:3] == b"\xef\xbb\xbf" or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise BadRequest("not valid JSON: it starts with a byte order mark; send UTF-8 without one")
     if raw[:2] == b"\x1f\x8b":
         raise BadRequest("not valid JSON: it is compressed; send it as it is")
-    value = parse_json(raw)
+    value = parse_json(raw, _input_decoder)
     if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(value, DEEPEST):
         raise BadRequest(f"nested deeper than {DEEPEST} levels")
+    if len(_NAME_ENDS.findall(raw)) != _names_in(value):  # or a text holds what looks like the end of a name
+        _check_names_stand_once(raw)
     return value
+
+
+_NAME_ENDS = re.compile(rb'"\s*:')
+
+
+def _names_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_names_in, value.values()))
+    return sum(map(_names_in, value)) if isinstance(value, list) else 0
+
+
+class _Twice(dict[str, Any]):
+    """An object in which `name` stands more than once."""
+
+    name = ""
+
+
+def _check_names_stand_once(raw: bytes) -> None:
+    """Raises BadRequest naming a field that an object has twice: parsers keep one of the two, and nobody is told."""
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            found = _Twice(found)
+            found.name = next(name for name in names if names.count(name) > 1)
+        return found
+
+    path = _path_of_twice(json.loads(raw, object_pairs_hook=read), "")
+    if path is not None:
+        message = "stands twice in the same object: which of the two is meant cannot be told"
+        raise BadRequest(f"{path} {message}", [Issue("error", "structure", path, message, "each name once")])
+
+
+def _path_of_twice(value: Any, path: str) -> str | None:
+    if isinstance(value, _Twice):
+        return f"{path}.{value.name}".removeprefix(".")
+    if isinstance(value, dict):
+        inner = (_path_of_twice(child, f"{path}.{name}".removeprefix(".")) for name, child in value.items())
+    elif isinstance(value, list):
+        inner = (_path_of_twice(child, f"{path}[{index}]") for index, child in enumerate(value))
+    else:
+        return None
+    return next((found for found in inner if found is not None), None)
 
 
 def _is_deeper_than(value: Any, levels: int) -> bool:

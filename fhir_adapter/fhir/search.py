@@ -120,6 +120,8 @@ class _Parser:
         if dot:
             return self._chain(type_, first, rest, value)
         code, _, modifier = name.partition(":")
+        if modifier == "missing" and code in ("_id", "_lastUpdated"):
+            return Ids(type_, (), wanted=_is_missing(value))  # no resource lacks them: none of no ids, or all of them
         if code == "_id":
             return _ids(type_, modifier, value)
         if code == "_lastUpdated":
@@ -129,9 +131,7 @@ class _Parser:
 
     def _match(self, parameter: Parameter, modifier: str, value: str) -> Match:
         if modifier == "missing":
-            if value not in ("true", "false"):
-                raise ValueError(f"{value!r} is neither true nor false")
-            return Match(parameter, "missing", (), value == "true")
+            return Match(parameter, "missing", (), _is_missing(value))
         allowed, parts = _MODIFIERS.get(parameter.kind, ()), _alternatives(value)
         if parameter.kind == "reference" and _TYPE.fullmatch(modifier):
             return Match(parameter, "", tuple(self._target(part, (modifier,), modifier) for part in parts))
@@ -220,6 +220,13 @@ def _refuse(modifier: str) -> None:
         raise _UnknownError(f"the modifier :{modifier} is not supported here")
 
 
+def _is_missing(value: str) -> bool:
+    """The value of `:missing`."""
+    if value not in ("true", "false"):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value == "true"
+
+
 def _ids(type_: str, modifier: str, value: str) -> Ids:
     if modifier != "not":
         _refuse(modifier)
@@ -301,8 +308,8 @@ def _half_of_last_digit(digits: str) -> float:
 
 
 def _count(_: str, value: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", value):
-        raise ValueError("not a whole number")
+    if not re.fullmatch(r"\d{1,18}", value):
+        raise ValueError("not a whole number from 0 on")
     return int(value)
 
 

@@ -29,19 +29,24 @@ def may_go(hub: Hub, party: Party) -> bool:
         return False
     fault = hub.clients[party.name].why_it_does_not_answer()
     if fault is not None:
-        failed(hub, party, fault)
+        failed(hub, party, fault, tried=True)
         return False
     succeeded(hub, party)
     return True
 
 
-def failed(hub: Hub, party: Party, fault: RemoteError) -> float:
-    """Note that the party does not answer or asks for a pause; returns the seconds that nobody will speak to it."""
+def failed(hub: Hub, party: Party, fault: RemoteError, *, tried: bool = False) -> float:
+    """Note that the party does not answer or asks for a pause; returns the seconds that nobody will speak to it.
+
+    A longer pause that stands already stays; of who `tried` whether it is back, the others' wait for that ends.
+    """
     failures = sides.get(hub.database.read(), party.name).failures + 1
     asked = min(fault.retry_after, LONGEST_REST) if fault.retry_after is not None else 0.0
     seconds = max(asked, pause(hub, failures) if failures >= hub.limits.circuit_failures else 0.0)
     what = problem(fault)
-    hub.database.write(lambda connection: sides.fail(connection, party.name, seconds=seconds, problem=what))
+    hub.database.write(
+        lambda connection: sides.fail(connection, party.name, seconds=seconds, problem=what, tried=tried)
+    )
     log.warning("party does not answer", party=party.name, problem=what, failures=failures, seconds=round(seconds, 1))
     return seconds
 

@@ -239,18 +239,32 @@ def _take_in_or_park(
         with attempt(connection):
             return _take_in(connection, hub, party, version, news)
     except Exception as fault:  # noqa: BLE001 - whatever it is, it is this version's
-        key = f"{version.type}/{version.id}/_history/{version.version}"
+        as_it_came = version.resource or {}
+        key = _unused_key(connection, party, version, as_it_came)
+        if key is None:
+            return False  # it failed at an earlier look and is parked already
         entry = journal.enter(
             connection,
             party=party.name,
             key=key,
             media_type="application/fhir+json",
-            body=dump_json(version.resource or {}),
+            body=dump_json(as_it_came),
             received=instant(hub.now()),
         )
         journal.close(connection, entry, "parked", receipt=type(fault).__name__)
+        _leave_alone(connection, party, version)
         log.error("version parked", party=party.name, type=version.type, problem=type(fault).__name__)
         return True
+
+
+def _leave_alone(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
+    """What stands there in a version that was parked is not written over until somebody has looked. False: we have
+    nothing of it that we could write."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy is None or copy.is_only_a_name:
+        return False
+    copies.save(connection, party.name, Copy(version.type, copy.id, version.id, version.version, None, copy.body))
+    return True
 
 
 def _take_in(
@@ -292,9 +306,9 @@ def _take_in(
     problem = _reason_to_park(connection, version, id_, plan, base)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
-        if copy and not copy.is_only_a_name:  # not written over until somebody has looked
-            copies.save(connection, party.name, Copy(version.type, id_, version.id, version.version, None, copy.body))
-        elif resources.read(connection, version.type, id_):  # it stands where ours would go: the rest is not held up
+        if not _leave_alone(connection, party, version) and resources.read(
+            connection, version.type, id_
+        ):  # it stands where ours would go: the rest is not held up
             copies.save(connection, party.name, Copy(version.type, id_, version.id, "", None, b"{}"))
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
@@ -302,7 +316,8 @@ def _take_in(
     if conflicts.is_a_question(theirs, before):
         applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
     else:
-        arrival = _arrival(party, entry, plan, version, theirs, base, before)
+        known = before | _tasks_to_come(theirs, news, ours)
+        arrival = _arrival(party, entry, plan, version, theirs, base, known)
         applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
@@ -331,6 +346,15 @@ def _arrival(
     return change.Arrival(party, entry, [_inner_form(base, plan, ours)], _inner_form(theirs, plan, ours), partial=True)
 
 
+def _tasks_to_come(theirs: Resource, news: Sequence[RemoteVersion], ours: Renaming) -> Refs:
+    """The party's own Tasks about a request that it brings: with them none has to be made for it."""
+    if theirs.get("resourceType") != "ServiceRequest":
+        return {}
+    tasks = [as_ours(version.resource, ours) for version in news if version.type == "Task" and version.resource]
+    about = reference_of(theirs)
+    return {reference_of(task): task for task in tasks if task.get("focus", {}).get("reference") == about}
+
+
 def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     """The resource as the plan writes interventions, with the parts of the plan that this changes as well.
 
@@ -341,7 +365,7 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
         return {}
     plan_ref = f"CarePlan/{plan.id}"
     beside = _requests_with_notes(resource, ours)
-    if plan_ref in ours and _is_loose_intervention(resource, plan_ref):
+    if plan_ref in ours and _is_loose_intervention(resource, plan_ref, ours):
         link = {"reference": {"reference": reference_of(resource)}}
         activities = ours[plan_ref].get("activity", [])
         named = resource["resourceType"] == "CarePlan" or link in activities
@@ -350,11 +374,21 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     return {reference_of(part): part for part in parts}
 
 
-def _is_loose_intervention(resource: Resource, plan_ref: str) -> bool:
-    """KL's CarePlan for one intervention, or a Task that is about nothing but the plan."""
-    based_on = [each.get("reference") for each in resource.get("basedOn", [])]
-    is_form = resource["resourceType"] == "CarePlan" or (resource["resourceType"] == "Task" and "focus" not in resource)
-    return is_form and plan_ref in based_on
+def _is_loose_intervention(resource: Resource, plan_ref: str, ours: Refs) -> bool:
+    """KL's CarePlan for one intervention, a Task that is about nothing but the plan, or a new request for it.
+
+    A request that is known already may have been taken out of the plan's activities: it is not put there again.
+    """
+    if plan_ref not in [each.get("reference") for each in resource.get("basedOn", [])]:
+        return False
+    match resource["resourceType"]:
+        case "CarePlan":
+            return True
+        case "Task":
+            return "focus" not in resource
+        case "ServiceRequest":
+            return reference_of(resource) not in ours
+    return False
 
 
 def _requests_with_notes(resource: Resource, ours: Refs) -> list[Resource]:

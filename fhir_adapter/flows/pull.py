@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import NotFound
+from fhir_adapter.errors import BadRequest, Issue, NotFound
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
@@ -54,26 +55,47 @@ class Changes:
     more: bool
 
 
+BATCH = 50
+"""Plans that one transaction looks at: who pushes meanwhile waits for no more than that."""
+
+MOST_BATCHES = 20
+"""In one page: who takes part in few of many plans gets a page that is not full, and `more`."""
+
+
 def show_changes(hub: Hub, party: Party, since: int, count: int) -> Changes:
-    """The party's records that changed after the cursor, oldest change first. One that fails holds up no other."""
+    """The party's records that changed after the cursor, oldest change first. One that fails holds up no other.
 
-    def collect(connection: sqlite3.Connection) -> Changes:
-        shown, failed = [], []
-        changed = plans.changed_since(connection, since, count)
-        for plan in changed:
-            try:
-                with attempt(connection):
-                    shown.append(_show(connection, hub, party, plan, since))
-            except NotFound:
-                continue
-            except Exception as fault:  # noqa: BLE001 - whatever it is, it is this record's
-                if plans.record_of(connection, party.name, plan.id):
-                    failed.append(plan.id)
-                log.error("record not shown", party=party.name, plan=plan.id, problem=type(fault).__name__)
-        cursor = changed[-1].change if changed else since
-        return Changes(tuple(shown), tuple(failed), cursor, len(changed) == count)
+    Raises BadRequest for a cursor that was not given out yet: who goes on from it would miss what changes until then.
+    """
+    page = Changes((), (), since, more=True)
+    for _ in range(MOST_BATCHES):
+        page = hub.database.write(partial(_with_more, hub=hub, party=party, page=page, since=since, count=count))
+        if not page.more or len(page.shown) == count:
+            break
+    return page
 
-    return hub.database.write(collect)
+
+def _with_more(
+    connection: sqlite3.Connection, *, hub: Hub, party: Party, page: Changes, since: int, count: int
+) -> Changes:
+    if since > plans.newest_change(connection):
+        issue = Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer, or 0")
+        raise BadRequest("since", [issue])
+    shown, failed, cursor = [*page.shown], [*page.failed], page.cursor
+    for plan in plans.changed_since(connection, page.cursor, BATCH):
+        if len(shown) == count:
+            break
+        cursor = plan.change
+        try:
+            with attempt(connection):
+                shown.append(_show(connection, hub, party, plan, since))
+        except NotFound:
+            continue
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is this record's
+            if plans.record_of(connection, party.name, plan.id):
+                failed.append(plan.id)
+            log.error("record not shown", party=party.name, plan=plan.id, problem=type(fault).__name__)
+    return Changes(tuple(shown), tuple(failed), cursor, more=cursor < plans.newest_change(connection))
 
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:

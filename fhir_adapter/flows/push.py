@@ -117,6 +117,9 @@ def _accept(
     now = hub.now()
     entry = _enter(connection, party, delivery, now)
     plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
+    if is_new and delivery.seen is not None:
+        issue = Issue("error", "conflict", "If-Match", "there is no record of this id yet", "no If-Match")
+        raise PreconditionFailed("If-Match names a version of a record that is not here", [issue])
     ours = change.load(connection, plan)
     record = None if is_new else plans.record_of(connection, party.name, plan.id)
     if _says_the_same_again(connection, record, delivery):

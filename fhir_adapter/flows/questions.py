@@ -52,15 +52,15 @@ def new_conflicts(
 ) -> tuple[list[KeptConflict], list[tuple[KeptConflict, Conflict]]]:
     """The conflicts as they are kept, and those among them that are new.
 
-    The id follows from what a conflict says, so that the same one is kept once while it is open; when it was decided
-    and comes up again, it is a new question.
+    The id follows from what a conflict says, so that the same one is kept once while it is open, and of two equal items
+    one is asked about; when it was decided and comes up again, it is a new question.
     """
     if not found:
         return [], []
     open_ = {one.id for one in conflicts.open_of_plan(connection, plan.id)}
     decided = {one.id for one in conflicts.of_plan(connection, plan.id)} - open_
-    kept = [_kept(hub, plan, conflict, now, decided) for conflict in found]
-    return kept, [(one, conflict) for one, conflict in zip(kept, found, strict=True) if one.id not in open_]
+    asked = {one.id: (one, conflict) for conflict in found for one in [_kept(hub, plan, conflict, now, decided)]}
+    return [one for one, _ in asked.values()], [each for id_, each in asked.items() if id_ not in open_]
 
 
 def _kept(hub: Hub, plan: Plan, conflict: Conflict, now: datetime, decided: set[str]) -> KeptConflict:

@@ -42,13 +42,15 @@ class Worker:
         for keeper in self._keepers:
             keeper.woken.set()
 
-    def stop(self) -> None:
-        """Finish the current steps and end."""
+    def stop(self, patience: float = 5.0) -> bool:
+        """Finish the current steps and end; False: after `patience` seconds one of them was still under way."""
         for keeper in self._keepers:
             keeper.stopping = True
             keeper.woken.set()
+        until = time.monotonic() + patience
         for keeper in self._keepers:
-            keeper.join()
+            keeper.join(max(0.0, until - time.monotonic()))
+        return not any(keeper.is_alive() for keeper in self._keepers)
 
 
 class _Keeper(threading.Thread):

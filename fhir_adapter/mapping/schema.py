@@ -22,6 +22,17 @@ _TYPES = {
 }
 
 
+_BOUNDS = {
+    "minLength": ("value", "is empty", "at least {} characters"),
+    "maxLength": ("too-long", "is too long", "at most {} characters"),
+    "minItems": ("value", "has a size outside what is allowed", "at least {} items"),
+    "maxItems": ("value", "has a size outside what is allowed", "at most {} items"),
+    "minimum": ("value", "has a size outside what is allowed", "at least {}"),
+    "maximum": ("value", "has a size outside what is allowed", "at most {}"),
+}
+"""Keyword -> (issue code, message, what is expected, with the limit)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """The names that an object may have, and those of them below which there are objects again."""
@@ -42,7 +53,7 @@ class RecordSchema:
         """What in `record` is not as the format says; empty when all is well."""
         if self._validator.is_valid(record):
             return []
-        return [self._issue(error) for error in self._validator.iter_errors(record)]
+        return [self._issue(each) for error in self._validator.iter_errors(record) for each in _meant(error)]
 
     def _issue(self, error: Any) -> Issue:
         path = list(error.instance_path)
@@ -57,20 +68,14 @@ class RecordSchema:
     def _judge(self, keyword: str, error: Any, path: str) -> tuple[str, str, str, str | None]:
         got = type_of(error.instance)
         if keyword in ("type", "anyOf", "oneOf"):
-            wanted = _wanted(error.kind.types if keyword == "type" else ["string", "array"])
+            wanted = _wanted(error.kind.types if keyword == "type" else _types_of_alternatives(error))
             return "structure", path, f"expected {wanted}, got {got}", wanted
         if keyword in ("const", "enum"):
             allowed = [error.kind.expected_value] if keyword == "const" else error.kind.options
             return "code-invalid", path, "expected another value", ", ".join(map(str, allowed))
-        if keyword in ("minLength", "maxLength"):
-            return (
-                "value",
-                path,
-                "is empty" if keyword == "minLength" else "is too long",
-                f"{keyword} {error.kind.limit}",
-            )
-        if keyword in ("minItems", "maxItems", "minimum", "maximum"):
-            return "value", path, "has a size outside what is allowed", f"{keyword} {error.kind.limit}"
+        if keyword in _BOUNDS:
+            code, message, expected = _BOUNDS[keyword]
+            return code, path, message, expected.format(error.kind.limit)
         if keyword == "pattern":
             return "value", path, "has characters or a form that is not allowed here", f"to match {error.kind.pattern}"
         return "invalid", path, f"breaks the format's rule {keyword!r}", None
@@ -151,6 +156,22 @@ class RecordSchema:
             if name not in value and ("object" in kinds or "array" in kinds):
                 made[name] = {} if "object" in kinds else []
         return made
+
+
+def _meant(error: Any) -> list[Any]:
+    """Where a schema offers alternatives, what is wrong by the one that is of the value's own kind, if one alone is."""
+    alternatives: list[list[Any]] = getattr(error.kind, "context", [])
+    of_its_kind = [one for one in alternatives if not any(_is_of_another_kind(error, each) for each in one)]
+    return of_its_kind[0] if len(of_its_kind) == 1 else [error]
+
+
+def _is_of_another_kind(error: Any, inner: Any) -> bool:
+    return list(inner.schema_path)[-1] == "type" and len(inner.instance_path) == len(error.instance_path)
+
+
+def _types_of_alternatives(error: Any) -> list[str]:
+    inner = (each for one in error.kind.context for each in one if _is_of_another_kind(error, each))
+    return [name for each in inner for name in each.kind.types]
 
 
 def _unknown(value: Any, known: _Known | None, path: str) -> list[str]:

@@ -221,7 +221,7 @@ def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any
         return
     said, *shown = bases
     is_older = theirs == said and said not in shown and any(form is not ABSENT for form in shown)
-    may_be_meant = theirs != said and ours == said
+    may_be_meant = theirs != said and ours == said and ours not in shown  # else it only spells what was shown
     if is_older or may_be_meant:
         place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
 
@@ -325,7 +325,21 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
         value = _merge_item(place.item(key, said if mine is MISSING else mine), before, mine, said)
         if value is not MISSING:
             live[key] = value
+    if place.rule.removal == "retired" and not any(map(_is_current, live.values())):
+        live |= _current_ones_kept(place, keys[-2], versions[-2])
     return list(live.values()) or MISSING
+
+
+def _is_current(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("use") != "old"
+
+
+def _current_ones_kept(place: Place, keys: Sequence[Key], ours: Sequence[Any]) -> dict[Key, Any]:
+    """A person's last current number does not go because somebody leaves it out: that needs a decision."""
+    current = {key: mine for key, mine in zip(keys, ours, strict=True) if _is_current(mine)}
+    for key, mine in current.items():
+        _report(place.item(key, mine), [mine], mine, MISSING, "edit-against-delete", taken=False)
+    return current
 
 
 def _in_order(ours: Sequence[Key], theirs: Sequence[Key]) -> list[Key]:

@@ -97,7 +97,8 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens `path`, creating and migrating it. Raises BadDeclaration when a newer version of us wrote it."""
+        """Opens `path`, creating and migrating it. Raises BadDeclaration when it is no database, or a newer version of
+        us wrote it."""
         self._path = path
         self._mine = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -106,8 +107,11 @@ class Database:
         self._is_led = False
         self._leader: int | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = self._open()
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        try:
+            self._writer = self._open()
+            self._writer.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.DatabaseError as fault:
+            raise BadDeclaration(f"{path}: {fault}") from None
         self._writer.execute("PRAGMA synchronous = FULL")
         migrate(self._writer)
 

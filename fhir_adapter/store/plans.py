@@ -121,6 +121,11 @@ def changed_since(connection: sqlite3.Connection, cursor: int, count: int) -> li
     return [Plan(*row) for row in connection.execute(_SQL["changed_since"], {"cursor": cursor, "count": count})]
 
 
+def newest_change(connection: sqlite3.Connection) -> int:
+    """The newest change of any plan; 0 before there is one."""
+    return int(connection.execute(_SQL["newest_change"]).fetchone()[0])
+
+
 def newest(connection: sqlite3.Connection, count: int) -> list[Plan]:
     """The plans that changed last."""
     return [Plan(*row) for row in connection.execute(_SQL["all"], {"count": count})]

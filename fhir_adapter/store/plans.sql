@@ -64,6 +64,9 @@ SELECT seq FROM plan_change WHERE plan = :plan AND version = :version;
 -- Plans that changed after a cursor, each once at its newest change, oldest first.
 SELECT id, party, source, record, version, change, updated FROM plan WHERE change > :cursor ORDER BY change LIMIT :count;
 
+-- name: newest_change
+SELECT coalesce(max(seq), 0) FROM plan_change;
+
 -- name: changed_by
 SELECT DISTINCT party FROM plan_change WHERE plan = :plan AND seq > :cursor ORDER BY party;
 

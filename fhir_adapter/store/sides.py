@@ -36,9 +36,10 @@ def get(connection: sqlite3.Connection, party: str) -> Side:
     return Side(row[0], row[1], bool(row[2]), *row[3:]) if row else Side(party)
 
 
-def fail(connection: sqlite3.Connection, party: str, *, seconds: float, problem: str) -> None:
-    """It did not answer, or asked for a pause: nobody speaks to it for `seconds`."""
-    connection.execute(_SQL["fail"], {"party": party, "seconds": seconds, "problem": problem})
+def fail(connection: sqlite3.Connection, party: str, *, seconds: float, problem: str, tried: bool = False) -> None:
+    """It did not answer, or asked for a pause: nobody speaks to it for `seconds`. `tried`: after `may_try_again`."""
+    values = {"party": party, "seconds": seconds, "problem": problem, "tried": int(tried)}
+    connection.execute(_SQL["fail"], values)
 
 
 def may_try_again(connection: sqlite3.Connection, party: str, *, seconds: float) -> bool:
@@ -86,5 +87,5 @@ def resume(connection: sqlite3.Connection, party: str) -> bool:
 
 
 def release(connection: sqlite3.Connection) -> None:
-    """Free what a process that is gone was reading. Only for who knows that no other worker is running."""
+    """Free what a process that is gone was reading or trying. Only for who knows that no other worker is running."""
     connection.execute(_SQL["release"])

@@ -12,7 +12,7 @@ INSERT OR IGNORE INTO side (party) VALUES (:party);
 INSERT INTO side (party, failures, rests_until, problem)
 VALUES (:party, 1, (julianday('now') - 2440587.5) * 86400.0 + :seconds, :problem)
 ON CONFLICT (party) DO UPDATE SET failures = failures + 1, problem = :problem,
-    rests_until = max(rests_until, (julianday('now') - 2440587.5) * 86400.0 + :seconds);
+    rests_until = max(iif(:tried, 0, rests_until), (julianday('now') - 2440587.5) * 86400.0 + :seconds);
 
 -- name: try_again
 -- Half open: of all workers one may try whether the party is back; the others wait for what it finds.
@@ -45,5 +45,6 @@ UPDATE side SET stopped = :problem WHERE party = :party AND stopped IS NULL;
 UPDATE side SET stopped = NULL, failures = 0, rests_until = 0, problem = NULL WHERE party = :party AND stopped IS NOT NULL;
 
 -- name: release
--- When nobody else works on this store, what a dead process was reading is free at once.
-UPDATE side SET lease = 0 WHERE lease > 0;
+-- When nobody else works on this store, what a dead process was reading is free at once, and so is whatever it was
+-- trying: the next one asks again whether the party is back.
+UPDATE side SET lease = 0, rests_until = 0 WHERE lease > 0 OR rests_until > 0;

@@ -12,7 +12,8 @@ from fhir_adapter.fhir.resources import dump_json
 from fhir_adapter.flows.conflicts import Which, decide, list_conflicts, show_conflict
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Delivery
-from fhir_adapter.web.party_routes import JSON, body_within, checked_key, media_type_of
+from fhir_adapter.web.bodies import body_within
+from fhir_adapter.web.party_routes import JSON, checked_key, media_type_of
 
 DECISION_SCHEMA: dict[str, Any] = {
     "type": "object",

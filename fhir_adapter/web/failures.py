@@ -8,10 +8,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_adapter.errors import AdapterError, Issue, RemoteError
+from fhir_adapter.errors import AdapterError, Issue, MethodNotAllowed, RemoteError
 from fhir_adapter.fhir.outcomes import outcome_body
 from fhir_adapter.fhir.resources import dump_json
 
@@ -39,35 +41,52 @@ def as_issues(fault: Exception) -> Response:
 def answer_with_issues(app: FastAPI) -> None:
     """Have the app answer every error as_issues."""
 
-    def answer(_: Request, fault: Exception) -> Response:
+    def answer(request: Request, fault: Exception) -> Response:
+        if isinstance(fault, HTTPException) and fault.status_code == 405:
+            fault = MethodNotAllowed(f"{request.method} is not offered here", allowed=_methods_at(app, request.scope))
         return as_issues(fault)
 
     for kind in (AdapterError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
-    app.add_middleware(_Unforeseen)
+    app.add_middleware(_Outermost)
 
 
-class _Unforeseen:
-    """Answers what nobody foresaw. A handler for Exception would do so too, but then the framework raises it again
-    and the server logs its text, which may hold personal data."""
+def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+    """All methods that the routes of this address answer; the framework names those of the first route alone."""
+    offered = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+    return [*offered, "HEAD"] if "GET" in offered else offered
+
+
+class _Outermost:
+    """Answers HEAD as GET without its body, and what nobody foresaw.
+
+    A handler for Exception would do the latter too, but then the framework raises it again and the server logs its
+    text, which may hold personal data.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_started = False
+        has_started, is_head = False, scope.get("method") == "HEAD"
 
         async def sending(message: Message) -> None:
             nonlocal has_started
             has_started = True
-            await send(message)
+            await send({**message, "body": b""} if is_head and "body" in message else message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app({**scope, "method": "GET"} if is_head else scope, receive, sending)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Exception as fault:
             if has_started or scope["type"] != "http":
                 raise
-            await as_issues(fault)(scope, receive, send)
+            await as_issues(fault)(scope, receive, sending)
 
 
 def explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]]:
@@ -75,6 +94,8 @@ def explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]
     match fault:
         case RemoteError(retry_after=float(seconds)):
             return fault.status, fault.issues, {"retry-after": str(round(seconds))}
+        case MethodNotAllowed():
+            return fault.status, fault.issues, {"allow": ", ".join(fault.allowed)}
         case AdapterError():
             return fault.status, fault.issues, {}
         case HTTPException():

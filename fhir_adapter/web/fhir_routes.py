@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fhir_adapter.errors import BadRequest, MethodNotAllowed, NotAcceptable, TooLarge, UnsupportedMedia
+from fhir_adapter.errors import BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMedia
 from fhir_adapter.fhir.capability import capability_statement
 from fhir_adapter.fhir.outcomes import outcome_body
 from fhir_adapter.fhir.resources import dump_json
@@ -31,6 +31,7 @@ from fhir_adapter.flows.rest import Answer, Server
 from fhir_adapter.flows.sandbox import Conditions
 from fhir_adapter.store.database import Database
 from fhir_adapter.store.index import keep_index_current
+from fhir_adapter.web.bodies import body_within
 from fhir_adapter.web.failures import FHIR_JSON, as_outcome, explained
 
 BODY_LIMIT = 10_000_000
@@ -111,30 +112,19 @@ class Call:
         return Conditions(self.header(b"if-match"), self.header(b"if-none-match"), self.header(b"if-none-exist"))
 
     async def body(self, *media_types: str) -> bytes:
-        """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia or TooLarge."""
-        given = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+        """The body, if it is of one of these types and within the limit. Raises UnsupportedMedia, TooLarge, TooSlow."""
+        given, *parameters = (part.strip().lower() for part in (self.header(b"content-type") or "").split(";"))
         if given not in media_types:
             raise UnsupportedMedia(f"{given or 'no media type'} is not understood: send {' or '.join(media_types)}")
+        if not _is_r4(parameters):
+            raise UnsupportedMedia("another version of FHIR is not understood: send FHIR R4 (fhirVersion=4.0)")
         if (self.header(b"content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMedia("compressed bodies are not understood: send it as it is")
-        announced = self.header(b"content-length") or ""
-        if announced.isdecimal() and int(announced) > BODY_LIMIT:
-            raise _too_large()
-        parts, size = [], 0
-        async for part in Request(self._scope, self._receive).stream():
-            size += len(part)
-            if size > BODY_LIMIT:
-                raise _too_large()
-            parts.append(part)
-        return b"".join(parts)
+        return await body_within(Request(self._scope, self._receive), BODY_LIMIT)
 
     async def json_body(self) -> bytes:
         """A body that is to be parsed as a resource."""
         return await self.body("application/fhir+json", "application/json")
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {BODY_LIMIT} bytes")
 
 
 async def read(call: Call) -> Answer:
@@ -180,7 +170,7 @@ async def search_by_post(call: Call) -> Answer:
 
 
 def _is_lenient(prefer: str) -> bool:
-    return "handling=lenient" in prefer
+    return "handling=lenient" in prefer.lower()
 
 
 async def create(call: Call) -> Answer:
@@ -279,7 +269,6 @@ class _Endpoint:
     def __init__(self, server: Server, base_path: str, methods: dict[str, Handler]) -> None:
         self._server, self._base_path = server, base_path
         self._methods = methods | ({"HEAD": methods["GET"]} if "GET" in methods else {})
-        self._allowed = {"allow": ", ".join(sorted(self._methods))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -288,14 +277,14 @@ class _Endpoint:
             return
         except Exception as fault:  # noqa: BLE001 - whatever goes wrong, a FHIR client is told so in FHIR
             status, issues, headers = explained(fault)
-            also = self._allowed if isinstance(fault, MethodNotAllowed) else {}
-            answer = Answer(status, outcome_body(issues), {**headers, **also})
+            answer = Answer(status, outcome_body(issues), dict(headers))
         await _send(answer, send, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         handler = self._methods.get(scope["method"])
         if handler is None:
-            raise MethodNotAllowed(f"{scope['method']} is not offered here: the CapabilityStatement says what is")
+            message = f"{scope['method']} is not offered here: the CapabilityStatement says what is"
+            raise MethodNotAllowed(message, allowed=sorted(self._methods))
         call = Call(scope, receive, self._server, self._base_path)
         check_accepted(call.header(b"accept"), call.query)
         return await handler(call)
@@ -330,7 +319,7 @@ def check_accepted(accept: str | None, query: bytes) -> None:
         if format_.partition(";")[0].strip().lower().replace(" ", "+") not in JSON_TYPES:
             raise NotAcceptable(f"{format_} is not offered: this server speaks application/fhir+json")
     if accept and not asked and not _includes_json(accept):
-        raise NotAcceptable("this server speaks application/fhir+json only")
+        raise NotAcceptable("this server speaks application/fhir+json only, FHIR R4")
 
 
 def _pairs_in(query: bytes) -> Sequence[tuple[str, str]]:
@@ -344,6 +333,11 @@ def _includes_json(accept: str) -> bool:
 
 def _takes_json(part: str) -> bool:
     kind, *parameters = (each.strip().lower() for each in part.split(";"))
-    return (kind in JSON_TYPES or kind in ("*/*", "application/*")) and not any(
-        re.fullmatch(r"q=0(\.0*)?", each) for each in parameters
-    )
+    is_refused = any(re.fullmatch(r"q=0(\.0*)?", each) for each in parameters)
+    return (kind in JSON_TYPES or kind in ("*/*", "application/*")) and not is_refused and _is_r4(parameters)
+
+
+def _is_r4(parameters: Sequence[str]) -> bool:
+    """Whether a media type's parameters leave FHIR's version open or name ours (http://hl7.org/fhir/R4/versioning.html)."""
+    named = [each.partition("=")[2].strip('"') for each in parameters if each.startswith("fhirversion=")]
+    return all(version in ("4.0", "4.0.1") for version in named)

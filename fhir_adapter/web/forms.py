@@ -10,14 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_adapter.errors import BadRequest, Forbidden, UnsupportedMedia
-from fhir_adapter.web.party_routes import body_within
+from fhir_adapter.web.bodies import body_within
+from fhir_adapter.web.hosts import is_here
 
 FORM = "application/x-www-form-urlencoded"
 COOKIE = "form"
 LIMIT = 200_000
 """Bytes of a form."""
-
-HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def mark_for(request: Request) -> str:
@@ -48,7 +47,7 @@ async def form_of(request: Request) -> dict[str, str]:
     is_marked = bool(mark) and hmac.compare_digest(mark.encode(), fields.pop("mark", "").encode())
     origin = request.headers.get("origin") or request.headers.get("referer") or ""
     host = request.headers.get("host", "")
-    is_ours = urlsplit(f"//{host}").hostname in HERE and urlsplit(origin).netloc in ("", host)
+    is_ours = is_here(host) and urlsplit(origin).netloc in ("", host)
     if not (is_marked and is_ours):
         raise Forbidden("this form was not sent by a page of this server: open the page and send it from there")
     return fields

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from fhir_adapter.errors import BadRequest, Issue, NotFound, TooLarge, UnsupportedMedia
+from fhir_adapter.errors import BadRequest, Issue, NotFound, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json
 from fhir_adapter.flows.batch import as_content, as_document, deliver, encoding_of
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import Shown, show_changes, show_record
 from fhir_adapter.flows.push import Answer, Delivery, receipt_of
+from fhir_adapter.flows.rest import is_among
+from fhir_adapter.web.bodies import body_within
 
 JSON = "application/json"
 LONGEST_KEY = 200
@@ -71,12 +73,12 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         )
         return _receipt(await run_in_threadpool(deliver, hub, sender, delivery))
 
-    @routes.get("/{party}/receipts/{key}", summary="The receipt that was given under an Idempotency-Key")
+    @routes.get("/{party}/receipts/{key:path}", summary="The receipt that was given under an Idempotency-Key")
     def fetch_receipt(party: str, key: str) -> Response:
         answer = receipt_of(hub, hub.party(party), key)
         if answer is None:
             raise NotFound("nothing was delivered under this key")
-        return _receipt(answer)
+        return Response(answer.receipt, media_type=JSON)
 
     @routes.get("/{party}/records", summary="What changed since a cursor, in the party's own format")
     def list_changes(
@@ -105,7 +107,7 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
         reader = hub.party(party)
         shown = show_record(hub, reader, record)
         etag = f'W/"{shown.version}"'
-        if if_none_match and etag in [tag.strip() for tag in if_none_match.split(",")]:
+        if if_none_match and is_among(shown.version, if_none_match):
             return Response(status_code=304, headers={"ETag": etag})
         document, media_type = as_document(hub, reader, shown, accept)
         return Response(document, media_type=media_type, headers={"ETag": etag})
@@ -122,27 +124,14 @@ def add_health(app: FastAPI, hub: Hub) -> None:
         return {"status": "ok"}
 
 
-async def body_within(request: Request, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it grows past `limit` bytes, whatever Content-Length says."""
-    too_large = TooLarge(
-        "the body is too large",
-        [Issue("error", "too-long", "", f"the body is larger than {limit} bytes", f"at most {limit} bytes a record")],
-    )
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
-
-
 def media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> str:
     """The content type, one of the party's own format or JSON. Raises UnsupportedMedia."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     media_type = kind.strip().lower()
     encoding = encoding_of_kind(media_type)
+    if (request.headers.get("content-encoding") or "identity").lower() != "identity":
+        message = "a compressed body is not understood: send it as it is"
+        raise UnsupportedMedia("encoded", [Issue("error", "not-supported", "Content-Encoding", message, "identity")])
     charset = re.search(r'charset="?([\w-]+)', parameters, re.IGNORECASE)
     if charset and charset[1].lower() not in CHARSETS[encoding]:
         raise UnsupportedMedia(
@@ -153,7 +142,11 @@ def media_type_of(request: Request, encoding_of_kind: Callable[[str], str]) -> s
 
 
 def checked_key(key: str | None) -> str:
-    """The Idempotency-Key. Raises BadRequest where there is none, or none that can be used."""
+    """The Idempotency-Key, in UTF-8 as it is in a URL. Raises BadRequest where there is none that can be used."""
+    try:
+        key = (key or "").encode("latin-1").decode()  # the framework reads the bytes of a header as Latin-1
+    except UnicodeDecodeError:
+        key = ""
     if not key or len(key) > LONGEST_KEY or not key.isprintable():
         raise BadRequest(
             "no Idempotency-Key",

@@ -231,6 +231,45 @@ def test_a_task_about_the_plan_is_among_the_interventions(town: Town, sip: dict[
     assert [each["text"] for each in town.record()["insatser"][4:]] == ["Ringa vårdcentralen"]
 
 
+def test_a_request_for_the_plan_is_among_the_interventions(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    subject = town.at_region(f"CarePlan/{plan}")["subject"]
+    request = {
+        "resourceType": "ServiceRequest", "id": str(uuid4()), "status": "active", "intent": "order", "subject": subject,
+        "basedOn": [{"reference": f"CarePlan/{plan}"}], "code": {"text": "Fysioterapi"}}  # fmt: skip
+    town.put_at_region(request)
+    town.sync()
+    assert [(each["text"], each["status"]) for each in town.record()["insatser"][4:]] == [("Fysioterapi", "planerad")]
+    link = {"reference": {"reference": f"ServiceRequest/{request['id']}"}}
+    there = town.at_region(f"CarePlan/{plan}")
+    assert there["activity"].count(link) == 1
+    town.put_at_region(town.at_region(link["reference"]["reference"]) | {"note": [{"text": "Börjar i mars"}]})
+    town.sync()
+    town.sync()
+    (request_,) = town.record()["insatser"][4:]
+    assert [note["text"] for note in request_["anteckningar"]] == ["Börjar i mars"]
+    assert town.at_region(f"CarePlan/{plan}")["activity"].count(link) == 1
+
+
+def test_a_request_that_its_editor_puts_into_the_plan_afterwards_is_there_once(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    link = {"reference": {"reference": f"ServiceRequest/{uuid4()}"}}
+    town.put_at_region({
+        "resourceType": "ServiceRequest", "id": link["reference"]["reference"].partition("/")[2], "status": "active",
+        "intent": "order", "subject": care_plan["subject"], "basedOn": [{"reference": f"CarePlan/{plan}"}],
+        "code": {"text": "Fysioterapi"}})  # fmt: skip
+    care_plan["activity"].append(link)
+    town.put_at_region(care_plan)
+    town.sync()
+    town.sync()
+    assert [each["text"] for each in town.record()["insatser"][4:]] == ["Fysioterapi"]
+    assert town.at_region(f"CarePlan/{plan}")["activity"].count(link) == 1
+    assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []
+
+
 def test_notes_on_an_activity_and_on_its_task_are_notes_of_the_intervention(town: Town, sip: dict[str, Any]) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
@@ -258,6 +297,23 @@ def test_a_meeting_that_is_moved_at_the_region_has_moved(town: Town, sip: dict[s
     town.put_at_region(meeting | {"requestedPeriod": [{"start": "2025-05-28T13:00:00+02:00"}]})
     town.sync()
     assert town.record()["uppfoljning"][0]["datum"] == "2025-05-28T13:00:00+02:00"
+
+
+def test_a_record_sent_back_as_it_was_fetched_gets_no_word_about_newer_values(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    team = town.at_region(town.at_region(f"CarePlan/{plan}")["careTeam"][0]["reference"])
+    doctor = {"resourceType": "Practitioner", "id": str(uuid4()), "name": [{"text": "Nina Ek"}]}
+    town.put_at_region(doctor)
+    member = {"reference": f"Practitioner/{doctor['id']}", "display": "Nina Ek"}
+    team["participant"].append({"role": [{"text": "läkare"}], "member": member})
+    town.put_at_region(team)
+    town.sync()
+    record = town.record()
+    assert record["deltagare"][-1] == {"namn": "Nina Ek", "roll": "läkare"}
+    receipt = town.push(record).json()
+    assert (receipt["state"], receipt["issues"]) == ("unchanged", [])
+    assert town.record() == record
 
 
 def test_a_participant_without_a_member_does_not_lock_the_municipality_out(town: Town, sip: dict[str, Any]) -> None:

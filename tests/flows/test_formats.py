@@ -126,7 +126,7 @@ BOMB = b'<!DOCTYPE p [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><planer><sip><
         ("xml", BOMB, "application/xml", "declares a type or entities"),
         ("xml", b"<a>" * 10_000, "application/xml", "nested deeper than 64 levels"),
         ("json", b"[" * 10_000, "application/json", "nested"),
-        ("json", '{"id": "å"}'.encode("latin-1"), "application/json", "not valid JSON"),
+        ("json", '{"id": "å"}'.encode("latin-1"), "application/json", "not UTF-8"),
         ("json", b'\xef\xbb\xbf{"id": "1"}', "application/json", "byte order mark"),
         ("csv", "Nr;Namn\n1;Å\n".encode("utf-16"), "text/csv", "this is UTF-16"),
     ],

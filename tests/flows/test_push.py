@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
+import time
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from fhir_adapter.web import bodies
 from tests.flows.conftest import Town
 
 
@@ -133,6 +138,10 @@ def test_a_year_is_kept_as_a_year(town: Town, sip: dict[str, Any]) -> None:
 def test_what_is_not_a_record_gets_a_clear_answer(town: Town, sip: dict[str, Any]) -> None:
     assert town.push(b"{not json").status_code == 400
     assert town.push(b"[]").status_code == 422
+    in_latin = town.push(json.dumps({"id": "S", "person": {"name": "Åsa"}}, ensure_ascii=False).encode("latin-1"))
+    assert (in_latin.status_code, in_latin.json()["issues"][0]["path"]) == (400, "person.name")
+    assert town.push(b'{"id": "S", "id": "T", "person": {}}').json()["issues"][0]["path"] == "id"
+    assert town.push(b'{"id": "S", "person": {}, "number": 1e99999999999999999999}').status_code == 400
     assert town.push(sip, party="atlantis").status_code == 404
     assert town.push(b" " * 10_000_000).status_code == 413
     assert town.push(sip, **{"Content-Type": "text/csv"}).status_code == 415
@@ -203,3 +212,45 @@ def test_the_same_bytes_again_are_an_old_value_where_the_party_was_shown_a_newer
     changed = sip | {"title_local": "en ny rubrik"}
     town.push(changed)
     assert town.push(body).json()["state"] == "accepted", "the bytes of an earlier push are not the last ones"
+
+
+def test_if_match_about_a_record_that_is_not_here_creates_none(town: Town, sip: dict[str, Any]) -> None:
+    refused = town.push(sip, **{"If-Match": 'W/"1"'})
+    assert (refused.status_code, refused.json()["state"]) == (412, "refused")
+    assert refused.json()["issues"][0]["path"] == "If-Match"
+    assert town.get("/parties/sodertalje/records/SIP-1").status_code == 404
+    assert town.push(sip).status_code == 201
+
+
+def test_a_compressed_body_is_refused(town: Town, sip: dict[str, Any]) -> None:
+    for body in (gzip.compress(json.dumps(sip).encode()), sip):
+        refused = town.push(body, **{"Content-Encoding": "gzip"})
+        assert refused.status_code == 415
+        assert refused.json()["issues"][0]["path"] == "Content-Encoding"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE", 0.05)
+
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(0.5)
+        yield b"}"
+
+    for path in (f"{town.address}/parties/sodertalje/records", f"{town.region}/Goal"):
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+        refused = requests.post(path, data=slowly(), headers=headers, timeout=30)
+        assert refused.status_code == 408
+        issues = refused.json()
+        assert (issues.get("issues") or issues["issue"])[0]["code"] == "timeout"
+    assert town.get("/parties/sodertalje/receipts/k").status_code == 404
+
+
+def test_who_hangs_up_while_sending_is_no_error(town: Town, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = town.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Content-Type: application/json\r\n"
+                     b"Idempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
+    assert town.get("/health").status_code == 200
+    assert capfd.readouterr() == ("", "")

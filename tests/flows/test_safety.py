@@ -129,6 +129,33 @@ def test_a_party_that_does_not_answer_rests_and_the_message_is_not_blamed(town: 
     assert sides.get(hub.database.read(), REGION).failures == 0
 
 
+def test_a_try_that_fails_puts_the_next_one_off_by_a_pause_and_not_by_the_lease(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    town.push(sip)
+    hub.clients[REGION] = FhirClient("http://127.0.0.1:9/fhir", attempts=1)  # type: ignore[index]
+    for _ in range(hub.limits.circuit_failures + 2):  # the last two are tries whether it is back
+        hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0"))
+        hub.database.write(lambda connection: connection.execute("UPDATE side SET rests_until = 0"))
+        sync.deliver(hub, party)
+    side = sides.get(hub.database.read(), REGION)
+    assert side.failures == hub.limits.circuit_failures + 2
+    longest = 0.5 * 2**side.failures
+    assert longest < hub.limits.lease, "else this shows nothing"
+    assert side.seconds <= longest
+
+
+def test_who_starts_alone_asks_at_once_whether_a_party_is_back(town: Town) -> None:
+    database = town.service.hub.database
+    database.write(lambda connection: sides.fail(connection, REGION, seconds=0.0, problem="no answer"))
+    assert database.write(lambda connection: sides.may_try_again(connection, REGION, seconds=120.0))
+    assert sides.get(database.read(), REGION).rests
+    database.write(sides.release)  # the process that tried was killed
+    side = sides.get(database.read(), REGION)
+    assert (side.rests, side.failures) == (False, 1)
+
+
 def _park(town: Town) -> int:
     hub = town.service.hub
     claim = hub.database.write(lambda connection: outbox.claim(connection, REGION, seconds=60))
@@ -162,3 +189,46 @@ def test_the_state_of_a_side_is_shared_by_all_workers(town: Town) -> None:
     assert sides.get(hub.database.read(), REGION).rests
     turn = sync.cycle(hub, hub.parties[REGION])
     assert turn.problem == "answered 503"
+
+
+def test_a_version_that_breaks_something_here_is_parked_once_and_holds_up_nothing(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    database = town.service.hub.database
+    trigger = "BEFORE INSERT ON version WHEN NEW.type = 'Goal' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    database.write(lambda connection: connection.execute(f"CREATE TRIGGER broken {trigger}"))
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"lifecycleStatus": "on-hold"})
+    for words in ("En anteckning", "En till"):
+        care_plan = town.at_region(f"CarePlan/{plan}")
+        town.put_at_region(care_plan | {"note": [*care_plan.get("note", []), {"text": words}]})
+        town.sync()
+        assert words in [note["text"] for note in town.record()["anteckningar"]]
+    parked = "SELECT count(*) FROM journal WHERE state = 'parked'"
+    assert database.read().execute(parked).fetchone() == (1,)
+    database.write(lambda connection: connection.execute("DROP TRIGGER broken"))
+    sip["title_local"] = "Ny titel"
+    assert town.push(sip).json()["state"] == "accepted"
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] == "Ny titel"
+    assert town.at_region(f"Goal/{goal['id']}")["lifecycleStatus"] == "on-hold", "nobody has looked at it yet"
+    town.put_at_region(town.at_region(f"Goal/{goal['id']}") | {"lifecycleStatus": "completed"})
+    town.sync()
+    assert town.record()["mal"][2]["status"] == "avslutat"
+
+
+def test_two_equal_items_that_the_region_takes_away_are_one_question(town: Town, sip: dict[str, Any]) -> None:
+    sip["kallelse"]["kallade"] = [["Arbetsförmedlingen", "accepted"], ["Arbetsförmedlingen", "accepted"]]
+    town.push(sip)
+    town.sync()
+    calls = [each["resource"] for each in town.at_region("Appointment")["entry"]]
+    (call,) = (each for each in calls if len(each["participant"]) == 4)
+    left = [each for each in call["participant"] if each["actor"].get("display") != "Arbetsförmedlingen"]
+    town.put_at_region(call | {"participant": left, "comment": "Två är borta"})
+    town.sync()
+    (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert asked["kind"] == "edit-against-delete"
+    assert town.get(f"/fhir/Appointment/{call['id']}").json()["comment"] == "Två är borta"
+    assert town.record()["kallelse"]["kallade"] == sip["kallelse"]["kallade"]

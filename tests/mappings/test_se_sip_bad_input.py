@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from unicodedata import normalize
 
@@ -48,6 +49,8 @@ def test_a_record_with_a_number_and_nothing_else_is_a_plan(se_sip: Mapping, plac
         (minimal() | {"mal": [{"text": ""}]}, "mal[0].text", "is empty"),
         (minimal() | {"approvedForPatient": "ja"}, "approvedForPatient", "expected true or false, got text"),
         (minimal() | {"typeOfCarePlan": 7}, "typeOfCarePlan", "expected text or a list, got number"),
+        (minimal() | {"typeOfCarePlan": ["SIP", 7]}, "typeOfCarePlan[1]", "expected text, got number"),
+        (minimal() | {"upprattad": "2025" * 11}, "upprattad", "is too long"),
         (minimal() | {"kallelse": {"kallade": [["a", "b", "c"]]}}, "kallelse.kallade[0]", "has a size outside"),
         (minimal() | {"system": "cosmic"}, "system", "expected another value"),
         (minimal() | {"gloss": "a\x00b"}, "gloss", "has characters or a form that is not allowed here"),
@@ -303,3 +306,14 @@ def test_a_municipality_that_is_not_in_the_table_is_kept_and_told(se_sip: Mappin
     assert mapped.resources[0]["author"] == {"display": "kommun"}
     created = se_sip.create(mapped.resources, **place)
     assert (created["person"]["kommun"], created["huvudansvar"]) == ("Kiruna (2584)", {"huvudman": "kommun"})
+
+
+def test_a_whole_number_may_be_written_with_a_point(se_sip: Mapping, place: dict[str, Any]) -> None:
+    record = minimal() | {"kallelse": {"mote": "2025-02-19T13:00:00+01:00", "langd_min": Decimal("60.0")}}
+    mapped = se_sip.get(record, **place)
+    (meeting,) = (one for one in mapped.resources if one["resourceType"] == "Appointment")
+    assert (meeting["minutesDuration"], type(meeting["minutesDuration"])) == (60, int)
+    assert meeting["end"] == "2025-02-19T14:00:00+01:00"
+    assert se_sip.put(mapped.resources, record, **place) == record
+    record["kallelse"]["langd_min"] = Decimal("1e300")
+    assert ("error", "value", "kallelse.langd_min") in seen(issues_of(se_sip, record, place))

@@ -342,6 +342,13 @@ def test_data_survive_closing_and_migrations_run_once(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_file_that_is_no_database_is_told_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "plans.sqlite"
+    path.write_bytes(b"a letter, long enough to be taken for a database" * 100)
+    with pytest.raises(BadDeclaration, match=r"plans\.sqlite: file is not a database"):
+        Database(path)
+
+
 def test_data_of_a_newer_version_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "plans.db"
     first = Database(path)

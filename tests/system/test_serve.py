@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,9 @@ COMMAND = [sys.executable, "-m", "fhir_adapter.cli"]
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen([*COMMAND, *arguments, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout
         line = process.stdout.readline()
@@ -64,7 +67,31 @@ def test_a_newcomer_pushes_at_once_and_the_region_has_the_plan() -> None:
         page = requests.get(f"{address}/plans/{plan}", timeout=30)
         assert "Jag åker buss till Järna" in page.text
         process.terminate()
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["terminate", "interrupt"])
+def test_a_server_that_is_told_to_stop_closes_what_it_opened(tmp_path: Path, told: signal.Signals) -> None:
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (process, address):
+        for number in range(10):
+            assert push(address, f"k{number}").ok
+        process.send_signal(told)
+        assert process.wait(30) == 0
+        assert process.stderr
+        assert process.stderr.read() == ""  # the sandbox answered until the worker had ended
+    assert sorted(file.name for file in tmp_path.glob("*.sqlite*")) == ["plans.sqlite", "sandbox.sqlite"]
+
+
+def test_half_a_request_does_not_keep_a_server_from_stopping() -> None:
+    with serving("serve", "--demo") as (process, address):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as half:
+            half.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\n"
+                         b"Content-Type: application/json\r\n"
+                         b"Idempotency-Key: k\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
+            assert requests.get(f"{address}/health", timeout=30).ok
+            process.terminate()
+            assert process.wait(30) == 0
 
 
 def test_an_acknowledged_push_survives_kill_9(tmp_path: Path) -> None:
@@ -146,3 +173,54 @@ def test_unmap_keeps_what_fhir_does_not_say(tmp_path: Path) -> None:
     back = subprocess.run([*COMMAND, "unmap", "se-sip", "-", "--before", str(before)], cwd=ROOT, input=bundle,
                           capture_output=True, check=True).stdout  # fmt: skip
     assert json.loads(back) == record
+
+
+def demo(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, "demo", "--data", str(data), *arguments], cwd=ROOT, capture_output=True,
+                          stdin=subprocess.DEVNULL, text=True, check=False)  # fmt: skip
+
+
+def test_the_demo_takes_away_nothing_but_an_earlier_demo(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("mine")
+    for _ in range(2):
+        told = demo(tmp_path)
+        assert told.returncode == 0, told.stderr
+        assert f"serve --demo --data {tmp_path}" in told.stdout
+    assert letter.read_text() == "mine"
+
+
+def test_the_demo_leaves_plans_alone_that_are_not_a_demos(tmp_path: Path) -> None:
+    (tmp_path / "plans.sqlite").write_bytes(b"")
+    for refused in (
+        demo(tmp_path),
+        subprocess.run([*COMMAND, "serve", "--demo", "--port", "0", "--data", str(tmp_path)], cwd=ROOT,
+                       capture_output=True, text=True, check=False, timeout=60),
+    ):  # fmt: skip
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "not a demo's" in refused.stderr
+
+
+def test_the_demo_leaves_a_folder_alone_that_somebody_serves(tmp_path: Path) -> None:
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (_, address):
+        assert push(address).status_code == 201
+        refused = demo(tmp_path)
+        assert refused.returncode == 2
+        assert "another process" in refused.stderr
+    with serving("serve", "--demo", "--data", str(tmp_path)) as (_, address):
+        assert requests.get(f"{address}/parties/sodertalje/records/SIP-1", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--demo"], ["sandbox"], ["demo"]], ids=" ".join)
+def test_a_data_folder_that_cannot_be_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = tmp_path / "file" / "data"
+    run = subprocess.run([*COMMAND, *command, "--data", str(folder)], cwd=ROOT, capture_output=True, text=True,
+                         check=False, stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
+    assert (run.returncode, run.stderr) == (2, f"{folder}: Not a directory\n")
+
+
+def test_a_region_that_is_no_address_is_wrong_usage(tmp_path: Path) -> None:
+    refused = demo(tmp_path, "--region", "region-stockholm")
+    assert refused.returncode == 2
+    assert "http://" in refused.stderr

@@ -113,13 +113,30 @@ def test_method_that_is_not_claimed_is_refused(served: Served, method: str, path
     assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("accept", ["application/fhir+xml", "text/xml, application/xml;q=0.9", "application/json;q=0"])
-def test_client_that_takes_no_json_is_refused(served: Served, accept: str) -> None:
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/fhir+xml",
+        "text/xml, application/xml;q=0.9",
+        "application/json;q=0",
+        "application/fhir+json; fhirVersion=5.0",
+    ],
+)
+def test_client_that_takes_no_json_of_this_version_is_refused(served: Served, accept: str) -> None:
     assert issue_of(served.fhir.get("/Goal/1", headers={"Accept": accept})) == (406, "not-supported", "")
 
 
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/fhir+json", "application/json", "text/html, application/*;q=0.5", "text/html,*/*"]
+    "accept",
+    [
+        "*/*",
+        "application/fhir+json",
+        "application/json",
+        "text/html, application/*;q=0.5",
+        "text/html,*/*",
+        "application/fhir+json; fhirVersion=4.0",
+        "application/fhir+json;fhirVersion=5.0, application/fhir+json;fhirVersion=4.0;q=0.8",
+    ],
 )
 def test_client_that_takes_json_among_others_gets_it(served: Served, accept: str) -> None:
     served.save({**GOAL, "id": "acc"})
@@ -142,7 +159,7 @@ def test_part_of_a_resource_is_refused_rather_than_the_whole_passed_off_as_it(se
 
 
 def test_host_that_is_none_does_not_get_into_links(served: Served) -> None:
-    answer = served.fhir.get("/Goal", headers={"Host": 'x"/evil'})
+    answer = served.fhir.get("/Goal", headers={"Host": 'localhost/"evil'})
     assert answer.status_code == 400
 
 

@@ -161,7 +161,16 @@ def test_body_that_is_wrong_is_refused(served: Served, name: str) -> None:
     assert served.sandbox.get("/Goal/w").status_code == 404
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "",
+        "application/fhir+json; fhirVersion=3.0",
+    ],
+)
 def test_other_media_types_are_refused(served: Served, media_type: str) -> None:
     answer = served.sandbox.post("/Goal", content=json.dumps(goal()), headers={"content-type": media_type})
     assert refusal(answer) == (415, "not-supported", "")

@@ -32,6 +32,7 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
         when, minutes, word = values
+        minutes = minutes if minutes is None else int(minutes)  # 60.0 is a whole number as well, and FHIR's is 60
         status = _PLANNED
         if word is not None and (status := table.code_of(word) or "") == "":
             run.error(prefix + fields[2], "code-invalid", "this word is not in the code list", table.allowed)

@@ -46,9 +46,13 @@ class JsonText(Format):
         return raw if self.encoding == "utf-8" else encode(raw.decode(), self.encoding)
 
     def one(self, raw: bytes) -> Any:
-        value = parse_input(self._in_utf8(raw))
-        if any(sign in raw for sign in _GARBLED) and (fault := garbled_fault(value)):
-            raise fault
+        raw = self._in_utf8(raw)
+        try:
+            value = parse_input(raw)
+        except BadRequest as fault:
+            raise _told(raw, fault) from None
+        if any(sign in raw for sign in _GARBLED) and (garbled := garbled_fault(value)):
+            raise garbled
         return self.record(value)
 
     def document(self, record: dict[str, Any]) -> bytes:
