@@ -66,6 +66,8 @@ class Anchor:
     """anchor referred to, path text"""
     links: tuple[Link, ...]
     also: tuple[Link, ...]
+    held_by: tuple[Link, ...]
+    """where what may stand for the record in this one's place refers to it"""
     reverse: tuple[str, str] | None
     """path text, anchor referred to"""
     element: Link | None
@@ -119,12 +121,23 @@ class Anchor:
         if self.element is None:
             links = self.links or self.also
             by = next((link for link in links if _refers(link, before, reference_of(was))), None)
-            if by is None or by.parent not in nodes:
-                return by is not None and by.parent in gone
-            if self.reverse is not None:
+            if by is None:
+                return self.hangs_on(gone)
+            if by.parent not in nodes:
+                return by.parent in gone
+            if by not in self.links or self.reverse is not None:
                 return not _refers(by, nodes, reference_of(was))
         found = self.candidates(nodes, run)
         return found is not None and self.identity(was) not in [identity for identity, _ in found]
+
+    def is_let_go(self, was: Resource, nodes: Nodes) -> bool:
+        """Does what stands for the record now not refer to what stood for it before?"""
+        return not any(_refers(link, nodes, reference_of(was)) for link in self.held_by)
+
+    def hangs_on(self, gone: Collection[str]) -> bool:
+        """Is what held it no more? The items of a list are asked only where nothing that holds them came."""
+        held = [link.parent for link in self.links] or ([self.reverse[1]] if self.reverse is not None else [])
+        return any(holder in gone for holder in (*held, *([self.element.parent] if self.element is not None else ())))
 
     def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
         """Every node that can be this anchor, by identity; a resource that is referred to but did not come is None.
@@ -157,6 +170,10 @@ class Anchor:
     def carries_mark(self, resource: Resource) -> bool:
         """Is it known as this anchor, by its mark where it has one?"""
         return self.mark is None or not self.mark.known_by or self.mark.is_on(resource)
+
+    def is_known_as(self, node: Resource) -> bool:
+        """Does its mark alone tell that it is this anchor?"""
+        return self.mark is not None and self.mark.known_by and node.get("resourceType") == self.type and self.mark.is_on(node)
 
     def links_to_shared(self) -> bool:
         """May several items stand for one resource of this type (one practitioner in two roles)?"""

@@ -118,9 +118,19 @@ def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
             conditions.append(f"{source.called(f'when_{anchor.name}', anchor.when)}(native)")
         if anchor.needs is not None:
             conditions.append(f"{source.node(anchor.needs)} is not None")
+        conditions += _held(source, anchor)
         with source.block(f"if {' and '.join(conditions)}") if conditions else nullcontext():
             _make(source, anchor)
     return source.compiled(f"{place} make")
+
+
+def _held(source: _Source, anchor: Anchor) -> list[str]:
+    """A resource that hangs on others is made where one of them is: nobody could find it again by itself."""
+    holders = [link.parent for link in anchor.links] or ([anchor.reverse[1]] if anchor.reverse is not None else [])
+    if not holders or anchor.root:
+        return []
+    there = " or ".join(f"{source.node(holder)} is not None" for holder in dict.fromkeys(holders))
+    return [f"({there})"]
 
 
 def _make(source: _Source, anchor: Anchor) -> None:

@@ -320,6 +320,8 @@ class Pair:
     to_native: Callable[[Any, Run], Any]
     table: Table | None = None
     """the code table that it reads"""
+    silent: tuple[Any, ...] = ()
+    """native values that FHIR does not tell from nothing said"""
 
 
 def folded(text: str) -> str:

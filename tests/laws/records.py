@@ -38,7 +38,7 @@ TIMES = [
     "2025-10-26T02:30:00", "2025-03-30T02:30:00", "2026-12-31T23:59:59.123+01:00", "20250219130501", "199205",
 ]  # fmt: skip
 NUMBERS = [0, 1, 7, 60, 10**12, -5, Decimal("0.10"), Decimal("12.50")]
-IDS = ["1", "M 2", "ü-3", "3f2b8f0e-64f5-4b59-9a3f-0d8a0f5a1c11", "8c2b8f0e-64f5-4b59-9a3f-0d8a0f5a1c12"]
+IDS = ["nr 1", "M 2", "ü-3", "3f2b8f0e-64f5-4b59-9a3f-0d8a0f5a1c11", "8c2b8f0e-64f5-4b59-9a3f-0d8a0f5a1c12"]
 
 
 class Records:
@@ -208,10 +208,12 @@ class Records:
 
     def _object(self, node: dict[str, Any], path: str, random: Random, used: set[Any]) -> Record:
         made: Record = {}
-        share = random.choice([0.1, 0.25, 0.8])
-        for name, child in node.get("properties", {}).items():
+        properties = node.get("properties", {})
+        share = random.choice([0, 0.1, 0.25, 0.5, 0.8, 0.8])
+        alone = None if share else random.choice(list(properties))
+        for name, child in properties.items():
             below = f"{path}.{name}" if path else name
-            if name not in node.get("required", ()) and random.random() > share:
+            if name != alone and name not in node.get("required", ()) and random.random() >= share:
                 continue
             value = self.value(child, below, random, used)
             if value is not NOTHING:
@@ -227,7 +229,7 @@ class Records:
         ids: set[Any] = set()
         for item in items:
             if isinstance(item, dict) and "id" in item:
-                free = [one for one in [*self.values(f"{path}[].id"), *IDS] if one not in ids]
+                free = [one for one in [*self._ids_at(f"{path}[].id"), *IDS] if one not in ids]
                 item["id"] = random.choice(free)
                 ids.add(item["id"])
         return items if all(isinstance(item, dict) for item in items) else _each_once(items)
@@ -271,6 +273,10 @@ class Records:
                 (one for one in IDS if all(item.get("id") != one for item in items if isinstance(item, dict))), "9"
             )
         items.append(made)
+
+    def _ids_at(self, path: str) -> list[Any]:
+        """Ids of a list, none of them a word that another field may have: an item told by that word is another one."""
+        return [value if value not in (*WORDS, *TIMES) else f"id {value}" for value in self.values(path)]
 
     def _node_at(self, path: str) -> dict[str, Any]:
         node = self.mapping.schema.resolved(self.schema)
