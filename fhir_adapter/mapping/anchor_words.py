@@ -127,7 +127,13 @@ def identify(declared: Any) -> Identify:
     templates = [_template(text) for text in as_list(declared)]
     if len(templates) == 1:
         return templates[0]
-    return lambda run, frame: next((made for template in templates if (made := template(run, frame))), None)
+    return lambda run, frame: next((made for template in templates if (made := _free(template, run, frame))), None)
+
+
+def _free(template: Identify, run: Run, frame: Frame) -> str | None:
+    """A public number is that of the first item of a list that has it; another item is told by what comes after."""
+    made = template(run, frame)
+    return made if made.__class__ is not PublicIdentity or run.is_first_with(str(made), frame.path) else None
 
 
 def _template(text: str) -> Identify:

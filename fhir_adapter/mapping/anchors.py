@@ -21,6 +21,9 @@ class PublicIdentity(str):
 Identify = Callable[[Run, Frame], str | None]
 """the business id of an item's resource, or a PublicIdentity; None where the item does not say enough"""
 
+Candidates = list[tuple[str, Resource | None]]
+"""nodes by identity; a resource that is referred to but did not come is None"""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -94,6 +97,11 @@ class Anchor:
     anywhere: bool = False
     """every resource of its type that came is an item, whatever refers to it; one that did not come stays"""
 
+    @property
+    def may_be_public(self) -> bool:
+        """May its id be made from a number that everybody knows it by? Then it has this id whoever brings it."""
+        return self.identify is not None and (self.id_text is None or "|" in self.id_text)
+
     def find(self, nodes: Nodes, run: Run) -> Resource | None:
         """This anchor's node among the resources that came, or None."""
         if self.of is not None:
@@ -139,7 +147,7 @@ class Anchor:
         held = [link.parent for link in self.links] or ([self.reverse[1]] if self.reverse is not None else [])
         return any(holder in gone for holder in (*held, *([self.element.parent] if self.element is not None else ())))
 
-    def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
+    def candidates(self, nodes: Nodes, run: Run) -> Candidates | None:
         """Every node that can be this anchor, by identity; a resource that is referred to but did not come is None.
 
         The whole answer is None where the parent itself did not come: then nothing can be said.
@@ -149,7 +157,7 @@ class Anchor:
         references = self._references(nodes, run)
         if references is None:
             return None
-        found: list[tuple[str, Resource | None]] = []
+        found: Candidates = []
         for reference in references:
             resource = run.index.get(reference)
             if resource is None:
@@ -173,7 +181,12 @@ class Anchor:
 
     def is_known_as(self, node: Resource) -> bool:
         """Does its mark alone tell that it is this anchor?"""
-        return self.mark is not None and self.mark.known_by and node.get("resourceType") == self.type and self.mark.is_on(node)
+        return (
+            self.mark is not None
+            and self.mark.known_by
+            and node.get("resourceType") == self.type
+            and self.mark.is_on(node)
+        )
 
     def links_to_shared(self) -> bool:
         """May several items stand for one resource of this type (one practitioner in two roles)?"""
@@ -194,7 +207,7 @@ class Anchor:
         found = [run.linked(nodes[link.parent], link.text, link.read, self.type or "") for link in parents]
         return found[0] if len(found) == 1 else list(dict.fromkeys(chain.from_iterable(found)))
 
-    def _elements(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
+    def _elements(self, nodes: Nodes, run: Run) -> Candidates | None:
         assert self.element is not None
         if self.element.parent not in nodes:
             return None

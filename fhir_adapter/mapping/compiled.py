@@ -180,6 +180,8 @@ def _add_resource(source: _Source, anchor: Anchor) -> None:
     begin = f"{{'resourceType': {anchor.type!r}, 'id': made"
     if anchor.identifier:
         condition = "own is not None and (not is_born or key == run.record_id)" if anchor.adopt else "own is not None"
+        if anchor.may_be_public:
+            condition += " and business.__class__ is not PublicIdentity"
         identifier = "'identifier': [{'system': run.source, 'value': business}]"
         with source.block(f"if {condition}"):
             source.add(f"{node} = {begin}, {identifier}{fixed}}}")
@@ -195,11 +197,13 @@ def _add_resource(source: _Source, anchor: Anchor) -> None:
 
 def _made_id(source: _Source, anchor: Anchor) -> str:
     made = f"run.id_of({anchor.type!r}, business)"
-    if anchor.id_text is None or "|" in anchor.id_text:
-        made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
     if anchor.born is not None:
         made = f"within_root(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
-    return f"key if is_born else {made}" if anchor.adopt else made
+    if anchor.adopt:
+        made = f"key if is_born else {made}"
+    if anchor.may_be_public:
+        made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
+    return made
 
 
 def within_root(run: Run, words: str | None) -> str:

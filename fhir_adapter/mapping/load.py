@@ -171,7 +171,11 @@ class _Loader:
         anchors = []
         for anchor_name, anchor in declared["anchors"].items():
             self.at(f"list {name or '.'}, anchor {anchor_name!r}", (*place, "anchors", anchor_name))
-            anchors.append(anchor_of(self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge, self.said.at(name)))
+            anchors.append(
+                anchor_of(
+                    self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge, self.said.at(name)
+                )
+            )
         anchors = held_by_roots(anchors)
         owners = {
             **{known: owner for known, owner in owners.items() if known not in declared["anchors"]},

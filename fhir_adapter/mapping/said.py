@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_adapter.mapping.frames import schema_path, says_something
+from fhir_adapter.mapping.frames import says_something, schema_path
 
 
 class Said:

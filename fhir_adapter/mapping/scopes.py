@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
-from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
+from fhir_adapter.mapping.anchors import Anchor, Candidates, key_in, own_identifier
 from fhir_adapter.mapping.compiled import Walk
 from fhir_adapter.mapping.converters.times import instant_of
 from fhir_adapter.mapping.frames import Frame, NativePath, Nodes, says_something
@@ -111,6 +111,7 @@ class Scope:
         came: dict[str, list[Resource | None]] = {}
         for identity, node in found:
             came.setdefault(identity, []).append(node)
+        by_key = self._by_key(found, outer, run)
         sent = run.sent(self.native.text, outer.native, self.native.read)
         kept = list(self.native.read(outer.native) or ())
         frames = []
@@ -118,7 +119,7 @@ class Scope:
             was = old.nodes.get(self.primary.name)
             if was is None or self.primary.is_mute(was):
                 continue  # FHIR never said that it is there, so it cannot say that it is gone
-            twins = came.get(self.primary.identity(was))
+            twins = came.get(by_key.get(old.key, "")) or came.get(self.primary.identity(was))
             if not twins and self.primary.anywhere:
                 continue
             if not twins:
@@ -147,6 +148,15 @@ class Scope:
         for frame in frames:
             for inner in self.lists:
                 inner.close(frame, run, opened)
+
+    def _by_key(self, found: Candidates, outer: Frame, run: Run) -> dict[str, str]:
+        """The key of each node that came -> its identity: one that lost its public number is still the same item."""
+        keys: dict[str, str] = {}
+        for identity, node in found if self.primary.may_be_public else ():
+            if node is not None:
+                own = own_identifier(node, run.source)
+                keys[node["id"] if own is None else key_in(own, self.primary, outer.key, run)] = identity
+        return keys
 
     def _frame(self, item: dict[str, Any], key: str, node: Resource, outer: Frame, old: Frame | None) -> Frame:
         nodes = outer.nodes.copy()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_adapter.mapping.engine import copied
-from tests.laws.records import Place, Record, at, places_in
+from tests.laws.places import Place, Record, at, places_in
 
 Pair = tuple[Record, Record | None]
 """a record, and what it is after a change"""
 
 
 def smallest(record: Record, after: Record | None, breaks: Callable[[Record, Record | None], bool]) -> Pair:
-    """Leaves out fields and items, of both records at once or of one, for as long as `breaks` says that it still does."""
+    """Leaves out fields and items, of both records at once or of one, for as long as `breaks` says so."""
     pair = (record, after)
     while (next_one := next((each for each in _smaller(pair) if breaks(*each)), None)) is not None:
         pair = next_one
