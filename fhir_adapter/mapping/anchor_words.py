@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_adapter.fhir.elements import is_resource_type, type_at
@@ -12,8 +13,9 @@ from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.files import Files
-from fhir_adapter.mapping.frames import Frame, native_path, says_something
+from fhir_adapter.mapping.frames import Frame, native_path
 from fhir_adapter.mapping.model import Knowledge, Run, folded
+from fhir_adapter.mapping.said import Said
 
 Types = dict[str, str]
 """anchor -> its resource type, or the element that it is: `CareTeam.participant`"""
@@ -23,9 +25,10 @@ _FIELD = re.compile(r"[^ \[\]]+")
 
 
 def anchor_of(
-    files: Files, name: str, declared: dict[str, Any], known: Types, lists: Types, tables: Knowledge
+    files: Files, name: str, declared: dict[str, Any], known: Types, lists: Types, tables: Knowledge, said: Said
 ) -> Anchor:
-    """One anchor; `known`: the anchors before it (this one is added), `lists`: the type of each list's items."""
+    """One anchor; `known`: the anchors before it (this one is added), `lists`: the type of each list's items, `said`:
+    what the item's fields say."""
     kinds = [word for word in ("type", "element", "same", "of") if word in declared]
     if len(kinds) != 1:
         files.fail("must be exactly one of type, element, same, of")
@@ -51,6 +54,7 @@ def anchor_of(
         ),
         links=tuple(_link(files, text, known) for text in as_list(declared.get("link"))),
         also=tuple(_link(files, text, known) for text in as_list(declared.get("also"))),
+        held_by=(),
         reverse=_reverse(files, declared["reverse"], own) if "reverse" in declared else None,
         element=_link(files, declared["element"], known) if "element" in declared else None,
         match=tuple(_first_of(files, text, own) for text in declared.get("match") or ()),
@@ -61,7 +65,7 @@ def anchor_of(
         same=declared.get("same"),
         of=(declared["of"], native_path(declared["by"])) if "of" in declared else None,
         needs=declared.get("needs"),
-        when=condition(files, declared["when"]) if "when" in declared else None,
+        when=condition(files, declared["when"], said) if "when" in declared else None,
         stands_on=native_path(declared["when"]) if _FIELD.fullmatch(declared.get("when", "")) else None,
         adopt=bool(declared.get("adopt")),
         born=_template(declared["born"]) if "born" in declared else None,
@@ -71,6 +75,13 @@ def anchor_of(
         root=bool(declared.get("root")),
         anywhere=bool(declared.get("anywhere")),
     )
+
+
+def held_by_roots(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """The anchors of a list; those that a later root refers to know where: it goes on without what it lets go."""
+    holders = [(one.name, *one.reverse) for one in anchors if one.root and one.reverse is not None]
+    links = [(held, Link(name, path, "[]" in path, compile_path(path).read)) for name, path, held in holders]
+    return [replace(each, held_by=tuple(link for held, link in links if held == each.name)) for each in anchors]
 
 
 def path_in(files: Files, type_: str, text: str, *, whole_list: bool = False) -> Path:
@@ -116,7 +127,13 @@ def identify(declared: Any) -> Identify:
     templates = [_template(text) for text in as_list(declared)]
     if len(templates) == 1:
         return templates[0]
-    return lambda run, frame: next((made for template in templates if (made := template(run, frame))), None)
+    return lambda run, frame: next((made for template in templates if (made := _free(template, run, frame))), None)
+
+
+def _free(template: Identify, run: Run, frame: Frame) -> str | None:
+    """A public number is that of the first item of a list that has it; another item is told by what comes after."""
+    made = template(run, frame)
+    return made if made.__class__ is not PublicIdentity or run.is_first_with(str(made), frame.path) else None
 
 
 def _template(text: str) -> Identify:
@@ -195,19 +212,20 @@ def _skip(files: Files, text: str, own: str) -> tuple[Callable[[Resource], Any],
     return path_in(files, own, path).read, code_system(system)
 
 
-def condition(files: Files, text: str) -> Callable[[dict[str, Any]], bool]:
-    """Has a field of an item (`a / b`: one of them) a value, or does it match (=~) or not match (!~) a pattern?
+def condition(files: Files, text: str, said: Said) -> Callable[[dict[str, Any]], bool]:
+    """Says a field of an item (`a / b`: one of them) something, or does it match (=~) or not match (!~) a pattern?
 
     Several conditions, joined by ` and `, must all hold."""
     first, joined, rest = text.partition(" and ")
     if joined:
-        here, there = condition(files, first), condition(files, rest)
+        here, there = condition(files, first, said), condition(files, rest, said)
         return lambda item: here(item) and there(item)
     for sign, wanted in ((" =~ ", True), (" !~ ", False)):
         if sign in text:
             return _pattern_condition(files, *text.split(sign, 1), wanted=wanted)
-    readers = [native_path(field.strip()).read for field in text.split(" / ")]
-    return lambda item: any(says_something(read(item)) for read in readers)
+    fields = [field.strip() for field in text.split(" / ")]
+    asked = [(native_path(field).read, said.at(field).says) for field in fields]
+    return lambda item: any(says(read(item)) for read, says in asked)
 
 
 def _pattern_condition(files: Files, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:

@@ -21,6 +21,9 @@ class PublicIdentity(str):
 Identify = Callable[[Run, Frame], str | None]
 """the business id of an item's resource, or a PublicIdentity; None where the item does not say enough"""
 
+Candidates = list[tuple[str, Resource | None]]
+"""nodes by identity; a resource that is referred to but did not come is None"""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -66,6 +69,8 @@ class Anchor:
     """anchor referred to, path text"""
     links: tuple[Link, ...]
     also: tuple[Link, ...]
+    held_by: tuple[Link, ...]
+    """where what may stand for the record in this one's place refers to it"""
     reverse: tuple[str, str] | None
     """path text, anchor referred to"""
     element: Link | None
@@ -91,6 +96,11 @@ class Anchor:
     """may stand for the record where the anchors before it that can are not there"""
     anywhere: bool = False
     """every resource of its type that came is an item, whatever refers to it; one that did not come stays"""
+
+    @property
+    def may_be_public(self) -> bool:
+        """May its id be made from a number that everybody knows it by? Then it has this id whoever brings it."""
+        return self.identify is not None and (self.id_text is None or "|" in self.id_text)
 
     def find(self, nodes: Nodes, run: Run) -> Resource | None:
         """This anchor's node among the resources that came, or None."""
@@ -119,14 +129,25 @@ class Anchor:
         if self.element is None:
             links = self.links or self.also
             by = next((link for link in links if _refers(link, before, reference_of(was))), None)
-            if by is None or by.parent not in nodes:
-                return by is not None and by.parent in gone
-            if self.reverse is not None:
+            if by is None:
+                return self.hangs_on(gone)
+            if by.parent not in nodes:
+                return by.parent in gone
+            if by not in self.links or self.reverse is not None:
                 return not _refers(by, nodes, reference_of(was))
         found = self.candidates(nodes, run)
         return found is not None and self.identity(was) not in [identity for identity, _ in found]
 
-    def candidates(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
+    def is_let_go(self, was: Resource, nodes: Nodes) -> bool:
+        """Does what stands for the record now not refer to what stood for it before?"""
+        return not any(_refers(link, nodes, reference_of(was)) for link in self.held_by)
+
+    def hangs_on(self, gone: Collection[str]) -> bool:
+        """Is what held it no more? The items of a list are asked only where nothing that holds them came."""
+        held = [link.parent for link in self.links] or ([self.reverse[1]] if self.reverse is not None else [])
+        return any(holder in gone for holder in (*held, *([self.element.parent] if self.element is not None else ())))
+
+    def candidates(self, nodes: Nodes, run: Run) -> Candidates | None:
         """Every node that can be this anchor, by identity; a resource that is referred to but did not come is None.
 
         The whole answer is None where the parent itself did not come: then nothing can be said.
@@ -136,7 +157,7 @@ class Anchor:
         references = self._references(nodes, run)
         if references is None:
             return None
-        found: list[tuple[str, Resource | None]] = []
+        found: Candidates = []
         for reference in references:
             resource = run.index.get(reference)
             if resource is None:
@@ -158,6 +179,15 @@ class Anchor:
         """Is it known as this anchor, by its mark where it has one?"""
         return self.mark is None or not self.mark.known_by or self.mark.is_on(resource)
 
+    def is_known_as(self, node: Resource) -> bool:
+        """Does its mark alone tell that it is this anchor?"""
+        return (
+            self.mark is not None
+            and self.mark.known_by
+            and node.get("resourceType") == self.type
+            and self.mark.is_on(node)
+        )
+
     def links_to_shared(self) -> bool:
         """May several items stand for one resource of this type (one practitioner in two roles)?"""
         return self.type in ("Practitioner", "Organization", "Patient")
@@ -177,7 +207,7 @@ class Anchor:
         found = [run.linked(nodes[link.parent], link.text, link.read, self.type or "") for link in parents]
         return found[0] if len(found) == 1 else list(dict.fromkeys(chain.from_iterable(found)))
 
-    def _elements(self, nodes: Nodes, run: Run) -> list[tuple[str, Resource | None]] | None:
+    def _elements(self, nodes: Nodes, run: Run) -> Candidates | None:
         assert self.element is not None
         if self.element.parent not in nodes:
             return None

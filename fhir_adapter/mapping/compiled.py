@@ -118,9 +118,19 @@ def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
             conditions.append(f"{source.called(f'when_{anchor.name}', anchor.when)}(native)")
         if anchor.needs is not None:
             conditions.append(f"{source.node(anchor.needs)} is not None")
+        conditions += _held(source, anchor)
         with source.block(f"if {' and '.join(conditions)}") if conditions else nullcontext():
             _make(source, anchor)
     return source.compiled(f"{place} make")
+
+
+def _held(source: _Source, anchor: Anchor) -> list[str]:
+    """A resource that hangs on others is made where one of them is: nobody could find it again by itself."""
+    holders = [link.parent for link in anchor.links] or ([anchor.reverse[1]] if anchor.reverse is not None else [])
+    if not holders or anchor.root:
+        return []
+    there = " or ".join(f"{source.node(holder)} is not None" for holder in dict.fromkeys(holders))
+    return [f"({there})"]
 
 
 def _make(source: _Source, anchor: Anchor) -> None:
@@ -170,6 +180,8 @@ def _add_resource(source: _Source, anchor: Anchor) -> None:
     begin = f"{{'resourceType': {anchor.type!r}, 'id': made"
     if anchor.identifier:
         condition = "own is not None and (not is_born or key == run.record_id)" if anchor.adopt else "own is not None"
+        if anchor.may_be_public:
+            condition += " and business.__class__ is not PublicIdentity"
         identifier = "'identifier': [{'system': run.source, 'value': business}]"
         with source.block(f"if {condition}"):
             source.add(f"{node} = {begin}, {identifier}{fixed}}}")
@@ -185,11 +197,13 @@ def _add_resource(source: _Source, anchor: Anchor) -> None:
 
 def _made_id(source: _Source, anchor: Anchor) -> str:
     made = f"run.id_of({anchor.type!r}, business)"
-    if anchor.id_text is None or "|" in anchor.id_text:
-        made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
     if anchor.born is not None:
         made = f"within_root(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
-    return f"key if is_born else {made}" if anchor.adopt else made
+    if anchor.adopt:
+        made = f"key if is_born else {made}"
+    if anchor.may_be_public:
+        made = f"run.national_id(business) if business.__class__ is PublicIdentity else {made}"
+    return made
 
 
 def within_root(run: Run, words: str | None) -> str:

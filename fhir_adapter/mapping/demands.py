@@ -19,6 +19,8 @@ from fhir_adapter.mapping.model import folded
 
 Item = dict[str, Any]
 Condition = Callable[[Item], bool]
+Read = Callable[[str, str], Condition]
+"""the words of a condition, and the list whose items it asks (empty: the record) -> the condition"""
 
 KINDS = {"need", "never", "at_least", "like", "within", "same"}
 WORDS = KINDS | {"of", "from", "to", "in", "as", "each", "when", "say", "expected", "severity"}
@@ -96,19 +98,17 @@ class Demands:
 # ---- from the declaration
 
 
-def read_demands(declared: Sequence[Any], condition: Callable[[str | None], Condition | None]) -> tuple[Demand, ...]:
-    """The demands of a list in YAML; `condition` reads `when`. Raises ValueError with what is wrong."""
+def read_demands(declared: Sequence[Any], condition: Read) -> tuple[Demand, ...]:
+    """The demands of a list in YAML. Raises ValueError with what is wrong."""
     return tuple(_demand(one, condition) for one in declared)
 
 
-def read_variants(
-    declared: Mapping[str, Any], condition: Callable[[str | None], Condition | None]
-) -> tuple[Variant, ...]:
+def read_variants(declared: Mapping[str, Any], condition: Read) -> tuple[Variant, ...]:
     """The variants of a file by name. Raises ValueError with what is wrong."""
     return tuple(_variant(name, one, condition) for name, one in declared.items())
 
 
-def _variant(name: str, declared: Any, condition: Callable[[str | None], Condition | None]) -> Variant:
+def _variant(name: str, declared: Any, condition: Read) -> Variant:
     if not isinstance(declared, dict) or set(declared) - {"match", "about", "demands"} or "match" not in declared:
         raise ValueError(f"the variant {name!r} is not match, about and demands")
     try:
@@ -118,7 +118,7 @@ def _variant(name: str, declared: Any, condition: Callable[[str | None], Conditi
     return Variant(name, match, read_demands(declared.get("demands") or (), condition), declared.get("about") or {})
 
 
-def _demand(declared: Any, condition: Callable[[str | None], Condition | None]) -> Demand:
+def _demand(declared: Any, condition: Read) -> Demand:
     if not isinstance(declared, dict):
         raise ValueError(f"{declared!r} is not a demand")
     if unknown := set(declared) - WORDS:
@@ -130,9 +130,14 @@ def _demand(declared: Any, condition: Callable[[str | None], Condition | None]) 
     if severity not in ("warning", "error"):
         raise ValueError(f"the severity {severity!r} is neither warning nor error")
     (kind,) = kinds
-    field, is_met = _READERS[kind](declared)
-    when = condition(declared.get("when")) or (lambda _item: True)
-    return Demand(declared.get("each"), when, is_met, field, declared["say"], declared.get("expected"), severity)
+    each = declared.get("each")
+    when = condition(declared["when"], each or "") if "when" in declared else (lambda _item: True)
+    if kind == "need":
+        field = _word(declared, "need")
+        is_met = condition(field, each or "")
+    else:
+        field, is_met = _READERS[kind](declared)
+    return Demand(each, when, is_met, field, declared["say"], declared.get("expected"), severity)
 
 
 def _word(declared: Item, word: str) -> str:
@@ -140,12 +145,6 @@ def _word(declared: Item, word: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"the demand {declared!r} lacks {word!r}")
     return value
-
-
-def _need(declared: Item) -> tuple[str, Condition]:
-    field = _word(declared, "need")
-    read = native_path(field).read
-    return field, lambda item: says_something(read(item))
 
 
 def _never(declared: Item) -> tuple[str, Condition]:
@@ -192,7 +191,7 @@ def _within(declared: Item) -> tuple[str, Condition]:
 
 
 _READERS: dict[str, Callable[[Item], tuple[str, Condition]]] = {
-    "need": _need, "never": _never, "at_least": _at_least, "like": _like, "within": _within, "same": _same,
+    "never": _never, "at_least": _at_least, "like": _like, "within": _within, "same": _same,
 }  # fmt: skip
 
 

@@ -63,6 +63,10 @@ class Mapping:
         self.format = format_
         self.demands = demands
         self.shorthand = shorthand
+        roots = {anchor.type for anchor in root.roots()}
+        others = (anchor for scope in root.with_all_inside() for anchor in scope.anchors if anchor not in root.roots())
+        self._others = tuple(anchor for anchor in others if anchor.type in roots and anchor.mark is not None)
+        """what is of a root's type, and is another thing by its mark"""
         self.refused = {native_path(path): reason for path, reason in refused.items()}
         self.profiles = profiles
         """resource type -> the profile that it follows"""
@@ -162,7 +166,10 @@ class Mapping:
         for scope, frame in opened:
             scope.put(frame, run, run_before)
         native = self.shorthand.contracted(native, is_new=not before)
-        return native if before else self.schema.ordered(native)
+        if not before:
+            return self.schema.ordered(native)
+        self.schema.complete(native)
+        return native
 
     def _root_node(self, run: Run) -> tuple[Anchor, Resource] | None:
         """What the record is about (its plan, enquiry, offer), and as which anchor: known by its id, else by its
@@ -172,7 +179,7 @@ class Mapping:
         return next(known, found[0] if found else None)
 
     def _possible_roots(self, resources: Iterable[Resource]) -> Iterator[tuple[Anchor, Resource]]:
-        known = list(resources)
+        known = [node for node in resources if not any(other.is_known_as(node) for other in self._others)]
         for anchor in self.root.roots():
             for node in known:
                 is_mine = anchor is self.root.primary or anchor.carries_mark(node)

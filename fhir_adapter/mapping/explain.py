@@ -10,7 +10,7 @@ from uuid import UUID
 from fhir_adapter.errors import Issue
 from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.mapping.engine import Mapping
-from fhir_adapter.mapping.model import Knowledge, Unmapped
+from fhir_adapter.mapping.model import Knowledge, Mapped
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import written_path
 from fhir_adapter.mapping.sources import Source, Sources, leaves, sources_of
@@ -74,7 +74,7 @@ def explain(mapping: Mapping, native: Any, *, source: str, namespace: UUID) -> E
         if path != ("resourceType",)
         for origins in [_origins(sources, reference, path, value, mapping.knowledge, spelled)]
     )
-    fields = tuple(_fields(mapping, native, elements, mapped.unmapped, mapped.resources))
+    fields = tuple(_fields(mapping, native, elements, sources, mapped))
     return Explanation(mapped.record_id, elements, fields, tuple(mapped.issues))
 
 
@@ -113,8 +113,8 @@ def _fields(
     mapping: Mapping,
     native: dict[str, Any],
     elements: Sequence[ElementReport],
-    unmapped: Sequence[Unmapped],
-    resources: Sequence[Any],
+    sources: Sources,
+    mapped: Mapped,
 ) -> Iterator[FieldReport]:
     """What became of each value of the record."""
     of_field: dict[str, dict[str, str]] = {}
@@ -122,8 +122,10 @@ def _fields(
         for origin in element.origins:
             for path in origin.fields:
                 of_field.setdefault(path, {})[f"{element.resource}#{element.element}"] = origin.kind
-    refusals = {one.path: one for one in unmapped}
-    ids = {resource["id"]: reference_of(resource) for resource in resources}
+    for path, resource, place in sources.echoes:
+        of_field.setdefault(path, {}).setdefault(f"{resource}#{written_path(list(place))}", "rule")
+    refusals = {one.path: one for one in mapped.unmapped}
+    ids = {resource["id"]: reference_of(resource) for resource in mapped.resources}
     for steps, value in leaves(native):
         if value is None:
             continue
@@ -138,8 +140,9 @@ def _fields(
             yield FieldReport(path, "mapped", by_rule)
         elif mapping.is_an_id(path):
             yield FieldReport(path, "identity", tuple(found) or tuple(filter(None, [ids.get(str(value))])))
-        elif path in mapping.constants:
-            yield FieldReport(path, "constant", reason=f"always {mapping.constants[path]!r}")
+        elif any(each in mapping.constants for each in around):
+            new = f"; a new record has {mapping.constants[path]!r}" if path in mapping.constants else ""
+            yield FieldReport(path, "constant", reason=f"it stays as it was sent{new}")
         else:
             yield FieldReport(path, "kept", reason="no rule wrote it for this record; it stays with the sender")
 

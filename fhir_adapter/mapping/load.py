@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fhir_adapter.errors import BadDeclaration
-from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, condition
+from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, condition, held_by_roots
 from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters.times import zone_of
 from fhir_adapter.mapping.declaration import read_declaration
@@ -22,6 +22,8 @@ from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Register
 from fhir_adapter.mapping.rule_words import Line, fields_of
+from fhir_adapter.mapping.rules import Field
+from fhir_adapter.mapping.said import Said
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
 from fhir_adapter.mapping.shorthand import Shorthand
@@ -83,6 +85,7 @@ class _Loader:
         """the fields that are dealt with"""
         self.whole: set[str] = {*refused, *(f"{path}[]" for path in refused)}
         """the fields that are dealt with together with all that is in them"""
+        self.said = Said()
         self.types_of_lists: Types = dict(_types_of_lists(declared["lists"]))
         root = self.scope(declared["lists"][0], ("lists", 0), {}, {}, "")
         self.check_coverage()
@@ -107,8 +110,8 @@ class _Loader:
         except (ValueError, KeyError, TypeError, re.error) as fault:
             self.files.fail(str(fault))
 
-    def condition(self, text: str | None) -> Callable[[dict[str, Any]], bool] | None:
-        return None if text is None else condition(self.files, text)
+    def condition(self, text: str, place: str) -> Callable[[dict[str, Any]], bool]:
+        return condition(self.files, text, self.said.at(place))
 
     def at(self, place: str, path: Place) -> None:
         self.files.at("mapping.yaml", place, self.lines.get(path))
@@ -168,7 +171,12 @@ class _Loader:
         anchors = []
         for anchor_name, anchor in declared["anchors"].items():
             self.at(f"list {name or '.'}, anchor {anchor_name!r}", (*place, "anchors", anchor_name))
-            anchors.append(anchor_of(self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge))
+            anchors.append(
+                anchor_of(
+                    self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge, self.said.at(name)
+                )
+            )
+        anchors = held_by_roots(anchors)
         owners = {
             **{known: owner for known, owner in owners.items() if known not in declared["anchors"]},
             **{known: anchor["owner"] for known, anchor in declared["anchors"].items() if "owner" in anchor},
@@ -177,13 +185,14 @@ class _Loader:
         primary = next((a for a in anchors if a.type is not None or a.element is not None), None)
         if primary is None:
             self.files.fail("no anchor of its own: nothing would tell its items apart")
-        where = condition(self.files, declared["where"]) if "where" in declared else None
+        where = self.condition(declared["where"], name) if "where" in declared else None
         if (key := declared.get("key")) and schema_path(f"{inside}{key}") not in self.fields:
             self.files.fail(f"the key {key!r} is not a field of the format's schema")
         fields = fields_of(
             self.files, self.rules(declared.get("rules") or [], (*place, "rules")), types, owners,
             lambda field: self.check_native(f"{inside}{field}"), self.knowledge,
         )  # fmt: skip
+        self.carry(fields, name)
         lists = tuple(
             self.scope(inner, (*place, "lists", index), types, owners, inside)
             for index, inner in enumerate(declared.get("lists") or [])
@@ -197,6 +206,16 @@ class _Loader:
             (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary)),
             f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
+
+    def carry(self, fields: Iterable[Field], name: str) -> None:
+        """Notes what the rules of a list carry to FHIR, and that an item's id says that it is there."""
+        here = self.said.at(name)
+        if name:
+            here.at("id").carry()
+        for field in fields:
+            for rule in (rule for rule in field.rules if rule.writes):
+                for native in field.natives:
+                    here.at(native.text).carry(rule.pair.silent if rule.pair is not None else ())
 
     def rules(self, declared: list[Any], place: Place) -> list[Line]:
         """The rules with their lines, and those that were taken over from another list as a whole."""

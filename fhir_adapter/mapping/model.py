@@ -177,6 +177,7 @@ class Run:
     __slots__ = (
         "_adopted",
         "_linked",
+        "_numbered",
         "_pointers",
         "_same",
         "_sent",
@@ -214,6 +215,7 @@ class Run:
         """reference -> business key"""
         self.claimed: set[int] = set()
         self._adopted: set[str] = set()
+        self._numbered: dict[tuple[str, str], str] = {}
         self._linked: dict[tuple[int, str, str], list[str]] = {}
         self._same: dict[tuple[int, int], bool] = {}
         self._sent: dict[tuple[int, str], list[Any]] = {}
@@ -266,6 +268,10 @@ class Run:
         is_new = reference not in self._adopted
         self._adopted.add(reference)
         return is_new
+
+    def is_first_with(self, number: str, item: str) -> bool:
+        """Is it the first item of its list (`Organization[1].`) that has this public number?"""
+        return self._numbered.setdefault((item.rpartition("[")[0], number), item) == item
 
     def is_same(self, node: Resource | None, before: Resource | None) -> bool:
         """Does a node say what it said before? Every item looks at the plan, so it is compared once."""
@@ -320,6 +326,8 @@ class Pair:
     to_native: Callable[[Any, Run], Any]
     table: Table | None = None
     """the code table that it reads"""
+    silent: tuple[Any, ...] = ()
+    """native values that FHIR does not tell from nothing said"""
 
 
 def folded(text: str) -> str:

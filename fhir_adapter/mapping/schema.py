@@ -41,6 +41,14 @@ class _Known:
     deeper: tuple[tuple[str, _Known], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Required:
+    """The objects and lists that an object must have, and the names below which there are such objects."""
+
+    holders: dict[str, type]
+    deeper: dict[str, _Required]
+
+
 class RecordSchema:
     """A compiled JSON Schema 2020-12. Raises ValueError where it is none."""
 
@@ -48,6 +56,7 @@ class RecordSchema:
         self.schema = schema
         self._validator = jsonschema_rs.Draft202012Validator(schema)
         self._known = self._known_below(schema)
+        self._required = self._required_below(schema)
 
     def errors(self, record: Any) -> list[Issue]:
         """What in `record` is not as the format says; empty when all is well."""
@@ -105,6 +114,19 @@ class RecordSchema:
         """The properties that the format does not name, wherever they are."""
         return [Unmapped(path, "not a field of this format", "unknown") for path in _unknown(record, self._known, "")]
 
+    def complete(self, record: dict[str, Any]) -> None:
+        """Puts the objects and lists that the format requires back where they were taken away with all in them."""
+        if self._required is not None:
+            _complete(record, self._required)
+
+    def _required_below(self, node: dict[str, Any]) -> _Required | None:
+        node = self.resolved(node)
+        if "items" in node:
+            return self._required_below(node["items"])
+        below = {name: self._required_below(child) for name, child in node.get("properties", {}).items()}
+        made, deeper = self._required_holders(node), {name: each for name, each in below.items() if each is not None}
+        return _Required(made, deeper) if made or deeper else None
+
     def _known_below(self, node: dict[str, Any]) -> _Known | None:
         node = self.resolved(node)
         if "items" in node:
@@ -134,6 +156,7 @@ class RecordSchema:
     def ordered(self, record: dict[str, Any]) -> dict[str, Any]:
         """`record` with its properties in the format's order, for readers' sake, and with the objects and lists that
         the format wants to be there even where they are empty."""
+        self.complete(record)
         ordered = self._ordered(record, self.schema)
         assert isinstance(ordered, dict)
         return ordered
@@ -145,17 +168,27 @@ class RecordSchema:
         if not isinstance(value, dict):
             return value
         properties = node.get("properties", {})
-        value = value | self._required_holders(node, value)
         names = [name for name in properties if name in value] + [name for name in value if name not in properties]
         return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
 
-    def _required_holders(self, node: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for name in node.get("required", ()):
-            kinds = self.resolved(node.get("properties", {}).get(name, {})).get("type", "")
-            if name not in value and ("object" in kinds or "array" in kinds):
-                made[name] = {} if "object" in kinds else []
-        return made
+    def _required_holders(self, node: dict[str, Any]) -> dict[str, type]:
+        """The objects and lists that a node requires."""
+        properties = node.get("properties", {})
+        kinds = {name: self.resolved(properties.get(name, {})).get("type", "") for name in node.get("required", ())}
+        objects: dict[str, type] = {name: dict for name, kind in kinds.items() if "object" in kind}
+        return {name: list for name, kind in kinds.items() if "array" in kind} | objects
+
+
+def _complete(value: Any, required: _Required) -> None:
+    if isinstance(value, list):
+        for child in value:
+            _complete(child, required)
+    if isinstance(value, dict):
+        for name, kind in required.holders.items():
+            if name not in value:
+                value[name] = kind()
+        for name, below in required.deeper.items():
+            _complete(value.get(name), below)
 
 
 def _meant(error: Any) -> list[Any]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
-from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
+from fhir_adapter.mapping.anchors import Anchor, Candidates, key_in, own_identifier
 from fhir_adapter.mapping.compiled import Walk
 from fhir_adapter.mapping.converters.times import instant_of
-from fhir_adapter.mapping.frames import Frame, NativePath, says_something
+from fhir_adapter.mapping.frames import Frame, NativePath, Nodes, says_something
 from fhir_adapter.mapping.model import Run, composed, is_uuid
 from fhir_adapter.mapping.rules import Field
 
@@ -104,13 +104,14 @@ class Scope:
         """The way back: matches the items of `before` with the nodes that came; new ones are appended."""
         olds = outer.before.lists.get(self.label, []) if outer.before is not None else []
         found = self.primary.candidates(outer.nodes, run)
-        if self.primary.element is not None and self.primary.element.parent in outer.gone:
-            found = []  # what held them is no more
+        if found is None and self.primary.hangs_on(outer.gone):
+            found = []
         if found is None or not (found or olds):
             return
         came: dict[str, list[Resource | None]] = {}
         for identity, node in found:
             came.setdefault(identity, []).append(node)
+        by_key = self._by_key(found, outer, run)
         sent = run.sent(self.native.text, outer.native, self.native.read)
         kept = list(self.native.read(outer.native) or ())
         frames = []
@@ -118,7 +119,7 @@ class Scope:
             was = old.nodes.get(self.primary.name)
             if was is None or self.primary.is_mute(was):
                 continue  # FHIR never said that it is there, so it cannot say that it is gone
-            twins = came.get(self.primary.identity(was))
+            twins = came.get(by_key.get(old.key, "")) or came.get(self.primary.identity(was))
             if not twins and self.primary.anywhere:
                 continue
             if not twins:
@@ -129,12 +130,16 @@ class Scope:
                 frames.append(self._frame(sent[old.place], old.key, node, outer, old))
         keys = Keys(self, "", run.knowledge.zone)
         keys.take([old.key for old in olds if any(sent[old.place] is item for item in kept)])
-        for identity, node in found:
-            if node is not None and came.get(identity) and any(node is twin for twin in came[identity]):
-                item: dict[str, Any] = {}
-                frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
-                frames[-1].keys = keys
-                kept.append(item)
+        news = [
+            node
+            for identity, node in found
+            if node is not None and came.get(identity) and any(node is twin for twin in came[identity])
+        ]
+        for node in self._in_their_places(news, outer, run, kept):
+            item: dict[str, Any] = {}
+            frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
+            frames[-1].keys = keys
+            kept.append(item)
         if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
             self.native.write(outer.native, kept or None)
         for frame in frames:
@@ -143,6 +148,15 @@ class Scope:
         for frame in frames:
             for inner in self.lists:
                 inner.close(frame, run, opened)
+
+    def _by_key(self, found: Candidates, outer: Frame, run: Run) -> dict[str, str]:
+        """The key of each node that came -> its identity: one that lost its public number is still the same item."""
+        keys: dict[str, str] = {}
+        for identity, node in found if self.primary.may_be_public else ():
+            if node is not None:
+                own = own_identifier(node, run.source)
+                keys[node["id"] if own is None else key_in(own, self.primary, outer.key, run)] = identity
+        return keys
 
     def _frame(self, item: dict[str, Any], key: str, node: Resource, outer: Frame, old: Frame | None) -> Frame:
         nodes = outer.nodes.copy()
@@ -162,9 +176,14 @@ class Scope:
             node = anchor.find(frame.nodes, run)
             if node is not None:
                 frame.nodes[anchor.name] = node
-            elif anchor.name in before and anchor.is_gone(before, frame.nodes, gone, run):
+            elif anchor.name in before and self._is_gone(anchor, before, frame.nodes, gone, run):
                 gone.append(anchor.name)
         frame.gone = frozenset(gone)
+
+    def _is_gone(self, anchor: Anchor, before: Nodes, nodes: Nodes, gone: list[str], run: Run) -> bool:
+        if anchor in self.standing:
+            return anchor.is_let_go(before[anchor.name], nodes)
+        return anchor.is_gone(before, nodes, gone, run)
 
     def _new_key(self, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
         """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
@@ -176,12 +195,42 @@ class Scope:
             item["id"] = key_in(own, self.primary, outer.key, run)
             return str(item["id"])
         if self.key is None:
-            place = f"#{sum(1 for other in kept if other.get('id') is None) + 1}"
-            as_placed = Frame(item, "", place, outer.key, {}, {})
-            if node["id"] == run.id_of(node["resourceType"], self.primary.identify(run, as_placed) or ""):
+            place = f"#{_first_free(kept)}"
+            if node["id"] == self._id_at(place, outer, run):
                 return place
             item["id"] = node["id"]
         return str(node["id"])
+
+    def _id_at(self, key: str, outer: Frame, run: Run) -> str:
+        """The id of the resource of an item with this key."""
+        assert self.primary.identify is not None
+        named = Frame({}, "", key, outer.key, {}, {})
+        return run.id_of(self.primary.type or "", self.primary.identify(run, named) or "")
+
+    def _in_their_places(self, news: list[Resource], outer: Frame, run: Run, kept: list[Any]) -> list[Resource]:
+        """New items that were told by their place, or by one name, stand as they stood, in whatever order they came."""
+        if len(news) < 2 or self.primary.identify is None:
+            return news
+        names = [self._name_in(node, outer, run) for node in news]
+        keys = Keys(self, "", run.knowledge.zone)
+        keys.take([f"#{place}" for place in range(1, _first_free(kept))])
+        told = [keys.placed() if name is None else keys.named(name) for name in names]
+        ids = {self._id_at(key, outer, run): place for place, key in enumerate(told)}
+        ordered = list(news)
+        for name in {name for name in names if names.count(name) > 1}:
+            places = [place for place, other in enumerate(names) if other == name and news[place]["id"] in ids]
+            stood = sorted(places, key=lambda place: ids[news[place]["id"]])
+            for place, other in zip(places, stood, strict=True):
+                ordered[place] = news[other]
+        return ordered
+
+    def _name_in(self, node: Resource, outer: Frame, run: Run) -> str | None:
+        """What an item will have in its key field."""
+        trial = Frame({}, "", "", outer.key, {**outer.nodes, self.primary.name: node}, {})
+        for field in self.fields:
+            if [native.text for native in field.natives] == [self.key]:
+                field.put(trial, run, None)
+        return None if self.key is None or trial.native.get(self.key) is None else str(trial.native[self.key])
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """The way back for one item: only fields that look at a node which says something new need a look."""
@@ -242,6 +291,11 @@ class Scope:
             frame.keys.give_back(key)
         else:
             run.keys[reference_of(node)] = key
+
+
+def _first_free(items: list[Any]) -> int:
+    """The place of one more item among those that are told by their place."""
+    return 1 + sum(1 for item in items if item.get("id") is None)
 
 
 def is_place(key: str) -> bool:

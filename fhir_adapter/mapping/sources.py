@@ -36,6 +36,8 @@ class Sources:
     marks: dict[tuple[str, Path], list[Source]] = field(default_factory=dict)
     places: dict[int, tuple[str, Path]] = field(default_factory=dict)
     """node -> its resource and where it is in there"""
+    echoes: list[tuple[str, str, Path]] = field(default_factory=list)
+    """(field, resource, place): what no rule wrote, and a rule that only reads finds there as the field has it"""
 
     def mark(self, reference: str, path: Path, source: Source) -> None:
         """Notes who wrote what is at `path`."""
@@ -67,8 +69,8 @@ def sources_of(opened: Sequence[tuple[Scope, Frame]], run: Run) -> Sources:
                 _mark_anchor(sources, anchor, node, frame)
         for each in scope.fields:
             for rule in each.rules:
-                if rule.writes and rule.first in frame.nodes:
-                    trial.mark_rule(each, rule, frame)
+                if rule.first in frame.nodes:
+                    (trial.mark_rule if rule.writes else trial.find_again)(each, rule, frame)
     return sources
 
 
@@ -165,6 +167,22 @@ class _Trial:
         for place, value in enumerate(values[0] if isinstance(values[0], list) else [values[0]]):
             name = f"{frame.path}{each.natives[0].text}"
             self._mark(rule, frame, value, (f"{name}[{place}]" if isinstance(values[0], list) else name,))
+
+    def find_again(self, each: Field, rule: Rule, frame: Frame) -> None:
+        """Notes where a rule that only reads finds what the record says: in a reference that an anchor wrote."""
+        value, node = each.natives[0].read(frame.native), frame.nodes[rule.first]
+        if value is None or id(node) not in self._sources.places:
+            return
+        reference, prefix = self._sources.places[id(node)]
+        name = f"{frame.path}{each.natives[0].text}"
+        sent = {name: value}
+        if each.many != "one" and isinstance(value, list):
+            sent = {f"{name}[{place}]": item for place, item in enumerate(value)}
+        for path, fragment in located(node, parse_path(rule.targets[0].text)):
+            words = fragment if rule.pair is None else rule.pair.to_native(fragment, self._run)
+            for place, item in sent.items():
+                if item == words or self._made(rule, item, place)[0] == fragment:
+                    self._sources.echoes.append((place, reference, (*prefix, *path)))
 
     def _mark(self, rule: Rule, frame: Frame, value: Any, fields: tuple[str, ...]) -> None:
         made, brought = self._made(rule, value, fields[0])

@@ -10,8 +10,11 @@ from typing import Any
 
 from fhir_adapter.errors import Refused
 from fhir_adapter.fhir.resources import Resource, dump_json, reference_of, references_in
+from fhir_adapter.mapping.anchors import PublicIdentity
 from fhir_adapter.mapping.engine import Mapping, copied
-from tests.laws.records import PLACE, Record
+from fhir_adapter.mapping.model import folded
+from tests.laws.places import Record
+from tests.laws.pools import PLACE
 
 UNKNOWN: Record = {"ukendt felt": [{"a": None, "b": 1}]}
 """a field that no format has"""
@@ -62,6 +65,43 @@ def shuffled(resources: list[Resource], random: Random) -> list[Resource]:
     return random.sample(resources, len(resources))
 
 
+def bearers(case: Case, record: Record) -> dict[str, set[str]]:
+    """Each name by which a record calls something, with the references to all that have it."""
+    found: dict[str, set[str]] = {}
+    for scope, frame in case.mapping.walked(record, **PLACE)[0]:
+        for anchor in scope.anchors:
+            name = anchor.call.read(frame.native) if anchor.call is not None else None
+            if name and anchor.name in frame.nodes:
+                found.setdefault(folded(name), set()).add(reference_of(frame.nodes[anchor.name]))
+    return found
+
+
+def has_namesakes(case: Case) -> bool:
+    """Do two things in the record have one name? Who is called by it is the first of them, and FHIR has no first."""
+    return any(len(references) > 1 for references in bearers(case, case.record).values())
+
+
+def has_one_number_twice(case: Case) -> bool:
+    """Have two items of a list one public number? It is the first one's, and FHIR has no first."""
+    opened, run, _ = case.mapping.walked(case.record, **PLACE)
+    items = [(scope, frame) for scope, frame in opened if scope.primary.identify is not None]
+    made = [(scope.label, scope.primary.identify(run.fresh(), frame)) for scope, frame in items]
+    numbers = [one for one in made if isinstance(one[1], PublicIdentity)]
+    return len(numbers) > len(set(numbers))
+
+
+def names_of(case: Case, record: Record, references: set[str]) -> set[str]:
+    """The names that these resources have in a record."""
+    return {name for name, called in bearers(case, record).items() if called & references}
+
+
+def words_in(value: Any) -> set[str]:
+    """Every text in JSON, folded."""
+    if isinstance(value, dict | list):
+        return {word for child in (value.values() if isinstance(value, dict) else value) for word in words_in(child)}
+    return {folded(value)} if isinstance(value, str) else set()
+
+
 def unordered(value: Any) -> Any:
     """JSON whose lists are sorted: what was added may stand at another place."""
     if isinstance(value, dict):
@@ -81,6 +121,9 @@ def a_record_made_from_fhir_alone_says_the_same(case: Case) -> None:
     made = case.mapping.create(case.said, **PLACE)
     again = fhir_of(case.mapping, made)
     assert by_reference(again) == by_reference(case.said)
+    if not (has_namesakes(case) or has_one_number_twice(case)):
+        other = case.mapping.create(shuffled(case.said, case.random), **PLACE)
+        assert unordered(by_reference(fhir_of(case.mapping, other))) == unordered(by_reference(case.said))
     assert case.random.random() > 0.1 or case.mapping.create(again, **PLACE) == made
 
 
@@ -89,11 +132,13 @@ def changed_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
 
     A resource to which nothing that came refers cannot be said to be no more by not coming: it may be there still.
     """
-    if case.changed is not None:
+    if case.changed is not None and not has_one_number_twice(case):
         found, said = by_reference(fhir_of(case.mapping, case.put)), by_reference(case.changed)
         here = [resource for name, resource in found.items() if name in said]
         pointed = {pointer["reference"] for resource in here for _, pointer in references_in(resource)}
         stayed = by_reference(case.said).keys() - said.keys() - pointed
+        if names_of(case, case.put, stayed) & words_in(case.changed):
+            return  # a name that stood for itself is that of somebody who may still be there
         assert unordered({name: found[name] for name in found if name not in stayed}) == unordered(said)
 
 

@@ -16,6 +16,7 @@ from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.load import FOLDER, load
 from fhir_adapter.mapping.model import Pair
 from tests.laws import lens
+from tests.laws.changes import changed
 from tests.laws.lens import Case
 from tests.laws.records import Records
 
@@ -86,7 +87,7 @@ def cases() -> list[tuple[Any, Any, int]]:
         random = Random(seed)
         record = records.record(random)
         if record is not None:
-            found.append((record, records.changed(record, random), seed))
+            found.append((record, changed(records, record, random), seed))
     return found
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_adapter.mapping.anchor_words import condition
 from fhir_adapter.mapping.demands import Demands, read_demands, read_variants
+from fhir_adapter.mapping.files import Files
+from fhir_adapter.mapping.said import Said
 
 Record = dict[str, Any]
 
 
-def has(field: str | None) -> Any:
-    """As the loader reads `when`: a field that is there."""
-    return None if field is None else lambda item: bool(item.get(field))
+def has(words: str, _place: str) -> Any:
+    """As the loader reads a condition, of fields that no rule knows."""
+    return condition(Files(Path()), words, Said())
 
 
 def seen(demand: Record, record: Record) -> list[tuple[str, str]]:

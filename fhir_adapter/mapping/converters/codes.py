@@ -145,6 +145,7 @@ def _flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     return Pair(
         lambda value, _run, _path: dict(mark) if value else None,
         lambda entries, _run: True if has_code(entries, mark) else None,
+        silent=(False,),
     )
 
 
@@ -218,7 +219,9 @@ def _true_as(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pai
     """True <-> this code; false and any other code say nothing about each other."""
     wanted = words.plain[0]
     return Pair(
-        lambda value, _run, _path: wanted if value else None, lambda code, _run: True if code == wanted else None
+        lambda value, _run, _path: wanted if value else None,
+        lambda code, _run: True if code == wanted else None,
+        silent=(False,),
     )
 
 
