@@ -338,7 +338,7 @@ def _current_ones_kept(place: Place, keys: Sequence[Key], ours: Sequence[Any]) -
     """A person's last current number does not go because somebody leaves it out: that needs a decision."""
     current = {key: mine for key, mine in zip(keys, ours, strict=True) if _is_current(mine)}
     for key, mine in current.items():
-        _report(place.item(key, mine), [mine], mine, MISSING, "edit-against-delete", taken=False)
+        report(place.item(key, mine), [mine], mine, MISSING, "edit-against-delete", taken=False)
     return current
 
 
