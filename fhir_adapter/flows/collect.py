@@ -19,6 +19,7 @@ from fhir_adapter.flows import change, conflicts, joined, safety
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, write_id_of
 from fhir_adapter.plan.merge import Refs
+from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.plan.steps import normalise
 from fhir_adapter.remotes import feed
 from fhir_adapter.remotes.client import RemoteVersion
@@ -303,7 +304,7 @@ def _take_in(
     )
     plan = _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
     base = parse_json(copy.body) if copy and not copy.is_only_a_name else None
-    problem = _reason_to_park(connection, version, id_, plan, base)
+    problem = _reason_to_park(connection, version, id_, plan, base, theirs)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         if not _leave_alone(connection, party, version) and resources.read(
@@ -420,7 +421,12 @@ def _note_copy(
 
 
 def _reason_to_park(
-    connection: sqlite3.Connection, version: RemoteVersion, id_: str, plan: Plan | None, base: Resource | None
+    connection: sqlite3.Connection,
+    version: RemoteVersion,
+    id_: str,
+    plan: Plan | None,
+    base: Resource | None,
+    theirs: Resource,
 ) -> str | None:
     """Why this version may not be applied: kept in the journal, neither applied nor dropped."""
     if plan is None:
@@ -429,6 +435,8 @@ def _reason_to_park(
         return NOT_SHOWN
     if version.deleted:
         return None if base else "a deletion of something that was not shared"
+    if base and is_about_another_person(theirs, [base], lambda ref: change.load(connection, plan).get(ref)):
+        return "about another person than it was shared for"  # whom a question about it would show to others
     errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
     return f"not valid: {errors[0].path}: {errors[0].code}" if errors else None
 
@@ -493,7 +501,7 @@ def take_in_again(
     plan = _plan_of(connection, version.type, id_, theirs)
     if copy and base is not None and copy.version != version.version:
         return "a newer version of it has been taken in since"
-    problem = _reason_to_park(connection, version, id_, plan, base)
+    problem = _reason_to_park(connection, version, id_, plan, base, theirs)
     if plan is None or (problem and problem != NOT_SHOWN):
         return problem
     before = change.load(connection, plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, dump_json
@@ -31,7 +31,8 @@ def reason_not_to_merge(
         return "modifierExtension"
     if said.get("implicitRules") not in (None, *(one.get("implicitRules") for one in known)):
         return "implicitRules"
-    return "subject" if known and _is_about_another_person(said, known, ours, theirs) else ""
+    is_another = is_about_another_person(said, known, lambda reference: ours.get(reference) or theirs.get(reference))
+    return "subject" if is_another else ""
 
 
 def _has_new_modifiers(said: Resource, known: Sequence[Resource]) -> bool:
@@ -51,15 +52,17 @@ def _modifiers_in(value: Any) -> Iterator[str]:
             yield from _modifiers_in(child)
 
 
-def _is_about_another_person(
-    said: Resource, known: Sequence[Resource], ours: Mapping[str, Resource], theirs: Mapping[str, Resource]
+def is_about_another_person(
+    said: Resource, known: Sequence[Resource], person: Callable[[str], Resource | None]
 ) -> bool:
-    """Whether it names a person and every earlier version another one, who is not known to be the same."""
+    """Whether it names a person and every earlier version another one, who is not known to be the same.
+
+    person: the record with this reference, if there is one; asked only where two persons are named.
+    """
     for element in _PERSON:
-        new, old = _person_in(said, element), {person for one in known if (person := _person_in(one, element))}
+        new, old = _person_in(said, element), {name for one in known if (name := _person_in(one, element))}
         if new and old and new not in old:
-            record = theirs.get(new) or ours.get(new) or {}
-            return not any(are_one_person(record, ours.get(person) or theirs.get(person) or {}) for person in old)
+            return not any(are_one_person(person(new) or {}, person(name) or {}) for name in old)
     return False
 
 

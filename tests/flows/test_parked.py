@@ -168,3 +168,22 @@ def test_what_stands_in_the_way_is_written_over_when_it_is_dropped(town: Town, s
     town.sync()
     assert town.at_region(f"Goal/{goal}")["description"]["text"] == sip["mal"][-1]["text"]
     assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []
+
+
+def test_what_is_about_another_person_is_shown_to_nobody_and_written_over_when_it_is_dropped(
+    town: Town, sip: dict[str, Any], desk: Desk
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    town.put_at_region({"resourceType": "Patient", "id": "omar", "name": [{"text": "Omar"}]})
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"subject": {"reference": "Patient/omar"}, "description": {"text": "Omars ord"}})
+    town.sync()
+    (one,) = desk.list()
+    assert "another person" in one["why"]
+    assert isinstance(desk.refused("apply", str(one["id"])), Refused)
+    assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []
+    assert town.get("/fhir/Patient/omar").status_code == 404
+    assert desk.run("drop", str(one["id"]), "--reason", WHY).exit_code == 0
+    town.sync()
+    assert town.at_region(f"Goal/{goal['id']}")["subject"] == goal["subject"]
