@@ -53,8 +53,12 @@ def _unusual_step(before: Resource | None, after: Resource) -> Issue | None:
 
 
 def _tasks_of_ended_requests(changed: Refs, ours: Mapping[str, Resource], _: datetime) -> Refs:
-    """A request that has ended ends its Task, whoever of the two was spoken of."""
-    ended = {ref: one for ref, one in changed.items() if one["resourceType"] == "ServiceRequest"}
+    """A request that ends now ends its Task; one that had ended says nothing of a Task that somebody opened since."""
+    ended = {
+        ref: one
+        for ref, one in changed.items()
+        if one["resourceType"] == "ServiceRequest" and one.get("status") != ours.get(ref, {}).get("status")
+    }
     everything = {**ours, **changed}.items() if ended else ()
     tasks = {ref: one for ref, one in everything if one["resourceType"] == "Task" and not asks_for_a_decision(one)}
     aligned = {

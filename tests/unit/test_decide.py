@@ -40,6 +40,11 @@ def test_a_request_that_ends_ends_its_task():
     assert found.save["Task/t"]["status"] == "completed"
 
 
+def test_a_task_that_was_opened_after_its_request_had_ended_stays_open():
+    ended, opened = REQUEST | {"status": "revoked"}, TASK | {"status": "in-progress"}
+    assert "Task/t" not in steps([ended, opened], ended | {"intent": "plan"}).save
+
+
 def test_a_death_ends_what_is_open_but_not_the_question_about_a_conflict():
     question = TASK | {"id": "q", "code": CONFLICT}
     over = meeting("2025-05-01T13:00:00Z", "fulfilled") | {"id": "over"}
