@@ -20,6 +20,7 @@ from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import Anchor, own_identifier
+from fhir_adapter.mapping.bare import without_bare_items
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
@@ -131,11 +132,11 @@ class Mapping:
         self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID
     ) -> dict[str, Any]:
         """`before`, with what `resources` say differently; fields and items that they say nothing about stay."""
-        return self._back(resources, before, source, namespace)
+        return without_bare_items(self._back(resources, before, source, namespace), self.schema)
 
     def create(self, resources: Sequence[Resource], *, source: str, namespace: UUID) -> dict[str, Any]:
         """A record for a plan that its system has not seen yet, in the format's first words."""
-        return self._back(resources, {}, source, namespace)
+        return without_bare_items(self._back(resources, {}, source, namespace), self.schema)
 
     def _back(
         self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID

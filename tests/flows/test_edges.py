@@ -364,3 +364,31 @@ def test_a_goal_saved_long_before_the_plan_that_names_it_comes_too(town: Town, s
     town.put_at_region(care_plan)
     sync.collect(town.service.hub, party, [("CarePlan", plan)])
     assert "Jag sover gott" in [mal["text"] for mal in town.record()["mal"]]
+
+
+def test_what_the_region_leaves_without_words_does_not_lock_the_municipality_out(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    need = {"resourceType": "Condition", "id": str(uuid4()), "subject": care_plan["subject"]}
+    known = {**need, "id": str(uuid4()), "code": {"text": "Sover dåligt"}}
+    nurse = {"resourceType": "Practitioner", "id": str(uuid4())}
+    for resource in (need, known, nurse):
+        town.put_at_region(resource)
+    addresses = [{"reference": f"Condition/{each['id']}"} for each in (need, known)]
+    town.put_at_region(care_plan | {"addresses": addresses})
+    team = town.at_region(care_plan["careTeam"][0]["reference"])
+    member = {"member": {"reference": f"Practitioner/{nurse['id']}"}}
+    town.put_at_region(team | {"participant": [*team["participant"], member]})
+    town.sync()
+    record = town.record()
+    assert [each["text"] for each in record["behov"]] == ["Sover dåligt"]
+    assert record["deltagare"] == sip["deltagare"]
+    record["mal"][0]["text"] = "Nya ord"
+    assert town.push(record).json()["state"] == "accepted"
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["addresses"] == addresses
+    members = [each["member"] for each in town.at_region(care_plan["careTeam"][0]["reference"])["participant"]]
+    assert member["member"] in members
