@@ -58,6 +58,7 @@ def anchor_of(
         reverse=_reverse(files, declared["reverse"], own) if "reverse" in declared else None,
         element=_link(files, declared["element"], known) if "element" in declared else None,
         match=tuple(_first_of(files, text, own) for text in declared.get("match") or ()),
+        words=tuple(_first_of(files, text.split(" / ")[-1], own) for text in declared.get("match") or ()),
         mark=_mark(files, declared, own, tables),
         extension=extension_url(declared["extension"]) if "extension" in declared else None,
         skip=_skip(files, declared["skip"], own) if "skip" in declared else None,

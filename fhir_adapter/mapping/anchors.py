@@ -75,6 +75,8 @@ class Anchor:
     """path text, anchor referred to"""
     element: Link | None
     match: tuple[Callable[[Resource], Any], ...]
+    words: tuple[Callable[[Resource], Any], ...]
+    """the last of the paths that each `match` names: what an element says where a reference has come or gone"""
     mark: Mark | None
     extension: str | None
     skip: tuple[Callable[[Resource], Any], str] | None
@@ -240,6 +242,17 @@ class Anchor:
         if self.element is None:
             return reference_of(node)
         return "\x1f".join(str(read(node)) for read in self.match)
+
+    def words_of(self, node: Resource) -> str:
+        """What an element says of itself, whoever it refers to; empty where it says nothing."""
+        said = [_without_references(read(node)) for read in self.words]
+        return "\x1f".join(map(str, said)) if any(said) else ""
+
+
+def _without_references(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_references(child) for name, child in value.items() if name != "reference"}
+    return [_without_references(child) for child in value] if isinstance(value, list) else value
 
 
 def _refers(link: Link, nodes: Nodes, reference: str) -> bool:

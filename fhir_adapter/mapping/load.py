@@ -204,6 +204,11 @@ class _Loader:
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0),
             (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary)),
+            frozenset(
+                path.removeprefix(inside)
+                for path, node in self.fields.items()
+                if "required" in node and path.startswith(inside)
+            ),
             f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
 

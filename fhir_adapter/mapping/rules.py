@@ -123,7 +123,8 @@ class Field:
         return (None,) * len(self.natives) if made is None else tuple(made)
 
     def _put_each(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:
-        """Item by item: those whose fragment is still there stay as they were sent, in their order; new ones follow."""
+        """Item by item: those whose fragment is still there stay as they were sent, in their order; a new one stands
+        behind what it stands behind in FHIR."""
         path = self.natives[0]
         sent = path.read(frame.native)
         was_list = isinstance(sent, list)
@@ -132,26 +133,25 @@ class Field:
         news = _own_fragments(rule.pair, now, run)
         if [fragment for fragment, _ in olds] == [fragment for fragment, _ in news]:
             return
-        for fragment, word in list(olds):
-            if (fragment, word) in news:
-                news.remove((fragment, word))
-            elif (place := _place_of(word, kept)) is not None:
+        added = list(news)
+        for old in olds:
+            if old in added:
+                added.remove(old)
+            elif (place := _place_of(old, kept, rule.pair, run_before)) is not None:
                 del kept[place]
-            else:  # the word was sent as a synonym: find the item by what it converts to
-                kept = self._without(rule.pair, fragment, kept, run_before)
-        kept.extend(word for _, word in news)
+        behind = 0
+        for new in news if added else ():
+            place = None if new in added else _place_of(new, kept, rule.pair, run_before)
+            if new in added:
+                added.remove(new)
+                kept.insert(behind, new[1])
+                behind += 1
+            elif place is not None:
+                behind = max(behind, place + 1)
         if self.many == "either" and len(kept) == 1 and not was_list:
             path.write(frame.native, kept[0])
         else:
             path.write(frame.native, kept or None)
-
-    def _without(self, pair: Pair | None, fragment: Any, kept: list[Any], run: Run | None) -> list[Any]:
-        if pair is None or run is None:
-            return kept
-        for index, item in enumerate(kept):
-            if pair.to_fhir(item, run, "") == fragment:
-                return kept[:index] + kept[index + 1 :]
-        return kept
 
 
 def _to_native(pair: Pair, fragments: Any, run: Run) -> Any:
@@ -172,5 +172,9 @@ def _own_fragments(pair: Pair | None, fragments: Any, run: Run | None) -> list[t
     return found
 
 
-def _place_of(word: Any, items: list[Any]) -> int | None:
-    return items.index(word) if word in items else None
+def _place_of(known: tuple[Any, Any], items: list[Any], pair: Pair | None, run: Run | None) -> int | None:
+    """Where a fragment's word is among the items as they were sent: under this word, or under a synonym of it."""
+    fragment, word = known
+    if word in items or pair is None or run is None:
+        return items.index(word) if word in items else None
+    return next((place for place, item in enumerate(items) if pair.to_fhir(item, run, "") == fragment), None)

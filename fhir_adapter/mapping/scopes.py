@@ -42,6 +42,8 @@ class Scope:
     """where it is declared in mapping.yaml"""
     standing: tuple[Anchor, ...]
     """the anchors that may stand for an item, the primary first"""
+    whole: frozenset[str]
+    """objects of an item that the format does not allow without certain fields"""
     label: str
     """what it is called in a frame: its name, and which one it is of several lists over the same items"""
 
@@ -108,33 +110,13 @@ class Scope:
             found = []
         if found is None or not (found or olds):
             return
-        came: dict[str, list[Resource | None]] = {}
-        for identity, node in found:
-            came.setdefault(identity, []).append(node)
-        by_key = self._by_key(found, outer, run)
         sent = run.sent(self.native.text, outer.native, self.native.read)
-        kept = list(self.native.read(outer.native) or ())
-        frames = []
-        for old in olds:
-            was = old.nodes.get(self.primary.name)
-            if was is None or self.primary.is_mute(was):
-                continue  # FHIR never said that it is there, so it cannot say that it is gone
-            twins = came.get(by_key.get(old.key, "")) or came.get(self.primary.identity(was))
-            if not twins and self.primary.anywhere:
-                continue
-            if not twins:
-                kept = [item for item in kept if item is not sent[old.place]]
-                continue
-            node = twins.pop(0)
-            if node is not None:
-                frames.append(self._frame(sent[old.place], old.key, node, outer, old))
+        pairs, left, news = self._matched(olds, found, outer, run)
+        gone = [] if self.primary.anywhere else [sent[old.place] for old in left]
+        kept = [item for item in self.native.read(outer.native) or () if not any(item is one for one in gone)]
+        frames = [self._frame(sent[old.place], old.key, node, outer, old) for old, node in pairs if node is not None]
         keys = Keys(self, "", run.knowledge.zone)
         keys.take([old.key for old in olds if any(sent[old.place] is item for item in kept)])
-        news = [
-            node
-            for identity, node in found
-            if node is not None and came.get(identity) and any(node is twin for twin in came[identity])
-        ]
         for node in self._in_their_places(news, outer, run, kept):
             item: dict[str, Any] = {}
             frames.append(self._frame(item, self._new_key(item, node, outer, run, kept), node, outer, None))
@@ -148,6 +130,36 @@ class Scope:
         for frame in frames:
             for inner in self.lists:
                 inner.close(frame, run, opened)
+
+    def _matched(
+        self, olds: list[Frame], found: Candidates, outer: Frame, run: Run
+    ) -> tuple[list[tuple[Frame, Resource | None]], list[Frame], list[Resource]]:
+        """The items of before with the nodes that they are now, those that are no more, and the nodes that are new."""
+        came: dict[str, list[Resource | None]] = {}
+        for identity, node in found:
+            came.setdefault(identity, []).append(node)
+        by_key = self._by_key(found, outer, run)
+        pairs: list[tuple[Frame, Resource | None]] = []
+        left: list[Frame] = []
+        for old in olds:
+            was = old.nodes.get(self.primary.name)
+            if was is None or self.primary.is_mute(was):
+                continue  # FHIR never said that it is there, so it cannot say that it is gone
+            twins = came.get(by_key.get(old.key, "")) or came.get(self.primary.identity(was))
+            if twins:
+                pairs.append((old, twins.pop(0)))
+            else:
+                left.append(old)
+        over = {id(node) for twins in came.values() for node in twins}
+        news = [node for _, node in found if node is not None and id(node) in over]
+        for old in left if self.primary.element is not None else ():
+            said = self.primary.words_of(old.nodes[self.primary.name])
+            node = next((node for node in news if said and self.primary.words_of(node) == said), None)
+            if node is not None:
+                pairs.append((old, node))
+                news = [other for other in news if other is not node]
+        paired = {id(old) for old, _ in pairs}
+        return pairs, [old for old in left if id(old) not in paired], news
 
     def _by_key(self, found: Candidates, outer: Frame, run: Run) -> dict[str, str]:
         """The key of each node that came -> its identity: one that lost its public number is still the same item."""
@@ -251,15 +263,16 @@ class Scope:
         self.keep_the_key(frame)
 
     def clear(self, path: NativePath, frame: Frame) -> None:
-        """Takes away an object in which nothing is left that another node says: what stood on it is no more, and would
-        be there again."""
-        said = [field for field in self.fields if any(rule.first in frame.nodes for rule in field.readers)]
-        paths = [native for field in said for native in field.natives] + [inner.native for inner in self.lists]
-        inside = [native for native in paths if native.text.startswith(f"{path.text}.")]
-        if isinstance(path.read(frame.native), dict) and not any(
-            says_something(one.read(frame.native)) for one in inside
-        ):
-            path.write(frame.native, None)
+        """Takes all that FHIR gets out of an object, where no other node says any of it: what stood on it is no more,
+        and would be there again."""
+        inside = [field for field in self.fields if field.natives[0].text.startswith(f"{path.text}.")]
+        others = [field for field in inside if any(rule.first in frame.nodes for rule in field.readers)]
+        lists = [inner.native for inner in self.lists if inner.native.text.startswith(f"{path.text}.")]
+        told = [native for field in others for native in field.natives] + lists
+        if any(says_something(native.read(frame.native)) for native in told):
+            return
+        for native in [path] if path.text in self.whole else [native for field in inside for native in field.natives]:
+            native.write(frame.native, None)
 
     def keep_the_key(self, frame: Frame) -> None:
         """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""

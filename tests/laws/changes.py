@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from fhir_adapter.mapping.engine import copied
+from tests.laws.marks import MARK
 from tests.laws.places import NOTHING, Place, Record, at, path_of, places_in
 from tests.laws.pools import is_open
 from tests.laws.records import Records
@@ -65,7 +66,8 @@ def _may_change(records: Records, place: Place) -> bool:
     path = path_of(place)
     known = (records.mapping.format.id_path, *sum(records.pools.organisations, ()))
     numbered = [one.rpartition("[].")[0] for one in records.pools.unique]  # identifiers: a system and its number
-    return place[-1] != "id" and path not in known and not any(path.startswith(f"{one}[].") for one in numbered)
+    own = place[-1] == "id" or MARK in place
+    return not own and path not in known and not any(path.startswith(f"{one}[].") for one in numbered)
 
 
 def _change_list(records: Records, record: Record, place: Place, random: Random) -> None:

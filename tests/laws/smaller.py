@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_adapter.mapping.engine import copied
+from tests.laws.marks import MARK
 from tests.laws.places import Place, Record, at, places_in
 
 Pair = tuple[Record, Record | None]
@@ -22,7 +23,8 @@ def smallest(record: Record, after: Record | None, breaks: Callable[[Record, Rec
 
 def _smaller(pair: Pair) -> Iterator[Pair]:
     record, after = pair
-    for place in sorted({*places_in(record), *places_in(after)}, key=len):
+    places = {*places_in(record), *places_in(after)}
+    for place in sorted((place for place in places if MARK not in place[:-1]), key=len):
         here, there = without(record, place), without(after, place)
         if here is not None and there is not None:
             yield here, there

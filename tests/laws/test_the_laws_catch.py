@@ -16,9 +16,8 @@ from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.load import FOLDER, load
 from fhir_adapter.mapping.model import Pair
 from tests.laws import lens
-from tests.laws.changes import changed
+from tests.laws.cases import case_of, records_of
 from tests.laws.lens import Case
-from tests.laws.records import Records
 
 SIP = FOLDER / "se-sip"
 
@@ -81,21 +80,16 @@ def as_a(kind: type[Mapping]) -> Callable[[], Mapping]:
 
 
 @cache
-def cases() -> list[tuple[Any, Any, int]]:
-    records, found = Records(load(SIP)), []
-    for seed in range(60):
-        random = Random(seed)
-        record = records.record(random)
-        if record is not None:
-            found.append((record, changed(records, record, random), seed))
-    return found
+def cases() -> list[Case]:
+    found = (case_of(records_of("se-sip"), seed) for seed in range(60))
+    return [case for case in found if case is not None]
 
 
-def first_law_broken(mapping: Mapping) -> set[str]:
+def laws_broken(mapping: Mapping) -> set[str]:
     """The names of the laws that some record shows to be broken."""
     broken = set()
-    for record, after, seed in cases():
-        case = Case(mapping, record, after, Random(seed))
+    for seed, right in enumerate(cases()):
+        case = Case(mapping, right.record, right.after, Random(seed))
         for law in lens.LAWS:
             try:
                 law(case)
@@ -123,7 +117,7 @@ BROKEN: list[tuple[str, Callable[[], Mapping], str]] = [
 
 @pytest.mark.parametrize(("broken", "law"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
 def test_a_broken_mapping_is_caught_by_its_law(broken: Callable[[], Mapping], law: str) -> None:
-    assert law in first_law_broken(broken())
+    assert law in laws_broken(broken())
 
 
 def test_every_law_has_something_that_breaks_it() -> None:
@@ -131,4 +125,4 @@ def test_every_law_has_something_that_breaks_it() -> None:
 
 
 def test_the_right_mapping_breaks_none() -> None:
-    assert first_law_broken(load(SIP)) == set()
+    assert laws_broken(load(SIP)) == set()

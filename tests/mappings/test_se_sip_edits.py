@@ -154,7 +154,7 @@ EDITS: list[tuple[Callable[[Plan], None], Callable[[Record], None]]] = [
     (goal_note, lambda n: n["mal"][2].update(anteckningar=[{"text": "Gick bra"}])),
     (closed_plan, lambda n: n.update(status="avslutad", avslut={"datum": "2025-12-01"})),
     (moved_call, lambda n: n["kallelse"].update(mote="2025-02-20T09:00:00+01:00")),
-    (answered, lambda n: n["kallelse"]["kallade"].append([n["kallelse"]["kallade"].pop(2)[0], "accepted"])),
+    (answered, lambda n: n["kallelse"]["kallade"][2].__setitem__(1, "accepted")),
     (new_role, lambda n: n["deltagare"][4].update(roll="arbetsterapeut, samordnar hemmet")),
     (consent_withdrawn, lambda n: n["samtycke"].update(status="inactive")),
     (goal_gone, lambda n: (n["mal"].pop(2), n["insatser"][1].pop("mal"))[:0]),
