@@ -1,4 +1,7 @@
-"""The command line. Exit code 0: done, 1: the input was refused (issues as JSON on standard error), 2: wrong usage."""
+"""The command line. Exit code 0: done, 1: the input was refused (issues as JSON on standard error), 2: wrong usage.
+
+A command imports what it needs itself: `map` is called once per file and waits for no server.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,6 @@ from fhir_adapter.commands.options import SETTINGS
 from fhir_adapter.commands.sync import sync
 from fhir_adapter.commands.work import work
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadUsage
-from fhir_adapter.logs import set_up_logs
-from fhir_adapter.serving import Server, address_of, listen
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +51,8 @@ def serve(
 ) -> None:
     """Serve the shared plans until stopped; prints one line with the address when it answers."""
     from fhir_adapter.app import SANDBOX, build
+    from fhir_adapter.logs import set_up_logs
+    from fhir_adapter.serving import Server, address_of
     from fhir_adapter.settings import as_demo, claim_for_demo, mark_demo, read_settings
 
     set_up_logs()
@@ -89,6 +92,8 @@ def sandbox(
 
     from fhir_adapter.app import build_sandbox
     from fhir_adapter.faults import faults_in, serve_with_faults
+    from fhir_adapter.logs import set_up_logs
+    from fhir_adapter.serving import Server, address_of
     from fhir_adapter.settings import read_settings
 
     set_up_logs()
@@ -113,6 +118,7 @@ def demo(
 ) -> None:
     """Show the whole road with one person's SIP: push, pull, both ways of sync, a conflict."""
     from fhir_adapter.demo import run_demo
+    from fhir_adapter.logs import set_up_logs
 
     set_up_logs(level=40)
     if region is not None and not region.startswith(("http://", "https://")):
@@ -137,6 +143,8 @@ def main() -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    from fhir_adapter.serving import listen
+
     try:
         return listen(host, port)
     except OSError as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -168,6 +169,14 @@ def called_name(call: ast.Call) -> str:
     return (
         function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
     )
+
+
+def test_a_command_for_files_waits_for_no_server() -> None:
+    """`map` is called once per file; uvicorn, structlog and pydantic would make it wait twice as long."""
+    loaded = "import sys, fhir_adapter.cli, fhir_adapter.flows.convert; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert "msgspec" in found
+    assert not {"uvicorn", "fastapi", "structlog", "pydantic", "sqlite3", "requests"} & set(found)
 
 
 def test_the_table_of_parts_has_no_circle_and_no_part_that_is_gone() -> None:
