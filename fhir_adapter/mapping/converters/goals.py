@@ -23,13 +23,13 @@ PERTAINS_TO_GOAL = "http://hl7.org/fhir/StructureDefinition/resource-pertainsToG
 def _part_of_goal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """The id of the goal above, in this list <-> the core extension goal-relationship (target: that goal; type: the
     mark, a `system#code`)."""
-    part_of = {"coding": [marked(words.plain[1], knowledge)]}
+    part_of = marked(words.plain[1], knowledge)
 
     def to_fhir(value: str, run: Run, path: str) -> Resource:
         target = reference_by_key(words.plain[0], value, run, path)
         return {
             "extension": [
-                {"url": "type", "valueCodeableConcept": copied(part_of)},
+                {"url": "type", "valueCodeableConcept": {"coding": [dict(part_of)]}},
                 {"url": "target", "valueReference": target},
             ]
         }

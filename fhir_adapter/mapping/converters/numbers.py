@@ -15,11 +15,12 @@ from fhir_adapter.mapping.model import Knowledge, Pair, Run, folded
 
 def luhn(number: str) -> bool:
     """Luhn over the last ten digits (Sweden)."""
-    total = 0
-    for place, digit in enumerate(number[-10:]):
-        doubled = int(digit) * (1 if place % 2 else 2)
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0
+    last = number[-10:]
+    return (sum(_DOUBLED[int(digit)] for digit in last[::2]) + sum(map(int, last[1::2]))) % 10 == 0
+
+
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+"""the digit sum of twice a digit"""
 
 
 def _weighted(number: str, weights: Sequence[int]) -> int:
@@ -74,15 +75,21 @@ class NumberKind:
     extra: Resource | None = None
     """elements that every identifier of this kind has: type, assigner"""
 
+    def is_like(self, number: str) -> bool:
+        """Is a number of the form, by its looks, of this kind?"""
+        return self.like is None or self.like.fullmatch(number) is not None
+
     def looks_right(self, number: str) -> bool:
         """Is it of the form, and by its looks of this kind?"""
-        is_like = self.like is None or self.like.fullmatch(number) is not None
-        return is_like and self.form.fullmatch(number) is not None
+        return self.is_like(number) and self.form.fullmatch(number) is not None
 
     def identifier(self, number: str, series: str | None, use: str) -> Resource:
         """The Identifier of a number of this kind."""
-        named = {"type": {"text": self.field}} if self.named else copied(self.extra or {})
-        return {"use": use, **named, "system": f"urn:oid:{series}" if series else self.system, "value": number}
+        system = f"urn:oid:{series}" if series else self.system
+        if not self.named and not self.extra:
+            return {"use": use, "system": system, "value": number}
+        named = {"type": {"text": self.field}} if self.named else copied(self.extra)
+        return {"use": use, **named, "system": system, "value": number}
 
     def owns(self, identifier: Resource) -> bool:
         """Is it an Identifier of this kind?"""
@@ -141,21 +148,23 @@ class _PersonNumbers:
 
     def to_fhir(self, values: Any, run: Run, prefix: str) -> list[Resource] | None:
         value = dict(zip(self.names, values if len(self.names) > 1 else (values,), strict=True))
-        path = {name: prefix + field for name, field in zip(self.names, self.fields, strict=True)}
-        if len(self.names) == 1:
-            path = {self.names[0]: prefix}
         found = []
         for field, kind in self.kinds.items():
             number = value[field]
-            if number and self._check(number, kind, run, path[field]):
+            if number and self._check(number, kind, run, self._path(field, prefix)):
                 found.append(kind.identifier(number, value[kind.series] if kind.series else None, "official"))
         for index, number in enumerate((value[self.earlier] if self.earlier else None) or ()):
-            place = f"{path[str(self.earlier)]}[{index}]"
+            place = f"{self._path(str(self.earlier), prefix)}[{index}]"
             old = next((kind for kind in self.kinds.values() if kind.looks_right(number)), None)
             if self._check(number, old or next(iter(self.kinds.values())), run, place) and old is not None:
                 found.append(old.identifier(number, None, "old"))
-        self._check_word(value, run, path)
+        if self.word and value[self.word] is not None:
+            self._check_word(value, run, self._path(self.word, prefix))
         return found or None
+
+    def _path(self, name: str, prefix: str) -> str:
+        """A field of the record, for messages: the rule's own, where it has one alone."""
+        return prefix if len(self.names) == 1 else prefix + self.fields[self.names.index(name)]
 
     def _check(self, number: str, kind: NumberKind, run: Run, path: str) -> bool:
         if kind.form.fullmatch(number) is None:
@@ -163,17 +172,16 @@ class _PersonNumbers:
             return False
         if not kind.check(number):
             run.warn(path, "value", "the check digit does not agree: please look at the number again")
-        if not kind.looks_right(number):
+        if not kind.is_like(number):
             other = next((one.field for one in self.kinds.values() if one.looks_right(number)), "another number")
             run.warn(path, "value", f"this looks like a {other}, not like a {kind.field}")
         return True
 
-    def _check_word(self, value: dict[str, Any], run: Run, path: dict[str, str]) -> None:
-        said = value[self.word] if self.word else None
+    def _check_word(self, value: dict[str, Any], run: Run, path: str) -> None:
         given = [field for field in self.kinds if value[field]]
-        if said is not None and folded(said) not in given:
+        if folded(value[str(self.word)]) not in given:
             expected = ", ".join(given)
-            run.warn(path[str(self.word)], "value", "says another kind of number than the one that was sent", expected)
+            run.warn(path, "value", "says another kind of number than the one that was sent", expected)
 
     def to_native(self, identifiers: list[Resource], _run: Run) -> Any:
         value: dict[str, Any] = dict.fromkeys(self.names)

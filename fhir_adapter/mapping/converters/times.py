@@ -23,22 +23,15 @@ Check = Callable[[str, Run, str], str | None]
 
 def is_date(value: str) -> bool:
     """Is it a date of the calendar, or a year or month alone?"""
-    if len(value) == 10 and value[4] == value[7] == "-" and _is_day(value):  # the quick way: most dates are whole
-        return True
-    parts = _DATE.fullmatch(value)
-    if parts is None:
-        return False
-    year, month, day = parts.groups()
     try:
+        if len(value) == 10 and value[4] == value[7] == "-":  # the quick way: most dates are whole
+            date.fromisoformat(value)
+            return True
+        parts = _DATE.fullmatch(value)
+        if parts is None:
+            return False
+        year, month, day = parts.groups()
         date(int(year), int(month or 1), int(day or 1))
-    except ValueError:
-        return False
-    return True
-
-
-def _is_day(value: str) -> bool:
-    try:
-        date.fromisoformat(value)
     except ValueError:
         return False
     return True
@@ -139,9 +132,7 @@ def _in_form(form: str, check: Check, *, local: bool) -> Pair:
     written = Form(form) if form else None
 
     def to_fhir(value: str, run: Run, path: str) -> str | None:
-        if written is None:
-            return check(value, run, path)
-        found = written.read(value)
+        found = written.read(value) if written is not None else value
         if found is None:
             run.error(path, "value", "this is not a date, or time, in the form that is expected", form)
             return None
@@ -151,7 +142,7 @@ def _in_form(form: str, check: Check, *, local: bool) -> Pair:
         text = on_the_wall(value, run.knowledge.zone) if local else value
         return text if written is None else written.write(text)
 
-    return Pair(to_fhir, to_native)
+    return Pair(check if written is None else to_fhir, to_native)
 
 
 def on_the_wall(value: str, zone: str) -> str:
