@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.files import Files
-from fhir_adapter.mapping.frames import Frame, native_path
+from fhir_adapter.mapping.frames import Frame, Look, native_path
 from fhir_adapter.mapping.model import Knowledge, Run, folded
 from fhir_adapter.mapping.said import Said
 
@@ -75,13 +75,15 @@ def anchor_of(
         needed=_needed(declared["needed"]) if "needed" in declared else None,
         root=bool(declared.get("root")),
         anywhere=bool(declared.get("anywhere")),
+        found_by=tuple(dict.fromkeys(_found_by(declared))),
+        told_by=tuple(_first(declared[word]) for word in ("mark", "skip", "reverse") if word in declared),
     )
 
 
 def held_by_roots(anchors: Sequence[Anchor]) -> list[Anchor]:
     """The anchors of a list; those that a later root refers to know where: it goes on without what it lets go."""
-    holders = [(one.name, *one.reverse) for one in anchors if one.root and one.reverse is not None]
-    links = [(held, Link(name, path, "[]" in path, compile_path(path).read)) for name, path, held in holders]
+    holders = [(one.name, one.reverse) for one in anchors if one.root and one.reverse is not None]
+    links = [(by.parent, replace(by, parent=name)) for name, by in holders]
     return [replace(each, held_by=tuple(link for held, link in links if held == each.name)) for each in anchors]
 
 
@@ -94,13 +96,26 @@ def path_in(files: Files, type_: str, text: str, *, whole_list: bool = False) ->
         files.fail(str(fault))
 
 
+def _found_by(declared: dict[str, Any]) -> Iterator[Look]:
+    """The elements of other anchors by which an anchor is found again."""
+    for text in (text for word in ("link", "also", "element") for text in as_list(declared.get(word))):
+        anchor, _, path = text.partition(".")
+        yield anchor, _first(path)
+    if "reverse" in declared:
+        yield declared["reverse"].partition("->")[2].strip(), "id"
+    if "same" in declared:
+        yield declared["same"], "id"
+
+
+def _first(text: str) -> str:
+    """The element that a path begins with."""
+    return re.split(r"[.\[ ]", text.strip(), maxsplit=1)[0]
+
+
 def _refers_to_known(files: Files, declared: dict[str, Any], name: str, known: Types) -> None:
     """Anchors are made in their order, so that none can wait for one that waits for it."""
-    wanted: list[str | None] = [declared.get("same"), declared.get("needs")]
+    wanted: list[str | None] = [declared.get("needs"), *(anchor for anchor, _ in _found_by(declared))]
     wanted += [target for targets in (declared.get("refer") or {}).values() for target in as_list(targets)]
-    wanted += [text.partition(".")[0] for word in ("link", "also", "element") for text in as_list(declared.get(word))]
-    if "reverse" in declared:
-        wanted.append(declared["reverse"].partition("->")[2].strip())
     for target in wanted:
         if target == name:
             files.fail(f"refers to itself: a cycle cannot be made; name another anchor than {name!r}")
@@ -146,21 +161,17 @@ def _template(text: str) -> Identify:
     pieces = _PLACE.split(text)
     made = PublicIdentity if "|{" in text and "{record}" not in text and "{key}" not in text else str
     kind = pieces[0] if made is PublicIdentity and "|" not in pieces[0] else ""
-    parts: list[Callable[[Run, Frame], Any]] = [_literal(piece) for piece in pieces]
-    parts[1::2] = [_filled(place) for place in pieces[1::2]]
+    form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
+    places = [_filled(place) for place in pieces[1::2]]
 
     def fill(run: Run, frame: Frame) -> str | None:
-        values = [part(run, frame) for part in parts]
-        if any(value is None for value in values):
+        values = [place(run, frame) for place in places]
+        if None in values:
             return None
-        filled = "".join(map(str, values))  # `urn:oid:{type}|{id}`: who sends `urn:oid:1.2.3` as the type means 1.2.3
-        return made(filled.removeprefix(kind) if filled.startswith(kind * 2) else filled)
+        filled = form % tuple(values)  # `urn:oid:{type}|{id}`: who sends `urn:oid:1.2.3` as the type means 1.2.3
+        return made(filled.removeprefix(kind) if kind and filled.startswith(kind * 2) else filled)
 
     return fill
-
-
-def _literal(text: str) -> Callable[[Run, Frame], str]:
-    return lambda _run, _frame: text
 
 
 def _filled(place: str) -> Callable[[Run, Frame], Any]:
@@ -181,11 +192,11 @@ def _link(files: Files, text: str, known: Types) -> Link:
     return Link(parent, path, "[]" in path, compiled.read)
 
 
-def _reverse(files: Files, text: str, own: str) -> tuple[str, str]:
+def _reverse(files: Files, text: str, own: str) -> Link:
     path, arrow, parent = (part.strip() for part in text.partition("->"))
     if not arrow:
         files.fail(f"reverse {text!r} is not `path -> anchor`")
-    return path_in(files, own, path).text, parent
+    return Link(parent, path, "[]" in path, path_in(files, own, path).read)
 
 
 def _mark(files: Files, declared: dict[str, Any], own: str, tables: Knowledge) -> Mark | None:
@@ -224,9 +235,14 @@ def condition(files: Files, text: str, said: Said) -> Callable[[dict[str, Any]],
     for sign, wanted in ((" =~ ", True), (" !~ ", False)):
         if sign in text:
             return _pattern_condition(files, *text.split(sign, 1), wanted=wanted)
-    fields = [field.strip() for field in text.split(" / ")]
-    asked = [(native_path(field).read, said.at(field).says) for field in fields]
+    asked = [(native_path(field.strip()).read, said.at(field.strip()).says) for field in text.split(" / ")]
+    if len(asked) == 1:
+        return _says(*asked[0])
     return lambda item: any(says(read(item)) for read, says in asked)
+
+
+def _says(read: Callable[[dict[str, Any]], Any], says: Callable[[Any], bool]) -> Callable[[dict[str, Any]], bool]:
+    return lambda item: says(read(item))
 
 
 def _pattern_condition(files: Files, field: str, pattern: str, *, wanted: bool) -> Callable[[dict[str, Any]], bool]:

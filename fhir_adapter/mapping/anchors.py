@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
-from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
+from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes, are_same
 from fhir_adapter.mapping.model import Run, reference_in
 
 
@@ -27,7 +27,7 @@ Candidates = list[tuple[str, Resource | None]]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a parent anchor refers to this one; `every`: the path is a list of references."""
+    """Where a parent anchor refers to this one, or holds it; `every`: the path is a list of references."""
 
     parent: str
     text: str
@@ -49,10 +49,12 @@ class Mark:
 
     def is_on(self, node: Resource) -> bool:
         """Does `node` carry this code?"""
-        return any(
-            coding.get("code") == self.code and coding.get("system") == self.system
-            for coding in codings(self.read(node))
-        )
+        found = self.read(node)
+        for concept in found if isinstance(found, list) else [found]:
+            for coding in concept.get("coding") or () if isinstance(concept, dict) else ():
+                if isinstance(coding, dict) and (coding.get("code"), coding.get("system")) == (self.code, self.system):
+                    return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class Anchor:
     also: tuple[Link, ...]
     held_by: tuple[Link, ...]
     """where what may stand for the record in this one's place refers to it"""
-    reverse: tuple[str, str] | None
-    """path text, anchor referred to"""
+    reverse: Link | None
+    """where this one refers to another: the path is its own"""
     element: Link | None
     match: tuple[Callable[[Resource], Any], ...]
     words: tuple[Callable[[Resource], Any], ...]
@@ -98,6 +100,24 @@ class Anchor:
     """may stand for the record where the anchors before it that can are not there"""
     anywhere: bool = False
     """every resource of its type that came is an item, whatever refers to it; one that did not come stays"""
+    found_by: tuple[Look, ...] = ()
+    """where it is looked for: the elements that refer to it or hold it, the id of what it refers to itself"""
+    told_by: tuple[str, ...] = ()
+    """the elements of a resource that tell whether it is this one"""
+
+    def stays(self, before: Nodes, nodes: Nodes, run: Run) -> bool:
+        """Does the same node stand here as before, or none as before? So it is where nothing is new by which it is
+        found; what else it says may be new."""
+        was = before.get(self.name)
+        if self.type in run.news and (was is None or run.index.get(reference_of(was)) is not was):
+            return False
+        return are_same(self.found_by, nodes, before)
+
+    def came_for(self, was: Resource, nodes: Nodes, run: Run) -> Resource | None:
+        """What came for the node that stood here and stays."""
+        if self.same is not None:
+            return nodes.get(self.same)
+        return was if self.element is not None else run.index.get(reference_of(was))
 
     @property
     def may_be_public(self) -> bool:
@@ -110,10 +130,7 @@ class Anchor:
             return None
         if self.same is not None:
             return self._find_same(nodes)
-        found = next((node for _, node in self.candidates(nodes, run) or () if node is not None), None)
-        if found is not None:
-            run.claimed.add(id(found))
-        return found
+        return next((node for _, node in self.candidates(nodes, run) or () if node is not None), None)
 
     def _find_same(self, nodes: Nodes) -> Resource | None:
         other = nodes.get(self.same or "")
@@ -140,13 +157,23 @@ class Anchor:
         found = self.candidates(nodes, run)
         return found is not None and self.identity(was) not in [identity for identity, _ in found]
 
+    def is_taken_away(self, before: Nodes, nodes: Nodes) -> bool:
+        """Did something that came refer to the node from before, and does no more?"""
+        was = before.get(self.name)
+        if was is None or self.type is None:
+            return False
+        here = (link for link in (*self.links, *self.also) if link.parent in nodes)
+        reference = reference_of(was)
+        return any(_refers(link, before, reference) and not _refers(link, nodes, reference) for link in here)
+
     def is_let_go(self, was: Resource, nodes: Nodes) -> bool:
         """Does what stands for the record now not refer to what stood for it before?"""
-        return not any(_refers(link, nodes, reference_of(was)) for link in self.held_by)
+        here = [link for link in self.held_by if link.parent in nodes]
+        return bool(here) and not any(_refers(link, nodes, reference_of(was)) for link in here)
 
     def hangs_on(self, gone: Collection[str]) -> bool:
         """Is what held it no more? The items of a list are asked only where nothing that holds them came."""
-        held = [link.parent for link in self.links] or ([self.reverse[1]] if self.reverse is not None else [])
+        held = [link.parent for link in self.links] or ([self.reverse.parent] if self.reverse is not None else [])
         return any(holder in gone for holder in (*held, *([self.element.parent] if self.element is not None else ())))
 
     def candidates(self, nodes: Nodes, run: Run) -> Candidates | None:
@@ -164,15 +191,11 @@ class Anchor:
             resource = run.index.get(reference)
             if resource is None:
                 found.append((reference, None))
-            elif self._is_mine(resource, run):
+            elif (reference not in run.claimed or self.links_to_shared()) and self._is_mine(resource):
                 found.append((reference, resource))
         return found
 
-    def _is_mine(self, resource: Resource, run: Run) -> bool:
-        if resource.get("resourceType") != self.type:
-            return False
-        if id(resource) in run.claimed and not self.links_to_shared():
-            return False
+    def _is_mine(self, resource: Resource) -> bool:
         if self.skip is not None and self._is_skipped(resource):
             return False
         return self.carries_mark(resource)
@@ -197,12 +220,12 @@ class Anchor:
     def _references(self, nodes: Nodes, run: Run) -> list[str] | None:
         """The references to resources of this type, or None where what refers to them did not come."""
         if self.anywhere:
-            return [reference for reference, node in run.index.items() if node.get("resourceType") == self.type]
+            return run.of_type(self.type or "")
         if self.reverse is not None:
-            path, parent = self.reverse
-            if parent not in nodes:
+            if self.reverse.parent not in nodes:
                 return None
-            return [reference_of(node) for node in run.pointing(self.type or "", path, reference_of(nodes[parent]))]
+            pointing = run.pointing(self.type or "", self.reverse.text, self.reverse.read)
+            return pointing.get(reference_of(nodes[self.reverse.parent]), [])
         parents = [link for link in self.links if link.parent in nodes]
         if not parents:
             return None
@@ -265,6 +288,15 @@ def codings(fragment: Any) -> Iterator[Resource]:
     for concept in fragment if isinstance(fragment, list) else [fragment]:
         if isinstance(concept, dict):
             yield from (coding for coding in concept.get("coding") or () if isinstance(coding, dict))
+
+
+def told_by(anchors: Iterable[Anchor]) -> dict[str, set[str]]:
+    """By resource type, the elements that tell which anchor a resource stands for."""
+    found: dict[str, set[str]] = {}
+    for anchor in anchors:
+        if anchor.type is not None:
+            found.setdefault(anchor.type, set()).update(anchor.told_by)
+    return found
 
 
 def key_in(business_id: str, anchor: Anchor, parent_key: str, run: Run) -> str:

@@ -10,108 +10,39 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid5
 
-from fhir_adapter.fhir.paths import Step, enter_at, enter_with, parse_path, write_at
+from fhir_adapter.fhir.paths import enter_at, enter_with, parse_path, write_at
 from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.mapping.anchors import Anchor, Link, PublicIdentity
 from fhir_adapter.mapping.frames import Frame, NativePath
+from fhir_adapter.mapping.lines import Source, Walk, as_name, write_line
 from fhir_adapter.mapping.model import Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Field, Rule, Target
 
-Walk = Callable[[Frame, Run], None]
-"""what a generated function is: the item's frame and the run, both changed in place"""
-
 _PLACE = re.compile(r"\{([^{}]+)\}")
-_KNOWN = {"record": "run.record_id", "key": "frame.key", "parent": "frame.parent_key"}
-
-
-class _Source:
-    """Lines of one function, and the objects that they call by name."""
-
-    def __init__(self, name: str) -> None:
-        self.lines = [f"def {name}(frame, run):"]
-        self.depth = 1
-        self.names: dict[str, Any] = {}
-        self.nodes: dict[str, str] = {}
-        """anchor -> the variable that holds its node"""
-
-    def add(self, line: str) -> None:
-        self.lines.append("    " * self.depth + line)
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        """Lines below a line that ends in a colon."""
-        self.add(f"{head}:")
-        self.depth += 1
-        yield
-        self.depth -= 1
-
-    def called(self, name: str, thing: Any) -> str:
-        """A name for an object that the source uses."""
-        unique = f"{_as_name(name)}_{len(self.names)}"
-        self.names[unique] = thing
-        return unique
-
-    def node(self, anchor: str) -> str:
-        """The variable of an anchor; the first use fetches what lists further out have made."""
-        if anchor not in self.nodes:
-            variable = "the_" + _as_name(anchor)
-            self.nodes[anchor] = variable if variable not in self.nodes.values() else f"{variable}_{len(self.nodes)}"
-        return self.nodes[anchor]
-
-    def compiled(self, place: str) -> tuple[Walk, str]:
-        """The function and its source."""
-        fetched = [f"    {variable} = nodes.get({anchor!r})" for anchor, variable in self.nodes.items()]
-        text = (
-            "\n".join([self.lines[0], "    nodes, native = frame.nodes, frame.native", *fetched, *self.lines[1:]])
-            + "\n"
-        )
-        space = {**_HELPERS, **self.names}
-        exec(compile(text, f"<{place}>", "exec"), space)  # noqa: S102 - made of our own lines; words go in by repr
-        return space[text[4 : text.index("(")]], text
-
-
-def _as_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", text)
-
-
-def write_line(node: str, steps: Sequence[Step], value: str) -> str:
-    """The statement that does what the compiled path's `write` does."""
-    for step in steps[:-1]:
-        node = _entered(node, step)
-    last = steps[-1]
-    if last.every:
-        return f"{node}.setdefault({last.name!r}, []).append({value})"
-    if last.index is not None:
-        return f"write_at({node}.setdefault({last.name!r}, []), {last.index}, {value})"
-    if last.key is not None:
-        return f"{_entered(node, last)}.update({value})"
-    return f"{node}[{last.name!r}] = {value}"
-
-
-def _entered(node: str, step: Step) -> str:
-    if step.every:
-        return f"enter_at({node}, {step.name!r}, None)"
-    if step.index is not None:
-        return f"enter_at({node}, {step.name!r}, {step.index})"
-    if step.key is not None:
-        return f"enter_with({node}, {step.name!r}, {step.key!r}, {step.value!r})"
-    return f"{node}.setdefault({step.name!r}, {{}})"
+_KNOWN = {"record": "run.record_id", "key": "key", "parent": "frame.parent_key"}
 
 
 # ---- the nodes of an item
 
 
-def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
-    """Makes every anchor's node for an item, with its constants, references and the references to it."""
-    source = _Source("make")
+def make_function(
+    place: str, list_: str, anchors: Sequence[Anchor], standing: Sequence[Anchor], outer: Collection[str]
+) -> tuple[Walk, str]:
+    """Makes every anchor's node for an item, with its constants, references and the references to it; other items find
+    the first of those `standing` for it by the item's key. `list_`: the record's own name of the list; `outer`: the
+    anchors that are there already."""
+    source = Source("make", _HELPERS)
     source.add("key, own = frame.key, native.get('id')")
-    source.add("is_born = own is not None and is_uuid(key)")
+    source.add("is_born = own is not None and len(key) == 36 and is_uuid(key)")
     for anchor in anchors:
+        if anchor.name not in outer:
+            source.own(anchor.name)
         source.add(f"# {anchor.name}")
         conditions = []
         if anchor.when is not None:
@@ -121,28 +52,34 @@ def make_function(place: str, anchors: Sequence[Anchor]) -> tuple[Walk, str]:
         conditions += _held(source, anchor)
         with source.block(f"if {' and '.join(conditions)}") if conditions else nullcontext():
             _make(source, anchor)
+    for index, anchor in enumerate(standing if standing[0].element is None else ()):
+        with source.block(f"{'elif' if index else 'if'} {source.node(anchor.name)} is not None"):
+            source.add(f"run.places[{list_!r}, key] = {source.node(anchor.name)}")
+            source.add(f"run.keys[{source.reference(anchor.name)}] = key")
     return source.compiled(f"{place} make")
 
 
-def _held(source: _Source, anchor: Anchor) -> list[str]:
+def _held(source: Source, anchor: Anchor) -> list[str]:
     """A resource that hangs on others is made where one of them is: nobody could find it again by itself."""
-    holders = [link.parent for link in anchor.links] or ([anchor.reverse[1]] if anchor.reverse is not None else [])
+    holders = [link.parent for link in anchor.links] or ([anchor.reverse.parent] if anchor.reverse is not None else [])
     if not holders or anchor.root:
         return []
     there = " or ".join(f"{source.node(holder)} is not None" for holder in dict.fromkeys(holders))
     return [f"({there})"]
 
 
-def _make(source: _Source, anchor: Anchor) -> None:
+def _make(source: Source, anchor: Anchor) -> None:
     node = source.node(anchor.name)
     if anchor.of is not None:
         scope, by = anchor.of
         source.add(f"found = run.places.get(({scope!r}, str({source.called('by', by.read)}(native))))")
         with source.block("if found is not None"):
             source.add(f"{node} = nodes[{anchor.name!r}] = found")
+            source.add(f"{source.reference(anchor.name)} = reference_of(found)")
     elif anchor.same is not None:
         with source.block(f"if {source.node(anchor.same)} is not None"):
             source.add(f"{node} = {source.node(anchor.same)}")
+            source.add(f"{source.reference(anchor.name)} = {source.reference(anchor.same)}")
             _connect(source, anchor)
     elif anchor.element is not None:
         parent = source.node(anchor.element.parent)
@@ -154,7 +91,7 @@ def _make(source: _Source, anchor: Anchor) -> None:
         _make_resource(source, anchor)
 
 
-def _make_resource(source: _Source, anchor: Anchor) -> None:
+def _make_resource(source: Source, anchor: Anchor) -> None:
     """The resource under its reference; it is not made where the item does not say enough for a business id."""
     text = anchor.id_text
     if text is not None and set(_PLACE.findall(text)) <= set(_KNOWN):
@@ -172,7 +109,7 @@ def _make_resource(source: _Source, anchor: Anchor) -> None:
             source.add(f"run.error(frame.path + {field!r}, 'required', {message!r}, {expected!r})")
 
 
-def _add_resource(source: _Source, anchor: Anchor) -> None:
+def _add_resource(source: Source, anchor: Anchor) -> None:
     """With its identifier, constants and mark, in this order."""
     node = source.node(anchor.name)
     source.add(f"made = {_made_id(source, anchor)}")
@@ -191,12 +128,13 @@ def _add_resource(source: _Source, anchor: Anchor) -> None:
         source.add(f"{node} = {begin}{fixed}}}")
     if anchor.mark is not None:
         source.add(write_line(node, parse_path(anchor.mark.text), _literal(anchor.mark.concept)))
-    source.add(f"{node} = run.index.setdefault({f'{anchor.type}/'!r} + made, {node})")
+    source.add(f"{source.reference(anchor.name)} = {f'{anchor.type}/'!r} + made")
+    source.add(f"{node} = run.index.setdefault({source.reference(anchor.name)}, {node})")
     _connect(source, anchor)
 
 
-def _made_id(source: _Source, anchor: Anchor) -> str:
-    made = f"run.id_of({anchor.type!r}, business)"
+def _made_id(source: Source, anchor: Anchor) -> str:
+    made = f"run.national_id(run.source + {f'|{anchor.type}|'!r} + business)"  # what id_of does, in one call
     if anchor.born is not None:
         made = f"within_root(run, {source.called('born', anchor.born)}(run, frame)) if is_born else {made}"
     if anchor.adopt:
@@ -212,35 +150,35 @@ def within_root(run: Run, words: str | None) -> str:
     return str(uuid5(UUID(root["id"]), words or ""))
 
 
-def _connect(source: _Source, anchor: Anchor) -> None:
+def _connect(source: Source, anchor: Anchor) -> None:
     """The node under its name, its references, the references to it, and the name that it answers to."""
     node = source.node(anchor.name)
     source.add(f"nodes[{anchor.name!r}] = {node}")
     for target, path in anchor.refers:
         _refer(source, node, path, target)
     if anchor.links:
-        _link_first(source, anchor.links, node)
+        _link_first(source, anchor.links, source.reference(anchor.name))
     for link in anchor.also:
         _refer(source, source.node(link.parent), link.text, anchor.name, only_if=source.node(link.parent))
     if anchor.reverse is not None:
-        _refer(source, node, anchor.reverse[0], anchor.reverse[1])
+        _refer(source, node, anchor.reverse.text, anchor.reverse.parent)
     if anchor.call is not None:
         source.add(f"name = {source.called('name', anchor.call.read)}(native)")
         with source.block("if name"):
-            source.add(f"run.call(name, reference_of({node}))")
+            source.add(f"run.call(name, {source.reference(anchor.name)})")
 
 
-def _refer(source: _Source, node: str, path: str, target: str, only_if: str | None = None) -> None:
+def _refer(source: Source, node: str, path: str, target: str, only_if: str | None = None) -> None:
     referred = source.node(target)
     with source.block(f"if {only_if or referred} is not None"):
-        source.add(write_line(node, parse_path(path), f"{{'reference': reference_of({referred})}}"))
+        source.add(write_line(node, parse_path(path), f"{{'reference': {source.reference(target)}}}"))
 
 
-def _link_first(source: _Source, links: Sequence[Link], node: str) -> None:
+def _link_first(source: Source, links: Sequence[Link], reference: str) -> None:
     for place, link in enumerate(links):
         parent = source.node(link.parent)
         with source.block(f"{'elif' if place else 'if'} {parent} is not None"):
-            source.add(write_line(parent, parse_path(link.text), f"{{'reference': reference_of({node})}}"))
+            source.add(write_line(parent, parse_path(link.text), f"{{'reference': {reference}}}"))
 
 
 def _literal(value: Any) -> str:
@@ -253,29 +191,37 @@ def _literal(value: Any) -> str:
 
 def write_function(place: str, fields: Sequence[Field]) -> tuple[Walk, str]:
     """Writes every field of an item into its nodes; says so where no node can carry it."""
-    source = _Source("write")
+    source = Source("write", _HELPERS)
     source.add("path = frame.path")
     source.add("get = native.get")
     holders = dict.fromkeys(native.names[:-1] for field in fields for native in field.natives if native.names[1:])
     getters: dict[tuple[str, ...], str] = {(): "get"}
     for names in holders:
         _open_object(source, names, getters)
-    for field in fields:
-        _write_field(source, field, getters)
+    for holder, inside in groupby(fields, _holder):
+        with source.block(f"if {getters[holder]} is not nothing") if holder else nullcontext():
+            for field in inside:
+                _write_field(source, field, getters)
     return source.compiled(f"{place} write")
 
 
-def _open_object(source: _Source, names: tuple[str, ...], getters: dict[tuple[str, ...], str]) -> None:
+def _holder(field: Field) -> tuple[str, ...]:
+    """The object of the record that all of a field is in: where it is missing, nothing is to be written."""
+    holders = {native.names[:-1] for native in field.natives}
+    return holders.pop() if len(holders) == 1 else ()
+
+
+def _open_object(source: Source, names: tuple[str, ...], getters: dict[tuple[str, ...], str]) -> None:
     """`get` of an object of the record, or of an empty one where it is missing."""
     if names in getters:
         return
     _open_object(source, names[:-1], getters)
-    getters[names] = f"get_{_as_name('_'.join(names))}_{len(getters)}"
+    getters[names] = f"get_{as_name('_'.join(names))}_{len(getters)}"
     source.add(f"value = {getters[names[:-1]]}({names[-1]!r})")
     source.add(f"{getters[names]} = value.get if value.__class__ is dict else nothing")
 
 
-def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], str]) -> None:
+def _write_field(source: Source, field: Field, getters: dict[tuple[str, ...], str]) -> None:
     for rule in field.rules:
         source.add(f"# {rule.text}")
     values = [_value_of(source, native, getters) for native in field.natives]
@@ -299,15 +245,15 @@ def _write_field(source: _Source, field: Field, getters: dict[tuple[str, ...], s
             source.add(f"report({source.called('field', field)}, frame, run)")
 
 
-def _value_of(source: _Source, native: NativePath, getters: dict[tuple[str, ...], str]) -> str:
+def _value_of(source: Source, native: NativePath, getters: dict[tuple[str, ...], str]) -> str:
     if native.steps:
         return f"{source.called('read', native.read)}(native)"
     return f"{getters[native.names[:-1]]}({native.names[-1]!r})"
 
 
-def _write_rule(source: _Source, field: Field, rule: Rule) -> None:
+def _write_rule(source: Source, field: Field, rule: Rule) -> None:
     name = field.natives[0].text if len(field.natives) == 1 else ""
-    convert = source.called(f"to_{rule.first}", rule.pair.to_fhir) if rule.pair is not None else None
+    convert = _conversion(source, rule)
     here = f"path + {name!r}" if name else "path"
     if field.many == "one":
         _write_value(source, rule, convert, "value", here)
@@ -319,11 +265,25 @@ def _write_rule(source: _Source, field: Field, rule: Rule) -> None:
         _write_value(source, rule, convert, "value", here)
 
 
-def _write_value(source: _Source, rule: Rule, convert: str | None, value: str, here: str) -> None:
+Conversion = Callable[[str, str], str]
+"""the expressions of a value and of its path in the record -> that of what it is in FHIR"""
+
+
+def _conversion(source: Source, rule: Rule) -> Conversion | None:
+    if rule.pair is None:
+        return None
+    convert = source.called(f"to_{rule.first}", rule.pair.to_fhir)
+    if not rule.pair.known:
+        return lambda value, here: f"{convert}({value}, run, {here})"
+    known = source.called("known", rule.pair.known.get)
+    return lambda value, here: f"{known}({value}) or {convert}({value}, run, {here})"
+
+
+def _write_value(source: Source, rule: Rule, convert: Conversion | None, value: str, here: str) -> None:
     if convert is None:
         source.add(_target_line(source, rule.targets[0], value))
         return
-    source.add(f"made = {convert}({value}, run, {here})")
+    source.add(f"made = {convert(value, here)}")
     if len(rule.targets) == 1:
         with source.block("if made is not None"):
             source.add(_target_line(source, rule.targets[0], "made"))
@@ -336,7 +296,7 @@ def _write_value(source: _Source, rule: Rule, convert: str | None, value: str, h
                 source.add(_target_line(source, target, part))
 
 
-def _target_line(source: _Source, target: Target, value: str) -> str:
+def _target_line(source: Source, target: Target, value: str) -> str:
     return write_line(source.node(target.anchor), parse_path(target.text), value)
 
 

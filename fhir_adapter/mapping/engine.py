@@ -2,14 +2,15 @@
 
 `get` walks the record twice: first it makes every anchor (so that any field may refer to any other), then it lets every
 rule write, both through functions that compiled.py generated from the declaration. `put` makes the same walk over
-`before` and over the FHIR that came, matches the items of both by identity, and lets only those rules speak whose
-fragment differs from what `get(before)` gives: everything else in the record stays as it was sent, to the letter. Hence
+`before`, finds the items again in the FHIR that came (matching.py), and lets only those rules speak whose fragment
+differs from what `get(before)` gives: everything else in the record stays as it was sent, to the letter. Hence
 put(get(n), n) == n by construction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,14 +18,15 @@ from typing import Any
 from uuid import UUID
 
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, reference_of
+from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping import origins
-from fhir_adapter.mapping.anchors import Anchor, own_identifier
+from fhir_adapter.mapping.anchors import Anchor, own_identifier, told_by
 from fhir_adapter.mapping.bare import without_bare_items
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
+from fhir_adapter.mapping.matching import close, find_nodes, put
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import RecordSchema
@@ -64,8 +66,8 @@ class Mapping:
         self.format = format_
         self.demands = demands
         self.shorthand = shorthand
-        roots = {anchor.type for anchor in root.roots()}
-        others = (anchor for scope in root.with_all_inside() for anchor in scope.anchors if anchor not in root.roots())
+        roots = {anchor.type for anchor in root.standing}
+        others = (anchor for scope in root.with_all_inside() for anchor in scope.anchors if anchor not in root.standing)
         self._others = tuple(anchor for anchor in others if anchor.type in roots and anchor.mark is not None)
         """what is of a root's type, and is another thing by its mark"""
         self.refused = {native_path(path): reason for path, reason in refused.items()}
@@ -73,8 +75,17 @@ class Mapping:
         """resource type -> the profile that it follows"""
         self.lossy = lossy
         """a field or a converter that does not come back from FHIR alone -> why that is accepted"""
+        self._is_searching = False
+        self._told_by = told_by(anchor for scope in root.with_all_inside() for anchor in scope.anchors)
         self.owners = owners
         """whose value wins in a conflict: `Goal.description` -> kind of owner, where the declaration says so"""
+
+    def searching(self) -> Mapping:
+        """The same mapping, which looks for everything that came, even for what says the same as before. Its `put` is
+        slower, and gives the same, or the declaration leads to the wrong place: for checks."""
+        other = copy(self)
+        other._is_searching = True
+        return other
 
     def record_in(self, raw: bytes) -> Any:
         """The one record in `raw`, in the system's own format or as JSON. Raises BadRequest."""
@@ -88,7 +99,7 @@ class Mapping:
         whole = self.shorthand.expanded(native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
         opened = self._forward(whole, run)
-        if not any(anchor.name in opened[0][1].nodes for anchor in self.root.roots()):
+        if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
             run.error("", "required", "the record says nothing that could stand for it in FHIR")
         spelled = self.shorthand.spelled(whole)
         issues = [_respelled(issue, spelled) for issue in dict.fromkeys([*run.issues, *self.demands.issues(whole)])]
@@ -117,9 +128,8 @@ class Mapping:
         """Every item's frame with its list, the record's own first; the resources are in the run."""
         root = Frame(native, "", run.record_id, "", {}, {})
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
-        self.root.make_nodes(root, run)
-        for inner in self.root.lists:
-            inner.open(root, run, opened)
+        self.root.make(root, run)
+        self.root.open(root, run, opened)
         for early in (True, False):
             for scope, frame in opened:
                 if scope.early is early:
@@ -132,11 +142,11 @@ class Mapping:
         self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID
     ) -> dict[str, Any]:
         """`before`, with what `resources` say differently; fields and items that they say nothing about stay."""
-        return without_bare_items(self._back(resources, before, source, namespace), self.schema)
+        return self._back(resources, before, source, namespace)
 
     def create(self, resources: Sequence[Resource], *, source: str, namespace: UUID) -> dict[str, Any]:
         """A record for a plan that its system has not seen yet, in the format's first words."""
-        return without_bare_items(self._back(resources, {}, source, namespace), self.schema)
+        return self._back(resources, {}, source, namespace)
 
     def _back(
         self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
@@ -144,56 +154,61 @@ class Mapping:
         native = self.shorthand.expanded(copied(before))
         before = self.shorthand.expanded(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
-        run.index = {reference_of(resource): resource for resource in resources if "id" in resource}
-        found = self._root_node(run)
-        if found is None:
-            return self.shorthand.contracted(native, is_new=not before)
-        anchor, node = found
         run_before, frame_before = None, None
         if before:
             run_before = Run(before, run.record_id, source, namespace, self.knowledge)
             frame_before = self._forward(before, run_before)[0][1]
-        else:
+        known = run_before.index if run_before is not None and not self._is_searching else {}
+        run.take(resources, known, self._told_by)
+        if self._is_searching:
+            run.free(self._told_by)
+        found = self._root_node(run)
+        if found is None or (before and not run.edited):  # nothing new was said
+            return self.shorthand.contracted(native, is_new=not before)
+        anchor, node = found
+        if not before:
             run.record_id = own_identifier(node, run.source) or str(node["id"])
             native.update({"id": run.record_id, **self.constants})
             if self.format.id_path is not None:
                 native.update(without_copied_id(native, self.format.id_path))
         root = Frame(native, "", run.record_id, "", {anchor.name: node}, {}, frame_before)
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
-        run.claimed.add(id(node))
-        self.root._find_nodes(root, run)
+        find_nodes(self.root, root, anchor, run)
         for inner in self.root.lists:
-            inner.close(root, run, opened)
+            close(inner, root, run, opened)
         for scope, frame in opened:
-            scope.put(frame, run, run_before)
+            put(scope, frame, run, run_before)
         native = self.shorthand.contracted(native, is_new=not before)
-        if not before:
-            return self.schema.ordered(native)
-        self.schema.complete(native)
-        return native
+        if not self.schema.holds_for(native):
+            self.schema.complete(native)
+            native = without_bare_items(native, self.schema)
+        return native if before else self.schema.ordered(native)
 
     def _root_node(self, run: Run) -> tuple[Anchor, Resource] | None:
         """What the record is about (its plan, enquiry, offer), and as which anchor: known by its id, else by its
         business id, else the first of its kind."""
+        for anchor in self.root.standing if run.record_id else ():
+            made = run.record_id if is_uuid(run.record_id) else run.id_of(anchor.type or "", run.record_id)
+            node = run.index.get(f"{anchor.type}/{made}")
+            if node is not None and self._may_stand(anchor, node):
+                return anchor, node
         found = list(self._possible_roots(run.index.values()))
-        known = (one for one in found if run.record_id and self._is_record(*one, run))
+        known = (one for one in found if run.record_id and own_identifier(one[1], run.source) == run.record_id)
         return next(known, found[0] if found else None)
 
     def _possible_roots(self, resources: Iterable[Resource]) -> Iterator[tuple[Anchor, Resource]]:
-        known = [node for node in resources if not any(other.is_known_as(node) for other in self._others)]
-        for anchor in self.root.roots():
-            for node in known:
-                is_mine = anchor is self.root.primary or anchor.carries_mark(node)
-                if node.get("resourceType") == anchor.type and is_mine:
+        came = [node for node in resources if not any(other.is_known_as(node) for other in self._others)]
+        for anchor in self.root.standing:
+            for node in came:
+                if node.get("resourceType") == anchor.type and self._may_stand(anchor, node):
                     yield anchor, node
 
-    def _is_record(self, anchor: Anchor, node: Resource, run: Run) -> bool:
-        made = run.record_id if is_uuid(run.record_id) else run.id_of(anchor.type or "", run.record_id)
-        return node["id"] == made or own_identifier(node, run.source) == run.record_id
+    def _may_stand(self, anchor: Anchor, node: Resource) -> bool:
+        return anchor is self.root.primary or anchor.carries_mark(node)
 
     def root_types(self) -> tuple[str, ...]:
         """The resource types that may stand for a record."""
-        return tuple(dict.fromkeys(anchor.type or "" for anchor in self.root.roots()))
+        return tuple(dict.fromkeys(anchor.type or "" for anchor in self.root.standing))
 
     def record_id_in(self, resources: Iterable[Resource], source: str) -> str | None:
         """The business id of what stands for the record among `resources`, in the system `source`."""

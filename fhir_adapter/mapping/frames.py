@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from fhir_adapter.fhir.paths import Step, reader, step_of, writer
 from fhir_adapter.fhir.resources import Resource
 
 Nodes = dict[str, Resource]
+
+Look = tuple[str, str]
+"""an anchor, and the name of one of its elements"""
 
 
 @dataclass(slots=True)
@@ -25,7 +28,6 @@ class Frame:
     nodes: Nodes
     lists: dict[str, list[Frame]]
     before: Frame | None = None
-    is_new: bool = False
     keys: Any = None
     """the keys of its list, where it is new there"""
     gone: frozenset[str] = frozenset()
@@ -81,20 +83,33 @@ class NativePath:
 
 def copied(value: Any) -> Any:
     """A deep copy of JSON."""
-    if value.__class__ is dict:
-        return {name: copied(child) for name, child in value.items()}
-    if value.__class__ is list:
-        return [copied(child) for child in value]
+    kind = value.__class__
+    if kind is dict:
+        return {name: copied(child) if child.__class__ in _HOLDERS else child for name, child in value.items()}
+    if kind is list:
+        return [copied(child) if child.__class__ in _HOLDERS else child for child in value]
     return value
+
+
+_HOLDERS = frozenset((dict, list))
 
 
 def says_something(value: Any) -> bool:
     """Is there anything in a JSON value but empty objects, lists and words?"""
-    if isinstance(value, dict):
-        return any(says_something(child) for child in value.values())
-    if isinstance(value, list):
-        return any(says_something(child) for child in value)
-    return value is not None and value != ""
+    if value is None or value == "":
+        return False
+    if isinstance(value, dict | list):
+        return any(map(says_something, value.values() if isinstance(value, dict) else value))
+    return True
+
+
+def are_same(looks: Iterable[Look], nodes: Nodes, before: Nodes) -> bool:
+    """Are these elements the very ones that they were, or not there then and now?"""
+    for anchor, element in looks:
+        node, was = nodes.get(anchor), before.get(anchor)
+        if node is not was and (node is None or was is None or node.get(element) is not was.get(element)):
+            return False
+    return True
 
 
 _STEP = re.compile(r"([^.\[\]]+)(?:\[([^\[\]]*)\])?(?:\.|$)")

@@ -25,7 +25,7 @@ from fhir_adapter.mapping.rule_words import Line, fields_of
 from fhir_adapter.mapping.rules import Field
 from fhir_adapter.mapping.said import Said
 from fhir_adapter.mapping.schema import RecordSchema
-from fhir_adapter.mapping.scopes import Scope
+from fhir_adapter.mapping.scopes import Scope, watch_of
 from fhir_adapter.mapping.shorthand import Shorthand
 from fhir_adapter.mapping.tables import register_of, tables_of
 
@@ -197,19 +197,18 @@ class _Loader:
             self.scope(inner, (*place, "lists", index), types, owners, inside)
             for index, inner in enumerate(declared.get("lists") or [])
         )
-        watched = tuple(sorted({anchor for field in fields for anchor in field.anchors}))
-        make, made = make_function(name or ".", anchors)
+        standing = (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary))
+        make, made = make_function(name or ".", native.removesuffix("[]"), anchors, standing, outer)
         write, written = write_function(name or ".", fields)
         return Scope(
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
-            bool(declared.get("early")), watched, make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0),
-            (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary)),
+            bool(declared.get("early")), make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0), standing,
             frozenset(
                 path.removeprefix(inside)
                 for path, node in self.fields.items()
                 if "required" in node and path.startswith(inside)
             ),
-            f"{name} {'.'.join(map(str, place))}",
+            watch_of(anchors, primary, fields, lists), f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
 
     def carry(self, fields: Iterable[Field], name: str) -> None:

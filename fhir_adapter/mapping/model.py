@@ -11,7 +11,6 @@ from unicodedata import is_normalized, normalize
 from uuid import UUID
 
 from fhir_adapter.errors import Issue
-from fhir_adapter.fhir.paths import compile_path
 from fhir_adapter.fhir.resources import Resource, reference_of
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -179,15 +178,16 @@ class Run:
         "_linked",
         "_numbered",
         "_pointers",
-        "_same",
         "_sent",
         "claimed",
+        "edited",
         "index",
         "issues",
         "keys",
         "knowledge",
         "names",
         "namespace",
+        "news",
         "organisations",
         "places",
         "record",
@@ -213,13 +213,17 @@ class Run:
         """`system|value` -> the Organization with this number"""
         self.keys: dict[str, str] = {}
         """reference -> business key"""
-        self.claimed: set[int] = set()
+        self.claimed: set[str] = set()
+        """references to the resources that stand for something already"""
+        self.edited: set[str] = set()
+        """the types of which a resource came that says something new, or is new, or did not come"""
+        self.news: set[str] = set()
+        """those of them of which one may stand for something else than before, or for nothing"""
         self._adopted: set[str] = set()
         self._numbered: dict[tuple[str, str], str] = {}
         self._linked: dict[tuple[int, str, str], list[str]] = {}
-        self._same: dict[tuple[int, int], bool] = {}
         self._sent: dict[tuple[int, str], list[Any]] = {}
-        self._pointers: dict[tuple[str, str], dict[str, list[Resource]]] = {}
+        self._pointers: dict[tuple[str, str], dict[str, list[str]]] = {}
 
     def fresh(self) -> Run:
         """A run over the same record that knows nothing yet."""
@@ -227,11 +231,15 @@ class Run:
 
     def id_of(self, kind: str, business_id: str) -> str:
         """The id of a thing that only this source numbers."""
-        return _uuid5(self.namespace, f"{self.source}|{kind}|{business_id}")
+        return self.national_id(f"{self.source}|{kind}|{business_id}")
 
     def national_id(self, identity: str) -> str:
-        """The id of a thing with a public number, `system|value`: the same from every source."""
-        return _uuid5(self.namespace, identity)
+        """The id of a thing with a public number, `system|value`: the same from every source.
+
+        RFC 4122 version 5, without the detour over a UUID object (this is on the hot path).
+        """
+        text = sha1(self.namespace + identity.encode(), usedforsecurity=False).hexdigest()
+        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
     def add(self, resource: Resource) -> Resource:
         """The resource under its reference; the one already there, where there is one."""
@@ -273,13 +281,33 @@ class Run:
         """Is it the first item of its list (`Organization[1].`) that has this public number?"""
         return self._numbered.setdefault((item.rpartition("[")[0], number), item) == item
 
-    def is_same(self, node: Resource | None, before: Resource | None) -> bool:
-        """Does a node say what it said before? Every item looks at the plan, so it is compared once."""
-        pair = (id(node), id(before))
-        known = self._same.get(pair)
-        if known is None:
-            known = self._same[pair] = node == before
-        return known
+    def take(
+        self, resources: Iterable[Resource], before: Mapping[str, Resource], told_by: Mapping[str, Iterable[str]]
+    ) -> None:
+        """What came; `before`: what the record said, by reference; `told_by`: the elements of a type that tell what a
+        resource stands for.
+
+        A resource that says the same is from now on that very one, and so is an element of one that does not: nobody
+        need look into it again.
+        """
+        for resource in resources:
+            if "id" in resource:
+                kind = resource["resourceType"]
+                reference = f"{kind}/{resource['id']}"
+                was = before.get(reference)
+                if was == resource:
+                    self.index[reference] = was
+                    continue
+                self.edited.add(kind)
+                now = self.index[reference] = resource if was is None else _settled(resource, was)
+                if was is None or any(now.get(name) is not was.get(name) for name in told_by.get(kind, ())):
+                    self.news.add(kind)
+        self.free({reference.partition("/")[0] for reference in before.keys() - self.index.keys()})
+
+    def free(self, types: Iterable[str]) -> None:
+        """Resources of these types may be there no more, or stand for nothing from now on: others may take them."""
+        self.edited.update(types)
+        self.news.update(types)
 
     def sent(self, path: str, holder: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> list[Any]:
         """A list of the record as it was sent, although another list of the declaration may have changed it since."""
@@ -288,30 +316,33 @@ class Run:
             known = self._sent[id(holder), path] = list(read(holder) or ())
         return known
 
-    def pointing(self, kind: str, path: str, reference: str) -> list[Resource]:
-        """The resources of a type whose `path` refers to `reference`."""
+    def of_type(self, kind: str) -> list[str]:
+        """The references to the resources of a type."""
+        prefix = f"{kind}/"
+        return [reference for reference in self.index if reference.startswith(prefix)]
+
+    def pointing(self, kind: str, path: str, read: Callable[[Resource], Any]) -> dict[str, list[str]]:
+        """The references to resources of a type, by what `read` finds at `path` in them: a Reference, or several."""
         known = self._pointers.get((kind, path))
         if known is None:
-            known = self._pointers[kind, path] = _pointers(self.index.values(), kind, path)
-        return known.get(reference, [])
+            known = self._pointers[kind, path] = {}
+            for reference in self.of_type(kind):
+                fragment = read(self.index[reference])
+                for pointer in fragment if isinstance(fragment, list) else [fragment]:
+                    target = reference_in(pointer)
+                    if target is not None:
+                        known.setdefault(target, []).append(reference)
+        return known
+
+
+def _settled(node: Resource, was: Resource) -> Resource:
+    return {name: old if (old := was.get(name)) == value else value for name, value in node.items()}
 
 
 def reference_in(pointer: Any) -> str | None:
     """The literal reference of a Reference, or None."""
     reference = pointer.get("reference") if isinstance(pointer, dict) else None
     return reference if isinstance(reference, str) else None
-
-
-def _pointers(resources: Iterable[Resource], kind: str, path: str) -> dict[str, list[Resource]]:
-    read = compile_path(path).read
-    found: dict[str, list[Resource]] = {}
-    for resource in resources:
-        if resource.get("resourceType") == kind:
-            fragment = read(resource)
-            for pointer in fragment if isinstance(fragment, list) else [fragment]:
-                if isinstance(pointer, dict) and isinstance(pointer.get("reference"), str):
-                    found.setdefault(pointer["reference"], []).append(resource)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +357,8 @@ class Pair:
     to_native: Callable[[Any, Run], Any]
     table: Table | None = None
     """the code table that it reads"""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """values whose fragment is always this text: `to_fhir` need not be asked"""
     silent: tuple[Any, ...] = ()
     """native values that FHIR does not tell from nothing said"""
 
@@ -345,12 +378,6 @@ def composed(text: str) -> str:
 def is_uuid(text: str) -> bool:
     """Is it a UUID as FHIR writes it: a thing that was born elsewhere and keeps its id?"""
     return len(text) == 36 and _UUID.fullmatch(text) is not None
-
-
-def _uuid5(namespace: bytes, name: str) -> str:
-    """RFC 4122 version 5, without the detour over a UUID object (this is on the hot path)."""
-    text = sha1(namespace + name.encode(), usedforsecurity=False).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

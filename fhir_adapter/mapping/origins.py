@@ -191,7 +191,9 @@ def _in_lists(holders: Sequence[tuple[Scope, Frame, str]], wanted: list[_Wanted]
             if not _is_list_of(inner, anchor, wanted[0]):
                 continue
             name, path = inner.primary.name, frame.path + inner.native.text
-            items = [each for each in frame.lists[inner.label] if _is_any_of(each.nodes.get(name), wanted[0].items)]
+            items = [
+                each for each in frame.lists.get(inner.label, ()) if _is_any_of(each.nodes.get(name), wanted[0].items)
+            ]
             if len(items) != 1 or not wanted[0].is_told:
                 return path, ""
             found = _within([(inner, items[0], name)], wanted[1:], run) if len(wanted) > 1 else ""

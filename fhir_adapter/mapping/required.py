@@ -51,7 +51,7 @@ def _by_anchor(anchor: Anchor) -> Iterator[tuple[str, ...]]:
     yield from _constants(anchor.constants)
     yield from (_names(path) for _, path in anchor.refers)
     if anchor.reverse is not None:
-        yield _names(anchor.reverse[0])
+        yield _names(anchor.reverse.text)
     if anchor.mark is not None:
         yield _names(anchor.mark.text)
     if anchor.identifier:

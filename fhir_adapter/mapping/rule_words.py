@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.anchor_words import Types, path_in
 from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.declaration import declaration_schema
@@ -60,8 +61,10 @@ def _field(files: Files, native: str, rules: list[Rule]) -> Field:
     if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
         files.at(files.file, f"rule `{rules[0].text}`", rules[0].line)
         files.fail("several fields together need a converter, and none of them may be a list")
-    anchors = frozenset(target.anchor for rule in rules for target in rule.targets)
-    return Field(natives, many, tuple(rules), anchors, tuple(rule for rule in rules if rule.reads))
+    readers = tuple(rule for rule in rules if rule.reads)
+    targets = [target for rule in readers for target in rule.targets]
+    looks = frozenset((target.anchor, parse_path(target.text)[0].name) for target in targets)
+    return Field(natives, many, tuple(rules), readers, looks)
 
 
 def _rule(

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.registry import Converter
-from fhir_adapter.mapping.frames import Frame, NativePath, Nodes
+from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes
 from fhir_adapter.mapping.model import Pair, Run
 
 
@@ -73,10 +73,10 @@ class Field:
     natives: tuple[NativePath, ...]
     many: str
     rules: tuple[Rule, ...]
-    anchors: frozenset[str]
-    """all that its rules look at"""
     readers: tuple[Rule, ...]
     """the rules that are read on the way back"""
+    looks: frozenset[Look]
+    """all that these read"""
 
     def put(self, frame: Frame, run: Run, run_before: Run | None) -> None:
         """Writes into the item what differs from what `before` gives; everything else is left alone."""

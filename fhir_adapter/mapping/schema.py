@@ -58,9 +58,13 @@ class RecordSchema:
         self._known = self._known_below(schema)
         self._required = self._required_below(schema)
 
+    def holds_for(self, record: Any) -> bool:
+        """Is `record` as the format says?"""
+        return bool(self._validator.is_valid(record))
+
     def errors(self, record: Any) -> list[Issue]:
         """What in `record` is not as the format says; empty when all is well."""
-        if self._validator.is_valid(record):
+        if self.holds_for(record):
             return []
         return [self._issue(each) for error in self._validator.iter_errors(record) for each in _meant(error)]
 

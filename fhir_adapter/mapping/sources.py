@@ -115,7 +115,7 @@ def _mark_anchor(sources: Sources, anchor: Anchor, node: Resource, frame: Frame)
 def _mark_references(sources: Sources, anchor: Anchor, node: Resource, frame: Frame) -> None:
     source = Source("reference", (frame.path.removesuffix("."),), anchor=anchor.name)
     targets = [(anchor.name, path, other) for other, path in anchor.refers]
-    targets += [(anchor.name, *anchor.reverse)] if anchor.reverse is not None else []
+    targets += [(anchor.name, anchor.reverse.text, anchor.reverse.parent)] if anchor.reverse is not None else []
     targets += [(link.parent, link.text, anchor.name) for link in (*anchor.links, *anchor.also)]
     for holder, text, target in targets:
         holding, pointed = frame.nodes.get(holder), frame.nodes.get(target)

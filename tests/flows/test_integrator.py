@@ -189,6 +189,17 @@ def test_a_sample_that_gives_other_fhir_or_is_refused_is_a_problem(own: Path) ->
     assert found["SIP-1.json"] == "is refused: person: expected an object, got number"
 
 
+def test_two_lists_that_take_the_same_resources_are_a_problem(own: Path) -> None:
+    edit(
+        own,
+        "mapping.yaml",
+        "mark: category[] = sip-intervention#atgard-av-annan",
+        "tag: category[] = sip-intervention#atgard-av-annan",
+    )
+    told = "unchanged FHIR does not leave the record as it was: put(get(n), n) is not n"
+    assert ("full.json", told) in problems(own)
+
+
 def test_what_does_not_come_back_is_a_problem_unless_it_is_accepted_with_a_reason(own: Path) -> None:
     edit(own, "samples/SIP-1.json", '"status": "upprättad/pågående"', '"status": "aktiv"')
     assert problems(own) == [("SIP-1.json", "status does not come back from FHIR alone")]

@@ -120,6 +120,25 @@ def unchanged_fhir_gives_the_record_back(case: Case) -> None:
     assert (case.record, dump_json(case.said)) == (before, said)
 
 
+def what_the_record_cannot_say_changes_nothing(case: Case) -> None:
+    """put(f', n) == put(f, n) where f' differs from f only in what no rule reads, for an f that was changed or not."""
+    for said in (case.said, case.changed or []):
+        other = [resource | {"implicitRules": "https://rules.example"} for resource in said]
+        some = [case.random.choice(pair) for pair in zip(said, other, strict=True)]
+        wanted = case.mapping.put(said, case.record, **PLACE)
+        assert case.mapping.put(other, case.record, **PLACE) == wanted
+        assert case.mapping.put(some, case.record, **PLACE) == wanted
+
+
+def what_is_known_is_found_by_looking_too(case: Case) -> None:
+    """`put` does not look for what says the same as before: had it looked, it would have found it in the same place."""
+    searching = case.mapping.searching()
+    for said in (case.said, case.changed or []):
+        resources = shuffled(said, case.random)
+        wanted = case.mapping.put(resources, case.record, **PLACE)
+        assert searching.put(resources, case.record, **PLACE) == wanted
+
+
 def a_record_made_from_fhir_alone_says_the_same(case: Case) -> None:
     """get(create(get(n))) == get(n), and what is created once more is the same record."""
     made = case.mapping.create(case.said, **PLACE)
@@ -169,11 +188,13 @@ def every_reference_leads_somewhere(case: Case) -> None:
     pointed = {pointer["reference"] for resource in case.said for _, pointer in references_in(resource)}
     assert pointed <= set(by_reference(case.said))
     assert len(by_reference(case.said)) == len(case.said)
-    assert case.said[0]["resourceType"] in {anchor.type for anchor in case.mapping.root.roots()}
+    assert case.said[0]["resourceType"] in {anchor.type for anchor in case.mapping.root.standing}
 
 
 LAWS: tuple[Law, ...] = (
     unchanged_fhir_gives_the_record_back,
+    what_the_record_cannot_say_changes_nothing,
+    what_is_known_is_found_by_looking_too,
     a_record_made_from_fhir_alone_says_the_same,
     changed_fhir_is_what_the_record_says_afterwards,
     undeclared_fields_survive,

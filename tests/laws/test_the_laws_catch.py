@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from random import Random
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -62,6 +65,13 @@ class Dangling(Mapping):
         return dataclasses.replace(mapped, resources=resources)
 
 
+class Wary(Mapping):
+    """Leaves out what has something that it does not know."""
+
+    def put(self, resources: Any, before: Any, **place: Any) -> Any:
+        return super().put([one for one in resources if "implicitRules" not in one], before, **place)
+
+
 class Twofold(Mapping):
     """Gives the first resource twice."""
 
@@ -77,6 +87,16 @@ def as_a(kind: type[Mapping]) -> Callable[[], Mapping]:
         return mapping
 
     return made
+
+
+def without_a_mark() -> Mapping:
+    """Two lists take the same interventions: only what is known from before stays where it was."""
+    with TemporaryDirectory() as folder:
+        own = Path(copytree(SIP, Path(folder) / "se-sip"))
+        declared = (own / "mapping.yaml").read_text("utf-8")
+        mark = "mark: category[] = sip-intervention#atgard-av-annan"
+        (own / "mapping.yaml").write_text(declared.replace(mark, mark.replace("mark", "tag", 1)), "utf-8")
+        return load(own)
 
 
 @cache
@@ -111,6 +131,8 @@ BROKEN: list[tuple[str, Callable[[], Mapping], str]] = [
     ("an engine that forgets the unknown", as_a(Forgetful), "undeclared_fields_survive"),
     ("an engine that turns lists round", as_a(Backwards), "lists_keep_their_order"),
     ("an engine that leaves a resource out", as_a(Dangling), "every_reference_leads_somewhere"),
+    ("an engine that leaves out what it does not know", as_a(Wary), "what_the_record_cannot_say_changes_nothing"),
+    ("two lists that take the same", without_a_mark, "what_is_known_is_found_by_looking_too"),
     ("an engine that says a thing twice", as_a(Twofold), "every_reference_leads_somewhere"),
 ]  # fmt: skip
 

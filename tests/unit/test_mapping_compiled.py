@@ -10,7 +10,8 @@ import pytest
 from fhir_adapter.fhir.paths import compile_path, enter_at, enter_with, parse_path, write_at
 from fhir_adapter.fhir.resources import dump_json, parse_json
 from fhir_adapter.flows.convert import NAMESPACE, source_of
-from fhir_adapter.mapping.compiled import main, write_line
+from fhir_adapter.mapping.compiled import main
+from fhir_adapter.mapping.lines import write_line
 from fhir_adapter.mapping.load import FOLDER, find
 
 PATHS = [
@@ -18,6 +19,9 @@ PATHS = [
     "period.start",
     "note[]",
     "activity[].reference",
+    "activity[].detail.goal[]",
+    "activity[].extension[time-frame].valueString",
+    "contained[].name[0].given[0]",
     "name[0]",
     "name[0].given[0]",
     "target[0].extension[time-frame]",

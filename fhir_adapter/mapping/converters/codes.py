@@ -57,7 +57,7 @@ def _code(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
             run.warn(path, "code-invalid", f"this word is not in the code list: taken as {otherwise}", table.allowed)
         return code or otherwise
 
-    return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code), table)
+    return Pair(to_fhir, lambda code, _run: None if code == silent else table.words.get(code), table, table.codes)
 
 
 @converter("concept", "TABLE")

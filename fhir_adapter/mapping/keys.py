@@ -1,0 +1,80 @@
+"""Business keys: what tells an item from its neighbours in a list of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_adapter.mapping.converters.times import instant_of
+from fhir_adapter.mapping.model import Run, composed, is_uuid
+
+
+def is_place(key: str) -> bool:
+    """Is it the key of an item that is told by its place alone?"""
+    return key.startswith("#") and key[1:].isdecimal()
+
+
+class Keys:
+    """Business keys of the items of one list: `id`, else the list's key field, else the place."""
+
+    __slots__ = ("_field", "_path", "_placed", "_type", "_zone", "seen")
+
+    def __init__(self, field: str | None, type_: str | None, zone: str, path: str = "") -> None:
+        self._field = field
+        self._path = path
+        self._type = type_
+        self._zone = zone
+        self.seen: set[str] = set()
+        self._placed = 0
+
+    def of(self, item: dict[str, Any], index: int, run: Run) -> str:
+        """The key of `item`. The same id twice is an error: the two could not be told apart afterwards."""
+        own = item.get("id")
+        if own is not None:
+            own = str(own)
+            if own in self.seen or own.startswith("#") or len(own) == 36:
+                self._check(own, index, run)
+            self.seen.add(own)
+            return own
+        named = item.get(self._field) if self._field is not None else None
+        return self.placed() if named is None else self.named(str(named))
+
+    def take(self, keys: Iterable[str]) -> None:
+        """Notes the keys of items that are there already."""
+        for key in keys:
+            self._placed += is_place(key)
+            self.seen.add(key)
+
+    def give_back(self, key: str) -> None:
+        """A key that was tried, and is not this item's."""
+        self._placed -= is_place(key)
+        self.seen.discard(key)
+
+    def placed(self) -> str:
+        """The key of an item without id and name: its place among those of its kind."""
+        self._placed += 1
+        return f"#{self._placed}"
+
+    def named(self, name: str) -> str:
+        """The key of an item that is told by a name: the second of the same name is `name#2`; none is a place.
+
+        A time is told with its zone, as it comes back from FHIR.
+        """
+        name = instant_of(name, self._zone) or composed(name)
+        name = key = name if name and not name.startswith("#") else f"#{name}"
+        times = 1
+        while key in self.seen:
+            times += 1
+            key = f"{name}#{times}"
+        self.seen.add(key)
+        return key
+
+    def _check(self, own: str, index: int, run: Run) -> None:
+        if own in self.seen:
+            run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
+        if is_uuid(own) and not run.is_first(f"{self._type}/{own}"):
+            message = "this id is used in another list of the record: one id is one thing, wherever it stands"
+            run.error(f"{self._path}[{index}].id", "duplicate", message)
+        if is_place(own):
+            message = "an id of # and a number stands for the place of an item without id: please send another"
+            run.error(f"{self._path}[{index}].id", "value", message)

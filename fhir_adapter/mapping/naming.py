@@ -1,0 +1,98 @@
+"""What an item that came from FHIR is told by in the record: an id, a name, or its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_adapter.fhir.resources import Resource, reference_of
+from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
+from fhir_adapter.mapping.frames import Frame
+from fhir_adapter.mapping.keys import Keys, is_place
+from fhir_adapter.mapping.model import Run
+from fhir_adapter.mapping.scopes import Scope
+
+
+def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
+    """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
+    if scope.primary.element is not None:
+        return ""
+    own = own_identifier(node, run.source)
+    if own is not None:
+        item["id"] = key_in(own, scope.primary, outer.key, run)
+        return str(item["id"])
+    if scope.key is None:
+        place = f"#{_first_free(kept)}"
+        if node["id"] == _id_at(scope.primary, place, outer, run):
+            return place
+        item["id"] = node["id"]
+    return str(node["id"])
+
+
+def _first_free(items: list[Any]) -> int:
+    """The place of one more item among those that are told by their place."""
+    return 1 + sum(1 for item in items if item.get("id") is None)
+
+
+def _id_at(anchor: Anchor, key: str, outer: Frame, run: Run) -> str:
+    """The id of the resource of an item with this key."""
+    assert anchor.identify is not None
+    named = Frame({}, "", key, outer.key, {}, {})
+    return run.id_of(anchor.type or "", anchor.identify(run, named) or "")
+
+
+def in_their_places(scope: Scope, news: list[Resource], outer: Frame, run: Run, kept: list[Any]) -> list[Resource]:
+    """New items that were told by their place, or by one name, stand as they stood, in whatever order they came."""
+    if len(news) < 2 or scope.primary.identify is None:
+        return news
+    names = [_name_in(scope, node, outer, run) for node in news]
+    keys = Keys(scope.key, scope.primary.type, run.knowledge.zone)
+    keys.take([f"#{place}" for place in range(1, _first_free(kept))])
+    told = [keys.placed() if name is None else keys.named(name) for name in names]
+    ids = {_id_at(scope.primary, key, outer, run): place for place, key in enumerate(told)}
+    ordered = list(news)
+    for name in {name for name in names if names.count(name) > 1}:
+        places = [place for place, other in enumerate(names) if other == name and news[place]["id"] in ids]
+        stood = sorted(places, key=lambda place: ids[news[place]["id"]])
+        for place, other in zip(places, stood, strict=True):
+            ordered[place] = news[other]
+    return ordered
+
+
+def _name_in(scope: Scope, node: Resource, outer: Frame, run: Run) -> str | None:
+    """What an item will have in its key field."""
+    trial = Frame({}, "", "", outer.key, {**outer.nodes, scope.primary.name: node}, {})
+    for field in scope.fields:
+        if [native.text for native in field.natives] == [scope.key]:
+            field.put(trial, run, None)
+    return None if scope.key is None or trial.native.get(scope.key) is None else str(trial.native[scope.key])
+
+
+def keep_the_key(scope: Scope, frame: Frame, before: Frame) -> None:
+    """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""
+    field = str(scope.key)
+    if scope.primary.element is not None or "id" in frame.native or is_place(frame.key):
+        return
+    if frame.native.get(field) != before.native.get(field):
+        frame.native["id"] = frame.key
+
+
+def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
+    """An item told by a field gets an `id` too where that field alone would not lead back to its resource."""
+    adopting = next((anchor for anchor in scope.anchors if anchor.adopt and anchor.name in frame.nodes), None)
+    if adopting is None or adopting.identify is None:
+        frame.keys.of(frame.native, 0, run)  # no id leads back to it, but it takes a place
+        return
+    node = frame.nodes[adopting.name]
+    own = own_identifier(node, run.source)
+    if own is not None:
+        frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
+        frame.keys.seen.add(frame.native["id"])
+        return
+    named = frame.native.get(str(scope.key))
+    key = frame.keys.placed() if named is None else frame.keys.named(str(named))
+    as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
+    if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
+        frame.native["id"] = node["id"]
+        frame.keys.give_back(key)
+    else:
+        run.keys[reference_of(node)] = key
