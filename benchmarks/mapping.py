@@ -3,6 +3,9 @@
 The core of a SIP (plan, person, goals, interventions; benchmarks/by_hand.py) by the declaration `se-sip`, by a function
 written for it alone, and by fpml (`pip install -e .[bench]`), a template language over FHIRPath with its compiled
 expressions cached; they take turns and must say the same. The whole sample `full` follows, for its own sake.
+
+Nothing is remembered from one call to the next: every `put` makes out anew what the record said before, as the first
+one for a record does.
 """
 
 from __future__ import annotations
@@ -56,6 +59,17 @@ def changed(resources: list[Resource]) -> list[Resource]:
         request | {"status": "completed"},
     ]
     return list(({reference_of(one): one for one in resources} | {reference_of(one): one for one in new}).values())
+
+
+def with_one_more(resources: list[Resource]) -> list[Resource]:
+    """The same with an intervention that somebody else added: the plan, the request and its Task are new."""
+    plan, request = (
+        next(one for one in resources if one["resourceType"] == kind) for kind in ("CarePlan", "ServiceRequest")
+    )
+    new = request | {"id": str(UUID(int=1)), "identifier": [], "code": {"text": "Nytt stöd"}}
+    pointer = {"reference": reference_of(new)}
+    task = next(one for one in resources if one["resourceType"] == "Task") | {"id": str(UUID(int=2)), "focus": pointer}
+    return [plan | {"activity": [*plan["activity"], {"reference": pointer}]}, *resources[1:], new, task]
 
 
 # ---- fpml: the same way there, as far as it goes
@@ -155,6 +169,8 @@ def check_that_all_say_the_same(record: Resource, fpml: Callable[[Resource], lis
     edited = changed(ours)
     assert by_hand.put(edited, record, SOURCE) == MAPPING.put(edited, record, source=SOURCE, namespace=NAMESPACE)
     assert by_hand.put(edited, record, SOURCE) != record
+    longer = MAPPING.put(with_one_more(ours), record, source=SOURCE, namespace=NAMESPACE)
+    assert [*map(len, (longer["mal"], longer["insatser"]))] == [len(record["mal"]), len(record["insatser"]) + 1]
     kinds = ("CarePlan", "Patient", "Goal", "ServiceRequest", "Task")
     wanted = [one for kind in kinds for one in ours if one["resourceType"] == kind]
     for mine, theirs in zip(wanted, fpml(record) if fpml else wanted, strict=True):
@@ -165,13 +181,15 @@ def main() -> None:
     record, fpml = core(), fpml_get()
     check_that_all_say_the_same(record, fpml)
     resources = MAPPING.get(record, source=SOURCE, namespace=NAMESPACE).resources
-    edited = changed(resources)
+    edited, longer = changed(resources), with_one_more(resources)
     place: dict[str, Any] = {"source": SOURCE, "namespace": NAMESPACE}
     runs: dict[str, Callable[[], Any]] = {
         "get, declared": lambda: MAPPING.get(record, **place),
         "get, by hand": lambda: by_hand.get(record, SOURCE, NAMESPACE),
         "put, declared": lambda: MAPPING.put(edited, record, **place),
         "put, by hand": lambda: by_hand.put(edited, record, SOURCE),
+        "put, declared, nothing new": lambda: MAPPING.put(resources, record, **place),
+        "put, declared, an intervention more": lambda: MAPPING.put(longer, record, **place),
     }
     if fpml is not None:
         runs["get, fpml"] = lambda: fpml(record)
