@@ -171,9 +171,15 @@ def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Member
     known = find_by_identifiers(hub.clients[party.name], type_, wanted)
     for id_, some in names.items():
         there = next((known[name] for name in some if known.get(name, id_) != id_), None)
-        if there:
+        if there and not _stands_for_another(hub, party, type_, there, id_):
             copy = Copy(type_, id_, there, copies.THEIRS, None, b"{}")
             hub.database.write(partial(copies.save, party=party.name, copy=copy))
+
+
+def _stands_for_another(hub: Hub, party: Party, type_: str, there: str, id_: str) -> bool:
+    """Whether their resource is the copy of another one of ours, to which somebody there gave this identifier."""
+    copy = copies.by_remote(hub.database.read(), party.name, type_, there)
+    return copy is not None and not copy.is_only_a_name and copy.id != id_
 
 
 def _identifiers_of(member: Member) -> list[tuple[str, str]]:

@@ -392,3 +392,21 @@ def test_what_the_region_leaves_without_words_does_not_lock_the_municipality_out
     assert town.at_region(f"CarePlan/{plan}")["addresses"] == addresses
     members = [each["member"] for each in town.at_region(care_plan["careTeam"][0]["reference"])["participant"]]
     assert member["member"] in members
+
+
+def test_a_number_that_the_region_gave_to_somebody_of_ours_does_not_hold_up_who_has_it(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    nurse, hsaid = sip["deltagare"][3], sip["deltagare"][3].pop("hsaid")
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    named = [each["resource"] for each in town.at_region("Practitioner")["entry"]]
+    (known,) = (each for each in named if each["name"][0]["text"] == nurse["namn"])
+    town.put_at_region(known | {"identifier": [{"system": "urn:oid:1.2.752.29.4.19", "value": hsaid}]})
+    town.sync()
+    nurse["hsaid"] = hsaid
+    sip["title_local"] = "Med nummer"
+    assert town.push(sip).json()["state"] == "accepted"
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["title"] == "Med nummer"
+    assert town.record()["deltagare"][3]["hsaid"] == hsaid
