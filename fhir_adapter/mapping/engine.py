@@ -22,6 +22,7 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import Anchor, own_identifier, told_by
 from fhir_adapter.mapping.bare import without_bare_items
+from fhir_adapter.mapping.blanks import emptied, has_blanks, what_is_said
 from fhir_adapter.mapping.demands import Demands
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
@@ -93,10 +94,10 @@ class Mapping:
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
         """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path."""
-        errors = self.schema.errors(native)
+        errors = self.schema.errors(emptied(native) if has_blanks(native) else native)
         if errors:
             raise Refused("the record does not follow its format", errors)
-        whole = self.shorthand.expanded(native)
+        whole = self._said(native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
         opened = self._forward(whole, run)
         if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
@@ -120,9 +121,13 @@ class Mapping:
         self, native: dict[str, Any], *, source: str, namespace: UUID
     ) -> tuple[list[tuple[Scope, Frame]], Run, dict[str, str]]:
         """The frames and the run that `get` leaves behind, for reports; and the sender's own paths of bare items."""
-        whole = self.shorthand.expanded(native)
+        whole = self._said(native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
         return self._forward(whole, run), run, self.shorthand.spelled(whole)
+
+    def _said(self, native: dict[str, Any]) -> dict[str, Any]:
+        """The whole record, without texts that say nothing."""
+        return self.shorthand.expanded(what_is_said(native) if has_blanks(native) else native)
 
     def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
         """Every item's frame with its list, the record's own first; the resources are in the run."""
@@ -152,7 +157,7 @@ class Mapping:
         self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
     ) -> dict[str, Any]:
         native = self.shorthand.expanded(copied(before))
-        before = self.shorthand.expanded(before)
+        before = self._said(before)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run_before, frame_before = None, None
         if before:
