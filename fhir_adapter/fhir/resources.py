@@ -58,8 +58,17 @@ def parse_json(raw: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any
 
 
 def parse_input(raw: bytes) -> Any:
-    """`parse_json` for what comes from outside. Raises BadRequest too for what is nested deeper than DEEPEST, a number
-    that most systems cannot hold, and a name that stands twice in one object."""
+    """`parse_nested` for what comes from outside. Raises BadRequest too for a name that stands twice in one object:
+    parsers keep one of the two, and nobody is told."""
+    value = parse_nested(raw)
+    if paths := names_that_stand_twice(raw, value):
+        raise stands_twice(paths)
+    return value
+
+
+def parse_nested(raw: bytes) -> Any:
+    """`parse_json`; raises BadRequest too for what is nested deeper than DEEPEST, and for a number that most systems
+    cannot hold."""
     if raw[:3] == b"\xef\xbb\xbf" or raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise BadRequest("not valid JSON: it starts with a byte order mark; send UTF-8 without one")
     if raw[:2] == b"\x1f\x8b":
@@ -67,12 +76,25 @@ def parse_input(raw: bytes) -> Any:
     value = parse_json(raw, _input_decoder)
     if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(value, DEEPEST):
         raise BadRequest(f"nested deeper than {DEEPEST} levels")
-    if len(_NAME_ENDS.findall(raw)) != _names_in(value):  # or a text holds what looks like the end of a name
-        _check_names_stand_once(raw)
     return value
 
 
+def stands_twice(paths: list[str]) -> BadRequest:
+    """What to answer where an object has two members of one name."""
+    message = "stands twice in the same object: which of the two is meant cannot be told"
+    issues = [Issue("error", "structure", path, message, "each name once") for path in paths]
+    return BadRequest(f"{paths[0]} {message}", issues)
+
+
 _NAME_ENDS = re.compile(rb'"\s*:')
+
+
+def names_that_stand_twice(raw: bytes, value: Any) -> list[str]:
+    """The paths (`goals[1].text`) of members whose object has them twice, in JSON that was parsed to `value`."""
+    if len(_NAME_ENDS.findall(raw)) == _names_in(value):
+        return []
+    # else it has, or a text holds what looks like the end of a name
+    return list(_twice(json.loads(raw, object_pairs_hook=tuple, parse_int=str, parse_float=str), ""))
 
 
 def _names_in(value: Any) -> int:
@@ -81,39 +103,19 @@ def _names_in(value: Any) -> int:
     return sum(map(_names_in, value)) if isinstance(value, list) else 0
 
 
-class _Twice(dict[str, Any]):
-    """An object in which `name` stands more than once."""
-
-    name = ""
-
-
-def _check_names_stand_once(raw: bytes) -> None:
-    """Raises BadRequest naming a field that an object has twice: parsers keep one of the two, and nobody is told."""
-
-    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            found = _Twice(found)
-            found.name = next(name for name in names if names.count(name) > 1)
-        return found
-
-    path = _path_of_twice(json.loads(raw, object_pairs_hook=read), "")
-    if path is not None:
-        message = "stands twice in the same object: which of the two is meant cannot be told"
-        raise BadRequest(f"{path} {message}", [Issue("error", "structure", path, message, "each name once")])
-
-
-def _path_of_twice(value: Any, path: str) -> str | None:
-    if isinstance(value, _Twice):
-        return f"{path}.{value.name}".removeprefix(".")
-    if isinstance(value, dict):
-        inner = (_path_of_twice(child, f"{path}.{name}".removeprefix(".")) for name, child in value.items())
+def _twice(value: Any, path: str) -> Iterator[str]:
+    """The paths of members that stand twice; objects are tuples of (name, value)."""
+    if isinstance(value, tuple):
+        seen: set[str] = set()
+        for name, child in value:
+            below = f"{path}.{name}" if path else name
+            if name in seen:
+                yield below
+            seen.add(name)
+            yield from _twice(child, below)
     elif isinstance(value, list):
-        inner = (_path_of_twice(child, f"{path}[{index}]") for index, child in enumerate(value))
-    else:
-        return None
-    return next((found for found in inner if found is not None), None)
+        for index, child in enumerate(value):
+            yield from _twice(child, f"{path}[{index}]")
 
 
 def _is_deeper_than(value: Any, levels: int) -> bool:

@@ -304,6 +304,29 @@ def test_letters_in_the_wrong_encoding_are_told_by_their_field() -> None:
     assert [issue.path for issue in faults(garbled)] == ["name", "tags[0]"]
 
 
+def test_a_name_that_stands_twice_is_told_by_its_field_and_the_other_records_go_on() -> None:
+    raw = b'[{"id": "1"}, {"id": "2", "goals": [{"text": "a"}, {"text": "b", "text": "c"}]}]'
+    good, bad = json_().read(raw).entries
+    assert good.taken() == {"id": "1"}
+    assert [issue.path for issue in faults(bad)] == ["goals[1].text"]
+    (alone,) = json_().read(b'{"id": "1", "id": "2"}').entries
+    assert [issue.path for issue in faults(alone)] == ["id"]
+    first, second = json_().read(b'{"id": "1", "id": "1"}\n{"id": "2"}\n').entries
+    assert [issue.path for issue in faults(first)] == ["id"]
+    assert second.taken() == {"id": "2"}
+
+
+@pytest.mark.parametrize("raw", [b'{"id": "1", "name": "a\\u0000"}', b'{"id": "1", "name": "\\u001f"}'])
+def test_a_sign_that_fhir_has_no_place_for_is_told_by_its_field(raw: bytes) -> None:
+    (entry,) = json_().read(raw).entries
+    assert [issue.path for issue in faults(entry)] == ["name"]
+
+
+def test_a_control_sign_in_a_table_is_told_by_row_and_column() -> None:
+    (entry,) = csv().read(b"id;name\n1;a\0b\n").entries
+    assert [(entry.place(issue.path), issue.code) for issue in faults(entry)] == [("row 2, column name", "structure")]
+
+
 @pytest.mark.parametrize(
     ("declared", "reason"),
     [

@@ -6,12 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_adapter.errors import BadRequest
-from fhir_adapter.fhir.resources import dump_json, indented, parse_input
+from fhir_adapter.fhir.resources import (
+    dump_json,
+    indented,
+    names_that_stand_twice,
+    parse_input,
+    parse_nested,
+    stands_twice,
+)
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, without_copied_id, wrong
-from fhir_adapter.mapping.inputs.text import decode, encode, garbled_fault
+from fhir_adapter.mapping.inputs.text import decode, encode, letters_fault
 
-_GARBLED = (b"\xc3\x83", b"\xc3\xa2\xe2", b"\xc3\x82\xc2")
-"""Ã, â€ and Â before a sign, in UTF-8: only then is it worth looking at every field."""
+_SUSPECT = (b"\xc3\x83", b"\xc3\xa2\xe2", b"\xc3\x82\xc2", b"\\u00")
+"""Ã, â€ and Â before a sign, in UTF-8, or an escaped sign: only then is it worth looking at every field."""
 
 
 class JsonText(Format):
@@ -30,14 +37,15 @@ class JsonText(Format):
     def read(self, raw: bytes) -> Contents:
         raw = self._in_utf8(raw.removeprefix(b"\xef\xbb\xbf"))
         try:
-            whole = parse_input(raw)
+            whole = parse_nested(raw)
         except BadRequest as fault:
             if len(raw.split(b"\n", 1)) == 1 or not _is_json(raw.lstrip().split(b"\n", 1)[0]):
                 return Contents([Entry(1, _told(raw, fault), raw)], single=True)
             return Contents(list(self._lines(raw)))
+        twice = names_that_stand_twice(raw, whole)
         if isinstance(whole, list):
-            return Contents([self._entry(number, one, dump_json(one)) for number, one in enumerate(whole, start=1)])
-        return Contents([self._entry(1, whole, raw)], single=True)
+            return Contents([self._item(number, one, twice) for number, one in enumerate(whole, start=1)])
+        return Contents([Entry(1, stands_twice(twice), raw) if twice else self._entry(1, whole, raw)], single=True)
 
     def write(self, records: Sequence[dict[str, Any]], *, single: bool = False) -> bytes:
         written = [dump_json(self.value(record)) for record in records]
@@ -51,8 +59,8 @@ class JsonText(Format):
             value = parse_input(raw)
         except BadRequest as fault:
             raise _told(raw, fault) from None
-        if any(sign in raw for sign in _GARBLED) and (garbled := garbled_fault(value)):
-            raise garbled
+        if any(sign in raw for sign in _SUSPECT) and (wrong_letters := letters_fault(value)):
+            raise wrong_letters
         return self.record(value)
 
     def document(self, record: dict[str, Any]) -> bytes:
@@ -75,12 +83,18 @@ class JsonText(Format):
     def _in_utf8(self, raw: bytes) -> bytes:
         return raw if self.encoding == "utf-8" else decode(raw, self.encoding).encode()
 
+    def _item(self, number: int, value: Any, twice: list[str]) -> Entry:
+        """One record of a list; of the names that stand twice in the file those within it are its fault."""
+        raw, place = dump_json(value), f"[{number - 1}]"
+        own = [path.removeprefix(place).removeprefix(".") for path in twice if path.startswith(place)]
+        return Entry(number, stands_twice(own), raw) if own else self._entry(number, value, raw)
+
     def _entry(self, number: int, value: Any, raw: bytes) -> Entry:
         try:
             record = self.record(value)
         except BadRequest as fault:
             return Entry(number, fault, raw)
-        garbled = garbled_fault(record) if any(sign in raw for sign in _GARBLED) else None
+        garbled = letters_fault(record) if any(sign in raw for sign in _SUSPECT) else None
         return Entry(number, garbled or record, raw)
 
     def _lines(self, raw: bytes) -> Iterator[Entry]:
@@ -96,7 +110,7 @@ class JsonText(Format):
 
 def _is_json(line: bytes) -> bool:
     try:
-        parse_input(line)
+        parse_nested(line)
     except BadRequest:
         return False
     return True

@@ -12,7 +12,7 @@ from typing import Any
 from fhir_adapter.errors import BadRequest, Issue
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, pattern_of, wrong
 from fhir_adapter.mapping.inputs.paths import FieldPath, field_path, leaves, put_at, without_gaps
-from fhir_adapter.mapping.inputs.text import decode, encode, garbled_fault
+from fhir_adapter.mapping.inputs.text import decode, encode, letters_fault
 from fhir_adapter.mapping.inputs.values import Words, type_in
 from fhir_adapter.mapping.schema import RecordSchema, written_path
 
@@ -175,7 +175,7 @@ class Rows(Format):
             return Entry(number, BadRequest("the rows cannot be read", record.faults), raw)
         record.places.update((path, f"row {group.rows[0].number}, column {name}") for path, name in self._names.items())
         native = without_gaps(record.native)
-        garbled = garbled_fault(native)
+        garbled = letters_fault(native)
         if garbled:
             issues = [
                 Issue(one.severity, one.code, record.places.get(one.path, one.path), one.message, one.expected)

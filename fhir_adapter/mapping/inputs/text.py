@@ -18,6 +18,9 @@ _SECOND = "\x80-\xbf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")
 GARBLED = re.compile(f"Ã[{_SECOND}]|â€[{_SECOND}]|Â[\xa0-\xbf]")
 """UTF-8 that somebody read as Latin-1 or cp1252: `Ã¸` for ø, `â€™` for a quote, `Â§` for §."""
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Signs that a FHIR string may not hold: all below a space but tab, line feed and carriage return."""
+
 
 def decode(raw: bytes, encoding: str = "utf-8") -> str:
     """The text of `raw`, without a byte order mark. Raises BadRequest with the line that is not in this encoding."""
@@ -46,24 +49,30 @@ def encode(text: str, encoding: str, path: str = "") -> bytes:
         raise wrong(path, f"the letter {letter} does not exist in {encoding}", f"letters of {encoding}") from None
 
 
-def garbled_fault(record: Any) -> BadRequest | None:
-    """What to answer where fields of a record were read in the wrong encoding before they came here."""
-    issues = [
-        Issue(
-            "error", "structure", path, "reads like UTF-8 that was taken for another encoding", "letters like ø and å"
-        )
-        for path in _garbled(record, "")
-    ]
+def letters_fault(record: Any) -> BadRequest | None:
+    """What to answer where fields hold text that was read in the wrong encoding before it came here, or that FHIR
+    cannot hold."""
+    issues = [Issue("error", "structure", path, *told) for path, text in _texts(record, "") if (told := _told_of(text))]
     return BadRequest("the letters are garbled", issues) if issues else None
 
 
-def _garbled(value: Any, path: str) -> Iterator[str]:
+def _told_of(text: str) -> tuple[str, str] | None:
+    if GARBLED.search(text):
+        return "reads like UTF-8 that was taken for another encoding", "letters like ø and å"
+    if found := CONTROL.search(text):
+        return (
+            f"holds the control sign U+{ord(found[0]):04X}, which FHIR has no place for",
+            "text, tabs and line breaks",
+        )
+    return None
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        if GARBLED.search(value):
-            yield path
+        yield path, value
     elif isinstance(value, dict):
         for name, child in value.items():
-            yield from _garbled(child, f"{path}.{name}" if path else name)
+            yield from _texts(child, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _garbled(child, f"{path}[{index}]")
+            yield from _texts(child, f"{path}[{index}]")

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 from fhir_adapter.errors import BadRequest
 from fhir_adapter.fhir.resources import DEEPEST
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, without_copied_id, wrong
-from fhir_adapter.mapping.inputs.text import decode, encode, garbled_fault
+from fhir_adapter.mapping.inputs.text import decode, encode, letters_fault
 from fhir_adapter.mapping.inputs.values import Words, type_in
 from fhir_adapter.mapping.schema import RecordSchema
 
@@ -98,7 +98,7 @@ class XmlTree(Format):
             return Entry(number, fault, own)
         if self.id_path is not None and isinstance(found := value_at(record, self.id_path), str):
             record = {"id": found, **record}
-        return Entry(number, garbled_fault(record) or record, own)
+        return Entry(number, letters_fault(record) or record, own)
 
     def _value(self, element: _Element, node: dict[str, Any]) -> Any:
         """The value of an element, which the schema describes by `node`; one that it does not know stays text."""
