@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,14 @@ def _read() -> dict[str, dict[tuple[str, ...], Allowed]]:
 
 REQUIRED = _read()
 """Resource type → path below it → what may stand there (http://hl7.org/fhir/R4/terminologies.html#required)."""
+
+
+def codes_allowed_at(type_: str, names: Sequence[str], system: str | None) -> frozenset[str] | None:
+    """The codes of a system (None: of a plain `code`) that may stand at a path; None where R4 leaves the choice."""
+    allowed = REQUIRED.get(type_, {}).get(tuple(names))
+    if allowed is None:
+        return None
+    return allowed.get(system) if system is not None else frozenset().union(*allowed.values())
 
 
 def check_codes(resource: Resource) -> Iterator[Issue]:

@@ -84,8 +84,24 @@ def type_at(type_: str, steps: Sequence[Step], *, whole_list: bool = False) -> s
             raise ValueError(f"{here}.{step.name} is no list in R4: write it without [...]")
         if found.is_list and not selects and not (whole_list and place == len(steps) - 1):
             raise ValueError(f"{here}.{step.name} is a list in R4: write {step.name}[0], {step.name}[] or [key=value]")
+        if step.key is not None and step.key not in elements_of(found.type):
+            raise ValueError(_nowhere(found.type, step.key))
         here = found.type
     return here
+
+
+def is_list_at(type_: str, steps: Sequence[Step]) -> bool:
+    """Do `steps` lead to a list, or through every item of one?"""
+    if any(step.every for step in steps):
+        return True
+    last = steps[-1]
+    found = elements_of(type_at(type_, steps[:-1])).get(last.name)
+    return found is not None and found.is_list and last.index is None and last.key is None
+
+
+def is_primitive(type_: str) -> bool:
+    """Is it a plain value: a string, a number, a date?"""
+    return type_[:1].islower()
 
 
 def _beside_primitive(type_: str, name: str) -> Element | None:

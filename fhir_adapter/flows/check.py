@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fhir_adapter.checks.terminology import codes_allowed_at
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
 from fhir_adapter.fhir.resources import parse_json, reference_of
@@ -16,6 +17,7 @@ from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.formats import pattern_of
 from fhir_adapter.mapping.inputs.paths import leaves
 from fhir_adapter.mapping.load import FOLDER, find
+from fhir_adapter.mapping.model import Table
 from fhir_adapter.mapping.required import unfilled
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"
@@ -60,7 +62,7 @@ def check_mapping(name: str) -> Checked:
     except BadDeclaration as fault:
         return Checked(name, {}, 0, (Finding("problem", "declaration", str(fault)),))
     samples = samples_of(mapping)
-    findings = [*_of_required(mapping), *_of_tables(mapping), *_of_converters(mapping)]
+    findings = [*_of_required(mapping), *_of_tables(mapping), *_of_codes(mapping), *_of_converters(mapping)]
     if not samples:
         findings.append(Finding("problem", "samples", "there is no sample in samples/"))
     for sample in samples:
@@ -142,6 +144,22 @@ def _of_tables(mapping: Mapping) -> Iterator[Finding]:
                 yield Finding("note", where, f"read as well: {', '.join(others)}; a new record says {back!r}")
             if not row.words:
                 yield Finding("note", where, f"the code {row.codes[0]!r} has no word: the format stays silent about it")
+
+
+def _of_codes(mapping: Mapping) -> Iterator[Finding]:
+    """Rows whose code may not stand where a rule writes the table."""
+    tables = [(rule, rule.pair.table) for _, rule in mapping.coverage() if rule.pair is not None]
+    found = (_wrong_codes(table, each) for rule, table in tables if table is not None for each in rule.elements())
+    yield from dict.fromkeys(finding for each in found for finding in each)
+
+
+def _wrong_codes(table: Table, element: str) -> Iterator[Finding]:
+    type_, *names = element.split(".")
+    allowed = codes_allowed_at(type_, names, table.system)
+    for row in table.rows if allowed is not None else ():
+        if wrong := [repr(code) for code in row.codes if code not in (allowed or ())]:
+            message = f"{element} knows no {', '.join(wrong)}; its codes are: {', '.join(sorted(allowed or ()))}"
+            yield Finding("problem", f"table {table.name}, line {row.line}", message)
 
 
 def _of_converters(mapping: Mapping) -> Iterator[Finding]:

@@ -30,6 +30,8 @@ def _validator() -> Any:
 def read_declaration(files: Files) -> tuple[dict[str, Any], dict[Place, int]]:
     """mapping.yaml and the line of each of its parts. Raises BadDeclaration for the first that breaks the schema."""
     declared, lines = files.yaml("mapping.yaml")
+    if not isinstance(declared, dict):
+        files.fail("holds no declaration: it begins with `name: `, `version: `, `schema: ` and `lists:`")
     for error in _validator().iter_errors(declared):
         path = tuple(error.instance_path)
         files.at("mapping.yaml", _place(declared, path), _line(lines, path))

@@ -8,10 +8,16 @@ from typing import Any, NoReturn
 import yaml
 
 from fhir_adapter.errors import BadDeclaration, BadRequest
-from fhir_adapter.fhir.resources import parse_json
+from fhir_adapter.fhir.resources import parse_input
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml where PyYAML was built with it: a tenth of the time."""
+
+_HINTS = {
+    "cannot start any token": " (a tab? YAML is indented by spaces; words that begin with @ ` or % stand in quotes)",
+    "did not find expected ','": " (inside { } or [ ] words that hold brackets or commas stand in quotes)",
+}
+"""what is usually the matter where YAML says this"""
 
 Place = tuple[str | int, ...]
 """a way into a file: ("lists", 0, "rules", 3)"""
@@ -40,7 +46,7 @@ class Files:
         """A JSON file. Raises BadDeclaration."""
         self.at(name)
         try:
-            return parse_json((self.folder / name).read_bytes())
+            return parse_input((self.folder / name).read_bytes())
         except (OSError, BadRequest) as fault:
             self.fail(f"cannot be read: {_reason(fault)}")
 
@@ -48,7 +54,7 @@ class Files:
         """A YAML file and the line of everything in it. Raises BadDeclaration."""
         self.at(name)
         try:
-            loader = _LOADER((self.folder / name).read_text(encoding="utf-8"))
+            loader = _LOADER(_text(self.folder / name))
             node = loader.get_single_node()
             lines: dict[Place, int] = {}
             _note_lines(node, (), lines, set())
@@ -57,8 +63,24 @@ class Files:
             self.fail(f"cannot be read: {_reason(fault)}")
 
 
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as fault:
+        line = raw.count(b"\n", 0, fault.start) + 1
+        raise ValueError(f"line {line} is not UTF-8 (byte 0x{raw[fault.start]:02x}): save the file as UTF-8") from None
+
+
 def _reason(fault: Exception) -> str:
-    return "there is no such file" if isinstance(fault, FileNotFoundError) else " ".join(str(fault).split())
+    if isinstance(fault, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(fault, BadRequest) and fault.issues and fault.issues[0].path:
+        return f"{fault.issues[0].path}: {fault.issues[0].message}"
+    if isinstance(fault, yaml.MarkedYAMLError) and fault.problem_mark is not None:
+        hint = next((hint for said, hint in _HINTS.items() if said in str(fault.problem)), "")
+        return f"line {fault.problem_mark.line + 1}, column {fault.problem_mark.column + 1}: {fault.problem}{hint}"
+    return " ".join(str(fault).split())
 
 
 def _note_lines(node: Any, place: Place, lines: dict[Place, int], above: set[int]) -> None:
@@ -71,6 +93,20 @@ def _note_lines(node: Any, place: Place, lines: dict[Place, int], above: set[int
         for index, child in enumerate(node.value):
             _note_lines(child, (*place, index), lines, above | {id(node)})
     elif isinstance(node, yaml.MappingNode):
+        _check_keys(node)
         for key, child in node.value:
             _note_lines(child, (*place, key.value), lines, above | {id(node)})
             lines[*place, key.value] = key.start_mark.line + 1
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    """Raises ValueError for a word that stands twice in one mapping, which YAML would forget in silence, and for what
+    is no word."""
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise ValueError(f"line {line}: a word stands before a colon; one that begins with a brace is quoted")
+        if key.value in seen:
+            raise ValueError(f"line {line}: {key.value!r} stands in line {seen[key.value]} already: which is meant?")
+        seen[key.value] = line

@@ -86,8 +86,11 @@ class _Loader:
         self.whole: set[str] = {*refused, *(f"{path}[]" for path in refused)}
         """the fields that are dealt with together with all that is in them"""
         self.said = Said()
+        self.ruled: dict[str, int | None] = {}
+        """the fields that rules are about, with the line of the first of them"""
         self.types_of_lists: Types = dict(_types_of_lists(declared["lists"]))
         root = self.scope(declared["lists"][0], ("lists", 0), {}, {}, "")
+        self.check_refused(refused)
         self.check_coverage()
         format_ = self.format(declared.get("input"), schema)
         name, version = declared["name"], str(declared["version"])
@@ -145,6 +148,16 @@ class _Loader:
             if path not in self.fields and f"{path}[]" not in self.fields:
                 self.files.fail(f"{path!r} is not a field of the format's schema")
         return set(refused)
+
+    def check_refused(self, refused: dict[str, str]) -> None:
+        """What FHIR does not get has no rule."""
+        for path in refused:
+            own = next(
+                (field for field in self.ruled if field == path or field.startswith((f"{path}.", f"{path}[]"))), None
+            )
+            if own is not None:
+                self.at(f"refused {path!r}", ("refused", path))
+                self.files.fail(f"{own!r} has a rule in line {self.ruled[own]}: take away the rule, or this reason")
 
     def owners(self, root: Scope) -> dict[str, str]:
         """FHIR type and element path without positions -> the kind of owner that the rules name: one for each."""
@@ -229,7 +242,8 @@ class _Loader:
             found += self.rules(entry, inner) if isinstance(entry, list) else [(entry, self.lines[inner])]
         return found
 
-    def check_native(self, path: str) -> None:
+    def check_native(self, path: str) -> dict[str, Any]:
+        """What the schema says of a field that a rule is about."""
         keys = [schema_path(path[: at.end("list")]) + f".{at['key']}" for at in _SELECTED.finditer(path)]
         path = schema_path(path)
         path = path if path in self.fields else path.removesuffix("[]")  # one item of a list of plain values
@@ -239,6 +253,8 @@ class _Loader:
             self.files.fail(f"{path!r} is not a field of the format's schema{hint}")
         self.covered |= {path, *keys}
         self.whole |= {path, f"{path}[]"}
+        self.ruled.setdefault(path, self.files.line)
+        return self.fields.get(path) or self.fields[f"{path}[]"]
 
     def check_coverage(self) -> None:
         """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.anchor_words import Types, path_in
@@ -16,6 +17,7 @@ from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.model import Knowledge, Pair
 from fhir_adapter.mapping.rules import Field, Rule, Target
+from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit
 
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 
@@ -31,10 +33,11 @@ def fields_of(
     rules: Sequence[Line],
     types: Types,
     owners: dict[str, str],
-    check_native: Callable[[str], None],
+    check_native: Callable[[str], dict[str, Any]],
     tables: Knowledge,
 ) -> tuple[Field, ...]:
-    """The fields of a list with their rules. `owners`: of each anchor that names one."""
+    """The fields of a list with their rules. `owners`: of each anchor that names one; `check_native`: what the record's
+    schema says of a field."""
     grouped: dict[str, list[Rule]] = {}
     for text, line in rules:
         files.at(files.file, f"rule `{text}`", line)
@@ -42,9 +45,13 @@ def fields_of(
         if parts is None:
             files.fail("is not `native <-> anchor:path | converter`")
         names = [name.strip().removesuffix("*").removesuffix("[]") for name in _split(parts["native"])]
-        for name in names:
-            check_native(name)
+        declared = [check_native(name) for name in names]
         rule = _rule(files, text, line, names, parts["fhir"], parts["words"], types, owners, tables)
+        many = _many(parts["native"])
+        if fault := misfit(many, rule.targets, rule.converter, declared[0]):
+            files.fail(fault)
+        if rule.pair is not None and _is_one_of_a_list(many, rule):
+            rule = replace(rule, pair=first_of_its_own(rule.pair))
         grouped.setdefault(parts["native"], []).append(rule)
     _check_targets(files, [rule for each in grouped.values() for rule in each])
     return tuple(_field(files, native, each) for native, each in grouped.items())
@@ -55,8 +62,18 @@ def _split(text: str) -> list[str]:
     return re.split(r",(?![^\[\]]*\])", text)
 
 
+def _many(native: str) -> str:
+    return "list" if native.endswith("[]") else "either" if native.endswith("*") else "one"
+
+
+def _is_one_of_a_list(many: str, rule: Rule) -> bool:
+    """Does a field that is no list stand for one part of a list?"""
+    whole = rule.converter is not None and rule.converter.whole
+    return many == "one" and len(rule.targets) == 1 and not whole and leads_to_list(rule.targets[0])
+
+
 def _field(files: Files, native: str, rules: list[Rule]) -> Field:
-    many = "list" if native.endswith("[]") else "either" if native.endswith("*") else "one"
+    many = _many(native)
     natives = tuple(native_path(name.strip().rstrip("*").removesuffix("[]")) for name in _split(native))
     if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
         files.at(files.file, f"rule `{rules[0].text}`", rules[0].line)

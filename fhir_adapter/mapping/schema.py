@@ -11,6 +11,8 @@ import jsonschema_rs
 from fhir_adapter.errors import Issue
 from fhir_adapter.mapping.model import Unmapped
 
+_DEFS = "#/$defs/"
+
 _TYPES = {
     "string": "text",
     "number": "a number",
@@ -50,11 +52,16 @@ class _Required:
 
 
 class RecordSchema:
-    """A compiled JSON Schema 2020-12. Raises ValueError where it is none."""
+    """A compiled JSON Schema 2020-12. Raises ValueError where it is none, or where a `$ref` leads elsewhere than to
+    `$defs` of its own."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
-        self._validator = jsonschema_rs.Draft202012Validator(schema)
+        _check_references(schema, set((schema.get("$defs") or {}) if isinstance(schema, dict) else ()), "")
+        try:
+            self._validator = jsonschema_rs.Draft202012Validator(schema, offline=True)
+        except jsonschema_rs.ValidationError as fault:
+            raise ValueError(_wrong_schema(fault)) from None
         self._known = self._known_below(schema)
         self._required = self._required_below(schema)
 
@@ -107,11 +114,14 @@ class RecordSchema:
         return child if isinstance(child, dict) else {}
 
     def resolved(self, node: dict[str, Any]) -> dict[str, Any]:
-        """A schema node with its `$ref` (always into `$defs`) followed; its own words win."""
+        """A schema node with its `$ref` (always into `$defs`) followed; its own words win.
+
+        Raises RecursionError where it leads back to itself.
+        """
         name = node.get("$ref")
         if name is None:
             return node
-        target: dict[str, Any] = self.schema["$defs"][str(name).removeprefix("#/$defs/")]
+        target = self.resolved(self.schema["$defs"][name.removeprefix(_DEFS)])
         return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
 
     def unknown(self, record: dict[str, Any]) -> list[Unmapped]:
@@ -226,6 +236,31 @@ def _is_known(value: Any, known: _Known) -> bool:
         if child and not _is_known(child, below):
             return False
     return True
+
+
+def _check_references(node: Any, definitions: set[str], path: str) -> None:
+    """Raises ValueError for a `$ref` that is not one of `definitions`: nothing is fetched, or read from other files."""
+    if isinstance(node, list):
+        for index, child in enumerate(node):
+            _check_references(child, definitions, f"{path}[{index}]")
+    if not isinstance(node, dict):
+        return
+    target = node.get("$ref")
+    if isinstance(target, str) and target.removeprefix(_DEFS) not in definitions:
+        where = path or "the schema"
+        raise ValueError(
+            f"{where}: `$ref: {target}` leads nowhere: write #/$defs/NAME, with NAME under $defs of this file"
+        )
+    for name, child in node.items():
+        _check_references(child, definitions, f"{path}.{name}" if path else name)
+
+
+def _wrong_schema(fault: Any) -> str:
+    """Where a schema is none and why, in one line."""
+    path = written_path(list(fault.instance_path))
+    if path.rpartition(".")[2] == "type":
+        return f"{path}: {fault.instance!r} is no type; there are: {', '.join(_TYPES)}"
+    return f"{path}: {fault.message}" if path else str(fault.message)
 
 
 def _unknown(value: Any, known: _Known | None, path: str) -> list[str]:

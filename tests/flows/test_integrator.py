@@ -181,6 +181,13 @@ def test_a_required_element_that_nothing_fills_is_a_problem(own: Path) -> None:
     assert found == ["Goal.lifecycleStatus (anchor important) is required, and no rule, constant or link fills it"]
 
 
+def test_a_code_that_r4_does_not_know_is_a_problem_of_its_row(own: Path) -> None:
+    edit(own, "codes.yaml", "[okänd, unknown]", "[okänd, unknwon]")
+    ((about, message),) = problems(own)
+    assert re.fullmatch(r"table plan-status, line \d+", about)
+    assert message.startswith("CarePlan.status knows no 'unknwon'; its codes are: active, ")
+
+
 def test_a_sample_that_gives_other_fhir_or_is_refused_is_a_problem(own: Path) -> None:
     edit(own, "samples/SIP-3.json", '"gloss": "', '"gloss": "not ')
     edit(own, "samples/SIP-1.json", '"person": {', '"person": 5, "was": {')

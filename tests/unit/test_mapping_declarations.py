@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -123,6 +124,18 @@ GOALS = [*ROOT, "lists", 0]
         ([*GOALS, "anchors", "goal", "refer"], {"subject": "person"}, "two that wait for each other"),
         ([*GOALS, "anchors", "goal", "when"], ["a"], "list goals[], anchor 'goal'"),
         (["refused"], {"nothing": "a reason"}, "refused 'nothing': 'nothing' is not a field of the format's schema"),
+        (["refused"], {"title": "a reason"}, "refused 'title': 'title' has a rule in line"),
+        ([*ROOT, "rules", 0], "title <-> plan:note[tekst=x].text", "R4 has no element Annotation.tekst; did you mean"),
+        ([*GOALS, "rules", 0], "text <-> goal:description", "CodeableConcept is no plain value: name a converter"),
+        ([*GOALS, "rules", 0], "text <-> goal:note[].text", "note[].text is a list: write the field as FIELD[]"),
+        ([*GOALS, "rules", 0], "text[] <-> goal:description | text", "each item would overwrite the one before"),
+        ([*GOALS, "rules", 0], "text[] <-> goal:target[] | due", "'due' finds its part in the whole list: write the"),
+        ([*GOALS, "rules", 0], "text <-> goal:target[0] | due", "'due' finds its part in a list: end the path"),
+        (
+            [*GOALS, "rules", 0],
+            "text <-> goal:target[0].detailInteger",
+            "the schema says string, and integer in FHIR is",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_place_and_reason(
@@ -163,6 +176,61 @@ def test_a_schema_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
     schema["properties"] = {**SCHEMA["properties"], "goals": {"$ref": "#/$defs/goals"}}
     with pytest.raises(BadDeclaration, match=r"schema.json in .*leads back to itself"):
         load(written(tmp_path, schema=schema))
+
+
+def test_a_field_that_stands_for_one_part_of_a_list_is_the_first_that_the_converter_knows(tmp_path: Path) -> None:
+    mapping = changed([*GOALS, "rules"], ["text <-> goal:extension[] | in_extension goal-remark valueString"])
+    mapping = load(written(tmp_path, mapping))
+    record = {"id": "1", "title": "t", "status": "aktiv", "goals": [{"text": "once a week"}]}
+    place: dict[str, Any] = {"source": "https://town.example", "namespace": UUID(int=1)}
+    resources = mapping.get(record, **place).resources
+    resources[1]["extension"].insert(0, {"url": "https://elsewhere.example", "valueString": "another's"})
+    assert mapping.create(resources, **place)["goals"][0]["text"] == "once a week"
+
+
+@pytest.mark.parametrize("leads", ["#/$defs/nothing", "#/properties/title", "other.json", "http://127.0.0.1:1/x.json"])
+def test_a_schema_refers_to_its_own_definitions_only_and_nothing_is_fetched(leads: str, tmp_path: Path) -> None:
+    schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "title": {"$ref": leads}}}
+    with pytest.raises(BadDeclaration, match=r"properties.title: `\$ref: .*` leads nowhere: write #/\$defs/NAME"):
+        load(written(tmp_path, schema=schema))
+
+
+def test_definitions_that_stand_for_each_other_are_a_cycle(tmp_path: Path) -> None:
+    schema = {
+        **SCHEMA,
+        "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+        "properties": {**SCHEMA["properties"], "title": {"$ref": "#/$defs/a"}},
+    }
+    with pytest.raises(BadDeclaration, match="leads back to itself"):
+        load(written(tmp_path, schema=schema))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("mapping.yaml", "name: a\nversion: 1\nname: b\n", "line 3: 'name' stands in line 1 already"),
+        ("mapping.yaml", "", "holds no declaration"),
+        ("mapping.yaml", "- a\n", "holds no declaration"),
+        ("mapping.yaml", "lists:\n\t- native: .\n", "a tab? YAML is indented by spaces"),
+        ("mapping.yaml", "set: {link: plan.goal[]}\n", "words that hold brackets or commas stand in quotes"),
+        ("mapping.yaml", "{{record}: 1}\n", "line 1: a word stands before a colon"),
+        ("mapping.yaml", "# \xf8\n", "line 1 is not UTF-8 (byte 0xf8): save the file as UTF-8"),
+        ("codes.yaml", "a: {rows: [[x, y]]}\na: {rows: [[x, y]]}\n", "line 2: 'a' stands in line 1 already"),
+        ("schema.json", '{"properties": {"id": {}, "id": {}}}', "properties.id: this name stands twice"),
+        (
+            "schema.json",
+            '{"properties": {"id": {"type": "strng"}}}',
+            "properties.id.type: 'strng' is no type; there are",
+        ),
+        ("schema.json", "[]", "is not a JSON Schema: [] is not of types"),
+    ],
+)
+def test_a_file_that_is_none_is_told_in_one_line(file: str, text: str, message: str, tmp_path: Path) -> None:
+    (written(tmp_path) / file).write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadDeclaration, match=f"{file} in ") as refusal:
+        load(tmp_path)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_declaration_names_whose_value_wins(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _optional_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) 
     return Pair(to_fhir, to_native)
 
 
-@converter("target_of", "MARK TABLE")
+@converter("target_of", "MARK TABLE", whole=True)
 def _target_of(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A code <-> the Goal.target whose measure is the mark, a `system#code`: its detail is a concept of the table."""
     measure, table = marked(words.plain[0], knowledge), table_named(words.plain[1], knowledge)

@@ -82,7 +82,7 @@ def _concept(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair
     return Pair(to_fhir, to_native, table)
 
 
-@converter("coding", "TABLE")
+@converter("coding", "TABLE", whole=True)
 def _coding(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A word <-> the table's Coding in a list of Codings; Codings of other systems are left alone."""
     table = table_named(words.plain[0], knowledge)
@@ -138,7 +138,7 @@ def _plain_coding(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -
     return Pair(lambda value, _run, _path: {"system": system, "code": value}, to_native)
 
 
-@converter("flag", "MARK", loses="false, which reads like nothing said")
+@converter("flag", "MARK", loses="false, which reads like nothing said", whole=True)
 def _flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """True <-> this Coding, a `system#code` among the marks, in a list of Codings; others are left alone."""
     mark = marked(words.plain[0], knowledge)

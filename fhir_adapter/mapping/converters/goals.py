@@ -143,7 +143,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-@converter("due")
+@converter("due", whole=True)
 def _due(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """A date <-> the dueDate of a goal's targets: one of its own when written, the first there is when read."""
 

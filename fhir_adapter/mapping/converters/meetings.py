@@ -19,8 +19,9 @@ _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 @converter("meeting", "[table=TABLE] [instant] [silent]")
 def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod, status, our own status).
-    `table`: of the status, else meeting-status; `instant`: the time of day must be there; `silent`: that it is planned
-    is left out of the record, unless the sender said so.
+    `table`: of the status (`booked` is planned, `fulfilled` held, then cancelled and noshow), else meeting-status;
+    `instant`: the time of day must be there; `silent`: that it is planned is left out of the record, unless the sender
+    said so.
 
     FHIR allows a start only with an end, and leaves both out only while the meeting is proposed or cancelled (app-2,
     app-3): a time without a length is the requested period of a proposed meeting, and a status that FHIR cannot say
@@ -80,7 +81,7 @@ def minutes_between(start: str, end: str) -> int | None:
         return None
 
 
-@converter("place")
+@converter("place", whole=True)
 def _place(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """Words <-> the Location among an Appointment's participants."""
 
@@ -102,7 +103,7 @@ def _is_place(actor: Any) -> bool:
 _PERFORMER: Resource = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "PPRF"}
 
 
-@converter("responsible")
+@converter("responsible", whole=True)
 def _responsible(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """A name <-> the primary performer among an Appointment's participants."""
 

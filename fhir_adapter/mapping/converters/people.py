@@ -141,7 +141,7 @@ def _signatory(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> P
     return Pair(to_fhir, lambda who, run: (name_of(who, run), (who.get("identifier") or {}).get("value")))
 
 
-@converter("team_function", "MARK")
+@converter("team_function", "MARK", whole=True)
 def _team_function(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A name <-> the CareTeam participant with this function, a `system#code` among the marks."""
     role = marked(words.plain[0], knowledge)

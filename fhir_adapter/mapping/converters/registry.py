@@ -33,13 +33,15 @@ class Converter:
     """A kind of converter pair.
 
     `usage`: its words, as `TABLE [silent=CODE] [quiet]`: capitals stand for a value, brackets for what may be left out.
-    `loses`: what does not come back when a record is made from FHIR alone; empty where everything does.
+    `loses`: what does not come back when a record is made from FHIR alone; empty where everything does. `whole`: it
+    finds its own part in the whole list that a path leads to; any other converter is asked about each part alone.
     """
 
     name: str
     usage: str
     loses: str
     build: Builder
+    whole: bool = False
 
     @property
     def meaning(self) -> str:
@@ -78,12 +80,12 @@ CONVERTERS: dict[str, Converter] = {}
 """Every converter by the name that rules call it."""
 
 
-def converter(name: str, usage: str = "", *, loses: str = "") -> Callable[[Builder], Builder]:
+def converter(name: str, usage: str = "", *, loses: str = "", whole: bool = False) -> Callable[[Builder], Builder]:
     """Registers a builder under `name`; its docstring tells what goes where, as `fields <-> FHIR`."""
 
     def register(builder: Builder) -> Builder:
         assert name not in CONVERTERS, name
-        CONVERTERS[name] = Converter(name, usage, loses, builder)
+        CONVERTERS[name] = Converter(name, usage, loses, builder, whole)
         return builder
 
     return register
