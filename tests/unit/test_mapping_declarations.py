@@ -216,7 +216,7 @@ def test_definitions_that_stand_for_each_other_are_a_cycle(tmp_path: Path) -> No
         ("mapping.yaml", "{{record}: 1}\n", "line 1: a word stands before a colon"),
         ("mapping.yaml", "# \xf8\n", "line 1 is not UTF-8 (byte 0xf8): save the file as UTF-8"),
         ("codes.yaml", "a: {rows: [[x, y]]}\na: {rows: [[x, y]]}\n", "line 2: 'a' stands in line 1 already"),
-        ("schema.json", '{"properties": {"id": {}, "id": {}}}', "properties.id: this name stands twice"),
+        ("schema.json", '{"properties": {"id": {}, "id": {}}}', "properties.id: stands twice in the same object"),
         (
             "schema.json",
             '{"properties": {"id": {"type": "strng"}}}',

@@ -96,3 +96,48 @@ def test_what_stands_beside_a_primitive_value_is_an_element() -> None:
     assert type_at("Patient", parse_path("address[0]._city.extension[http://x.example].valueCoding")) == "Coding"
     with pytest.raises(ValueError, match=r"Patient\._name"):
         type_at("Patient", parse_path("_name.extension[x].valueString"))
+
+
+MEETING = Table("m", None, {"held": "fulfilled"}, {"fulfilled": "held"}, {}, "held")
+HELSINKI = Knowledge({"m": MEETING}, zone="Europe/Helsinki")
+
+
+def converted(text: str, native: Any, *fields: str) -> tuple[Any, Any, Run]:
+    """The FHIR of a value in a country with a zone, what comes back, and the run."""
+    name, *words = text.split("  ")
+    built = CONVERTERS[name].build(fields or ("field",), CONVERTERS[name].words(words), HELSINKI)
+    run = Run({}, "1", "https://source.example", UUID(int=1), HELSINKI)
+    made = built.to_fhir(native, run, "goals[0].")
+    sent = [made] if CONVERTERS[name].whole else made
+    return made, built.to_native(sent, run) if not run.issues else None, run
+
+
+@pytest.mark.parametrize(
+    ("text", "native", "fhir"),
+    [
+        ("meeting  table=m  form=DD.MM.YYYY hh:mm", ("01.04.2025 13:00", 30, "held"),
+         ("2025-04-01T13:00:00+03:00", "2025-04-01T13:30:00+03:00", 30, None, "fulfilled", None)),
+        ("meeting  table=m  local", ("2025-04-01T13:00:00", None, None),
+         (None, None, None, [{"start": "2025-04-01T13:00:00+03:00"}], "proposed", None)),
+        ("stay  form=DD.MM.YYYY", ("01.04.2025", None), ("2025-04-01", None, "in-progress")),
+        ("period_or_times_a_week  form=DD.MM.YYYY", ("01.04.2025", "02.05.2025", None),
+         ({"start": "2025-04-01", "end": "2025-05-02"}, None)),
+        ("due  form=DD.MM.YYYY", "01.04.2025", {"dueDate": "2025-04-01"}),
+    ],
+)  # fmt: skip
+def test_times_of_several_fields_have_the_senders_form_too(text: str, native: Any, fhir: Any) -> None:
+    made, back, run = converted(text, native, *("when", "until", "state")[: len(native)])
+    assert (made, back, run.issues) == (fhir, native, [])
+
+
+@pytest.mark.parametrize("when", ["2025-03-30T03:30:00", "2025-10-26T03:30:00"])
+def test_a_meeting_at_the_change_of_the_clock_is_told_of(when: str) -> None:
+    _, _, run = converted("meeting  table=m", (when, 30, None), "when", "minutes", "state")
+    assert [(issue.severity, issue.path) for issue in run.issues] == [("warning", "goals[0].when")]
+
+
+@pytest.mark.parametrize("word", ["day", "datetime"])
+@pytest.mark.parametrize("sent", ["31.02.2025", "1.4.2025", "2025-04-01"])
+def test_a_date_of_another_form_or_calendar_is_told_with_the_form(word: str, sent: str) -> None:
+    _, _, run = converted(f"{word}  form=DD.MM.YYYY", sent)
+    assert [issue.expected for issue in run.issues] == ["DD.MM.YYYY"]

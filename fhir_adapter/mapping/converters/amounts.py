@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.converters.times import check_datetime
+from fhir_adapter.mapping.converters.times import WALL_CLOCK, check_datetime, spelling_of
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 
@@ -22,16 +22,17 @@ def _quantity(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pa
     return Pair(lambda value, _run, _path: {"value": value, "unit": unit}, to_native)
 
 
-@converter("period_or_times_a_week")
-def _period_or_times_a_week(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+@converter("period_or_times_a_week", "[local] [form=FORM]", loses=WALL_CLOCK)
+def _period_or_times_a_week(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(from, until, times a week) <-> (occurrencePeriod, occurrenceTiming): FHIR takes one of the two, and only a
-    Timing says how often."""
+    Timing says how often. `local`, `form=FORM`: as for date."""
+    spelling = spelling_of(words, knowledge)
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
         names = ("start", "end")
         given = zip(names, values[:2], fields, strict=False)
         checked = {
-            name: check_datetime(value, run, prefix + field) for name, value, field in given if value is not None
+            name: spelling.datetime(value, run, prefix + field) for name, value, field in given if value is not None
         }
         period = {name: value for name, value in checked.items() if value is not None}
         if values[2] is None:
@@ -39,12 +40,13 @@ def _period_or_times_a_week(fields: Sequence[str], _words: Words, _knowledge: Kn
         bounds = {"boundsPeriod": period} if period else {}
         return None, {"repeat": {**bounds, "frequency": values[2], "period": 1, "periodUnit": "wk"}}
 
-    def to_native(fragments: tuple[Any, ...], _run: Run) -> tuple[Any, ...]:
+    def to_native(fragments: tuple[Any, ...], run: Run) -> tuple[Any, ...]:
         period, timing = fragments
         repeat = (timing or {}).get("repeat") or {}
         period = period or repeat.get("boundsPeriod") or {}
         is_weekly = repeat.get("period") == 1 and repeat.get("periodUnit") == "wk"
-        return period.get("start"), period.get("end"), repeat.get("frequency") if is_weekly else None
+        start, end = (spelling.write(period[name], run) if name in period else None for name in ("start", "end"))
+        return start, end, repeat.get("frequency") if is_weekly else None
 
     return Pair(to_fhir, to_native)
 

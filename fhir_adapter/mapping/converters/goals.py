@@ -11,7 +11,7 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
-from fhir_adapter.mapping.converters.times import check_date, is_date
+from fhir_adapter.mapping.converters.times import Spelling, check_date, is_date
 from fhir_adapter.mapping.frames import copied
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
@@ -143,12 +143,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-@converter("due", whole=True)
-def _due(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
-    """A date <-> the dueDate of a goal's targets: one of its own when written, the first there is when read."""
+@converter("due", "[form=FORM]", whole=True)
+def _due(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
+    """A date <-> the dueDate of a goal's targets: one of its own when written, the first there is when read.
+    `form=DD.MM.YYYY`: how the record writes it."""
+    spelling = Spelling(words.option("form"))
 
     def to_fhir(value: str, run: Run, path: str) -> Resource | None:
-        checked = check_date(value, run, path)
+        checked = spelling.date(value, run, path)
         return {"dueDate": checked} if checked is not None else None
 
-    return Pair(to_fhir, lambda targets, _run: next((one["dueDate"] for one in targets if "dueDate" in one), None))
+    def to_native(targets: list[Resource], run: Run) -> str | None:
+        return next((spelling.write(one["dueDate"], run) for one in targets if "dueDate" in one), None)
+
+    return Pair(to_fhir, to_native)

@@ -10,18 +10,26 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.people import name_of, named_reference
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.converters.times import INSTANT_FORM, TIME_FORM, check_datetime, instant_of, is_date
+from fhir_adapter.mapping.converters.times import (
+    INSTANT_FORM,
+    TIME_FORM,
+    WALL_CLOCK,
+    instant_of,
+    is_date,
+    spelling_of,
+    warn_if_unclear,
+)
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 
 
-@converter("meeting", "[table=TABLE] [instant] [silent]")
+@converter("meeting", "[table=TABLE] [instant] [silent] [local] [form=FORM]", loses=WALL_CLOCK)
 def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod, status, our own status).
     `table`: of the status (`booked` is planned, `fulfilled` held, then cancelled and noshow), else meeting-status;
     `instant`: the time of day must be there; `silent`: that it is planned is left out of the record, unless the sender
-    said so.
+    said so; `local`, `form=DD.MM.YYYY hh:mm`: the record writes times without zone, in this form.
 
     FHIR allows a start only with an end, and leaves both out only while the meeting is proposed or cancelled (app-2,
     app-3): a time without a length is the requested period of a proposed meeting, and a status that FHIR cannot say
@@ -30,17 +38,26 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     table = table_named(words.option("table", "meeting-status"), knowledge)
     planned = table.words.get(_PLANNED)
     needs_time, is_silent = "instant" in words.flags, "silent" in words.flags
+    spelling = spelling_of(words, knowledge)
+
+    def moment_of(sent: str, run: Run, path: str) -> tuple[str | None, str | None]:
+        """The time as a FHIR dateTime, and as an instant where it is one."""
+        when = spelling.read(sent, run, path)
+        instant = instant_of(when, knowledge.zone) if when is not None else None
+        if when is not None and instant is None and (needs_time or not is_date(when)):
+            form = spelling.text or (INSTANT_FORM if needs_time else TIME_FORM)
+            run.error(path, "value", "this is not what is expected here", form)
+        if when is not None and instant is not None:
+            warn_if_unclear(when, run, path)
+        return instant or when, instant
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
-        when, minutes, word = values
+        sent, minutes, word = values
         minutes = minutes if minutes is None else int(minutes)  # 60.0 is a whole number as well, and FHIR's is 60
         status = _PLANNED
         if word is not None and (status := table.code_of(word) or "") == "":
             run.error(prefix + fields[2], "code-invalid", "this word is not in the code list", table.allowed)
-        instant = instant_of(when, knowledge.zone) if when is not None else None
-        if when is not None and instant is None and (needs_time or not is_date(when)):
-            form = INSTANT_FORM if needs_time else TIME_FORM
-            run.error(prefix + fields[0], "value", "this is not what is expected here", form)
+        when, instant = moment_of(sent, run, prefix + fields[0]) if sent is not None else (None, None)
         end = plus_minutes(instant, minutes) if instant and minutes else None
         if instant and minutes and end is None:
             run.error(prefix + fields[1], "value", "the meeting would end beyond the calendar", "minutes")
@@ -48,16 +65,17 @@ def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         said = status if word is not None and is_unsaid else None
         if end is not None:
             return instant, end, minutes, None, status, said
-        requested = [{"start": instant or when}] if when is not None else None
+        requested = [{"start": when}] if when is not None else None
         return None, None, minutes, requested, "cancelled" if status == "cancelled" else "proposed", said
 
-    def to_native(fragments: tuple[Any, ...], _run: Run) -> tuple[Any, ...]:
+    def to_native(fragments: tuple[Any, ...], run: Run) -> tuple[Any, ...]:
         start, end, minutes, requested, status, said = fragments
         when = start or ((requested or [{}])[0].get("start"))
         if start and end and minutes is None:
             minutes = minutes_between(start, end)
         word = table.words.get(status if status == "cancelled" else said or status)
-        return when, minutes, None if is_silent and said is None and word == planned else word
+        shown = spelling.write(when, run) if when is not None else None
+        return shown, minutes, None if is_silent and said is None and word == planned else word
 
     return Pair(to_fhir, to_native, table)
 
@@ -161,15 +179,19 @@ def _name_of_invited(participant: Resource, run: Run) -> str | None:
     return name_of(actor, run)
 
 
-@converter("stay")
-def _stay(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
-    """(admitted, discharged) <-> Encounter (period.start, period.end, status)."""
+@converter("stay", "[local] [form=FORM]", loses=WALL_CLOCK)
+def _stay(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
+    """(admitted, discharged) <-> Encounter (period.start, period.end, status). `local`, `form=FORM`: as for date."""
+    spelling = spelling_of(words, knowledge)
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
         start, end = (
-            check_datetime(value, run, prefix + field) if value is not None else None
+            spelling.datetime(value, run, prefix + field) if value is not None else None
             for value, field in zip(values, fields, strict=True)
         )
         return start, end, "finished" if end else "in-progress"
 
-    return Pair(to_fhir, lambda fragments, _run: fragments[:2])
+    def to_native(fragments: tuple[Any, ...], run: Run) -> tuple[Any, ...]:
+        return tuple(spelling.write(value, run) if value is not None else None for value in fragments[:2])
+
+    return Pair(to_fhir, to_native)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,8 +17,6 @@ _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)?(Z|[
 DATE_FORM = "a date: 2025-02-24, 2025-02 or 2025"
 TIME_FORM = "a date, or date and time: 2025-02-24 or 2025-02-24T13:00:00+01:00"
 INSTANT_FORM = "date and time: 2025-02-24T13:00:00+01:00"
-
-Check = Callable[[str, Run, str], str | None]
 
 
 def is_date(value: str) -> bool:
@@ -83,66 +81,97 @@ def _has_offset(value: str) -> bool:
     return value.endswith("Z") or value[-6] in "+-"
 
 
-def check_date(value: str, run: Run, path: str) -> str | None:
+def check_date(value: str, run: Run, path: str, expected: str = DATE_FORM) -> str | None:
     """`value` as a FHIR date of its own precision; an error where it is none."""
     if is_date(value):
         return value
     if (parts := _TIME.fullmatch(value)) is not None and is_date(parts.group(1)):
-        run.error(path, "value", "a date without time is expected here", DATE_FORM)
+        run.error(path, "value", "a date without time is expected here", expected)
         return None
-    run.error(path, "value", "this is not a date of the calendar", DATE_FORM)
+    run.error(path, "value", "this is not a date of the calendar", expected)
     return None
 
 
-def check_datetime(value: str, run: Run, path: str) -> str | None:
+def check_datetime(value: str, run: Run, path: str, expected: str = TIME_FORM) -> str | None:
     """`value` as a FHIR dateTime of its own precision; an error where it is none."""
     if is_date(value):
         return value
-    zone = run.knowledge.zone
-    made = instant_of(value, zone)
+    made = instant_of(value, run.knowledge.zone)
     if made is None:
-        run.error(path, "value", "this is not a date, or date and time, of the calendar", TIME_FORM)
-    elif is_unclear(value, zone):
-        run.warn(path, "value", "the clock was changed then: this time comes twice or not at all; please send the zone")
+        run.error(path, "value", "this is not a date, or date and time, of the calendar", expected)
+    else:
+        warn_if_unclear(value, run, path)
     return made
+
+
+def warn_if_unclear(value: str, run: Run, path: str) -> None:
+    """Says so where the clock shows a time without zone twice, or not at all."""
+    if is_unclear(value, run.knowledge.zone):
+        run.warn(path, "value", "the clock was changed then: this time comes twice or not at all; please send the zone")
+
+
+class Spelling:
+    """How a record writes its dates and times: by default as FHIR does.
+
+    `form`: such as DD.MM.YYYY hh:mm; `local`: without zone, by the country's clocks, as a form does too. Raises
+    ValueError where there is no such form, or no zone.
+    """
+
+    def __init__(self, form: str = "", *, local: bool = False, zone: str = "") -> None:
+        if local and not zone:
+            raise ValueError("times without zone need the mapping's `zone:`, such as Europe/Copenhagen")
+        self.text = form
+        self._form = Form(form) if form else None
+        self._local = local
+
+    def read(self, value: str, run: Run, path: str) -> str | None:
+        """`value` in FHIR's order, still without zone where it has none; an error where it is of another form."""
+        if self._form is None:
+            return value
+        found = self._form.read(value)
+        if found is None:
+            run.error(path, "value", "this is not a date, or time, in the form that is expected", self.text)
+        return found
+
+    def write(self, value: str, run: Run) -> str:
+        """A FHIR date or dateTime as the record writes it."""
+        text = on_the_wall(value, run.knowledge.zone) if self._local else value
+        return text if self._form is None else self._form.write(text)
+
+    def date(self, value: str, run: Run, path: str) -> str | None:
+        """`value` as a FHIR date; an error where it is none."""
+        found = self.read(value, run, path)
+        return check_date(found, run, path, self.text or DATE_FORM) if found is not None else None
+
+    def datetime(self, value: str, run: Run, path: str) -> str | None:
+        """`value` as a FHIR dateTime; an error where it is none."""
+        found = self.read(value, run, path)
+        return check_datetime(found, run, path, self.text or TIME_FORM) if found is not None else None
+
+
+def spelling_of(words: Words, knowledge: Knowledge) -> Spelling:
+    """The spelling of times that a rule names by `local` and `form=`. Raises ValueError."""
+    form = words.option("form")
+    return Spelling(form, local=bool(form) or "local" in words.flags, zone=knowledge.zone)
 
 
 @converter("day", "[form=FORM]")
 def _day(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """A date of any precision <-> FHIR date. `form=DD.MM.YYYY`: how the record writes it."""
-    return _in_form(words.option("form"), check_date, local=False)
+    spelling = Spelling(words.option("form"))
+    return Pair(spelling.date if spelling.text else check_date, spelling.write)
 
 
-_WALL_CLOCK = "a zone other than the country's, with `local` or `form`"
+WALL_CLOCK = "a zone other than the country's, with `local` or `form`"
 
 
-@converter("date", "[local] [form=FORM]", loses=_WALL_CLOCK)
-@converter("datetime", "[local] [form=FORM]", loses=_WALL_CLOCK)
+@converter("date", "[local] [form=FORM]", loses=WALL_CLOCK)
+@converter("datetime", "[local] [form=FORM]", loses=WALL_CLOCK)
 def _datetime(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A date or a time of any precision <-> FHIR dateTime; a time without zone is one of the mapping's `zone`.
     `local`: the record writes times without zone; `form=YYYYMMDDhhmmss`: how it writes them."""
-    local = "local" in words.flags or "form" in words.options
-    if local and not knowledge.zone:
-        raise ValueError("times without zone need the mapping's `zone:`, such as Europe/Copenhagen")
-    return _in_form(words.option("form"), check_datetime, local=local)
-
-
-def _in_form(form: str, check: Check, *, local: bool) -> Pair:
-    """The pair for texts of a form; without one they are written as FHIR writes them."""
-    written = Form(form) if form else None
-
-    def to_fhir(value: str, run: Run, path: str) -> str | None:
-        found = written.read(value) if written is not None else value
-        if found is None:
-            run.error(path, "value", "this is not a date, or time, in the form that is expected", form)
-            return None
-        return check(found, run, path)
-
-    def to_native(value: str, run: Run) -> str:
-        text = on_the_wall(value, run.knowledge.zone) if local else value
-        return text if written is None else written.write(text)
-
-    return Pair(check if written is None else to_fhir, to_native)
+    spelling = spelling_of(words, knowledge)
+    return Pair(spelling.datetime if spelling.text else check_datetime, spelling.write)
 
 
 def on_the_wall(value: str, zone: str) -> str:
