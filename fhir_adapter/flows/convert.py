@@ -32,7 +32,8 @@ RECORD_FILES = (".json", ".ndjson", ".jsonl", ".csv", ".txt", ".xml")
 class Converted:
     """What goes to standard output and to standard error. `ok` is false where a record was refused.
 
-    `issues` are as JSON: severity, code, path, message, expected, and `record`: its number in the file, from 1.
+    `issues` are as JSON: severity, code, path, message, expected, and `record`: its number in the file, from 1; 0 is
+    the file itself.
     """
 
     output: bytes
@@ -75,6 +76,7 @@ def map_file(
         return transaction(mapped.resources)
 
     bundles, told, ok = _convert_each(watch(contents.entries), convert)
+    told += [{"record": 0, **remark.as_dict()} for remark in contents.remarks]
     return Converted(JSON.write(bundles, single=contents.single and not one_a_line), told, ok)
 
 

@@ -54,6 +54,19 @@ def test_an_empty_response_is_no_record() -> None:
     assert converted.output == b""
 
 
+def test_an_error_instead_of_an_answer_is_refused() -> None:
+    converted = mapped(response().replace("<resultCode>OK", "<resultCode>ERROR"))
+    assert not converted.ok
+    assert converted.output == b""
+    assert issue_at(converted, "tns:GetCarePlansResponse/tns:result/resultCode")["expected"] == "OK or INFO"
+
+
+def test_what_the_contract_lets_others_add_is_told_beside_the_plans() -> None:
+    converted = mapped(response().replace("</tns:result>", '</tns:result><x:more xmlns:x="urn:x"/>'))
+    assert converted.ok
+    assert issue_at(converted, "tns:GetCarePlansResponse/{urn:x}more")["record"] == 0
+
+
 def test_a_plan_that_is_only_a_pdf_is_a_document_of_the_person() -> None:
     (document,) = resources(mapped(response("SIP-3")), "DocumentReference")
     (patient,) = resources(mapped(response("SIP-3")), "Patient")

@@ -256,6 +256,38 @@ def test_an_xml_bomb_or_what_is_no_xml_is_refused(raw: bytes, message: str) -> N
     assert message in refusal(xml(), raw).message
 
 
+@pytest.mark.parametrize(
+    ("record", "raw"),
+    [
+        ("plans/plan", b"<journal><plan><id>1</id></plan></journal>"),
+        ("plan", b"<plans><note/></plans>"),
+        ("t:answer/t:plan", b"<Envelope><Body><Fault/></Body></Envelope>"),
+    ],
+)
+def test_a_document_of_another_kind_is_refused(record: str, raw: bytes) -> None:
+    told = refusal(xml(record=record, namespaces={"t": "urn:t"}), raw)
+    assert told.message.startswith(f"there is no {record.partition('/')[0]} in this document: it begins with ")
+    assert told.expected == record
+
+
+def test_a_list_without_records_is_none_and_what_stands_beside_records_is_told() -> None:
+    assert xml().read(b"<plans/>").entries == []
+    contents = xml(after={"sum": "1"}).read(b"<plans><plan><id>1</id></plan><sum>1</sum><x>2</x><x>3</x></plans>")
+    assert records(contents) == [{"id": "1"}]
+    assert [(issue.severity, issue.path) for issue in contents.remarks] == [("information", "plans/x")]
+
+
+@pytest.mark.parametrize(("said", "is_well"), [("OK", True), ("INFO", True), ("ERROR", False), ("", False)])
+def test_a_document_that_says_that_not_all_is_well_is_refused(said: str, is_well: bool) -> None:
+    format_ = xml(only_if={"result/code": ["OK", "INFO"]})
+    raw = f"<s><plans><plan><id>1</id></plan><result><code> {said}</code></result></plans></s>".encode()
+    if is_well:
+        assert records(format_.read(raw)) == [{"id": "1"}]
+    else:
+        told = refusal(format_, raw)
+        assert (told.path, told.expected) == ("plans/result/code", "OK or INFO")
+
+
 def test_text_between_elements_and_signs_that_xml_lacks_are_told() -> None:
     good, mixed = xml().read(b"<plans><plan><id>1</id></plan><plan>a<id>2</id></plan></plans>").entries
     assert good.taken() == {"id": "1"}
@@ -268,6 +300,16 @@ def test_text_between_elements_and_signs_that_xml_lacks_are_told() -> None:
 def test_latin_1_that_says_so_is_read() -> None:
     raw = '<?xml version="1.0" encoding="ISO-8859-1"?><plans><plan><name>Åsa</name></plan></plans>'.encode("latin-1")
     assert records(xml().read(raw)) == [{"name": "Åsa"}]
+
+
+@pytest.mark.parametrize(("sign", "shown"), [("\t", "tab"), (",", "','")])
+def test_a_table_that_is_cut_at_another_sign_is_told(sign: str, shown: str) -> None:
+    told = refusal(csv(key="id"), f"id{sign}name\n1{sign}a\n".encode())
+    assert (told.path, told.expected) == ("row 1", f"';' between cells, not {shown}")
+
+
+def test_a_header_in_the_wrong_letters_is_told_by_its_column() -> None:
+    assert refusal(csv(), "id;fÃ¸dt\n1;2\n".encode()).path == "row 1, column fÃ¸dt"
 
 
 # ---- FHIR and JSON

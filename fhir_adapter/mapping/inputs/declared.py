@@ -20,7 +20,7 @@ _WORDS = {
     "json": {"format", "encoding", "id", "or"},
     "fhir": {"format", "id", "parts"},
     "csv": {"format", "encoding", "delimiter", "quote", "key", "columns", "separator", "decimal", "words"},
-    "xml": {"format", "encoding", "namespaces", "record", "after", "id"},
+    "xml": {"format", "encoding", "namespaces", "record", "after", "only_if", "id"},
 }
 
 
@@ -71,9 +71,15 @@ def _xml(declared: dict[str, Any], schema: RecordSchema, encoding: str) -> XmlTr
         namespaces=declared.get("namespaces") or {},
         record=declared["record"],
         after=declared.get("after"),
+        only_if={path: as_words(words) for path, words in (declared.get("only_if") or {}).items()},
         id_path=declared.get("id"),
         encoding=encoding,
     )
+
+
+def as_words(value: Any) -> list[str]:
+    """One word or several."""
+    return [str(word) for word in value] if isinstance(value, list) else [str(value)]
 
 
 def read_any(declared: Format, raw: bytes) -> tuple[Format, Contents]:

@@ -36,10 +36,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The records of a file in their order; `single`: the file is one record by its form, not a list of them."""
+    """The records of a file in their order; `single`: the file is one record by its form, not a list of them.
+
+    `remarks`: what there is to say of the file beside its records.
+    """
 
     entries: Sequence[Entry]
     single: bool = False
+    remarks: Sequence[Issue] = ()
 
 
 class Format(ABC):

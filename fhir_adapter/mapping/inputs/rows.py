@@ -109,6 +109,7 @@ class Rows(Format):
     def _header(self, row: Row) -> list[FieldPath | None]:
         """The field of each column, None for a column without a name. Raises BadRequest."""
         names = [name.strip() for name in row.cells]
+        self._check_letters_and_delimiter(row, names)
         twice = [name for index, name in enumerate(names) if name and name in names[:index]]
         if twice:
             raise wrong(f"row 1, column {twice[0]}", "two columns have this name", "a name for each column")
@@ -117,6 +118,18 @@ class Rows(Format):
             name = self._names.get(self.key, self.key)
             raise wrong(f"row 1, column {name}", "this column is missing: it tells which rows are one record", name)
         return found
+
+    def _check_letters_and_delimiter(self, row: Row, names: list[str]) -> None:
+        """Raises BadRequest for a header in the wrong encoding, or one that is cut at another sign than the file's."""
+        if fault := letters_fault(names):
+            place = names[int(fault.issues[0].path.strip("[]"))]
+            raise wrong(f"row 1, column {place}", fault.issues[0].message, fault.issues[0].expected)
+        other = delimiter_of(row.text)
+        if self.delimiter is not None and len(names) == 1 and other != self.delimiter and other in row.text:
+            shown, seen = (repr(sign).replace("'\\t'", "tab") for sign in (self.delimiter, other))
+            raise wrong(
+                "row 1", f"the header is one cell when it is cut at {shown}", f"{shown} between cells, not {seen}"
+            )
 
     def _field_of(self, name: str) -> FieldPath | None:
         if not name:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from fhir_adapter.errors import BadRequest
+from fhir_adapter.errors import BadRequest, Issue
 from fhir_adapter.fhir.resources import DEEPEST
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, value_at, without_copied_id, wrong
 from fhir_adapter.mapping.inputs.text import decode, encode, letters_fault
@@ -39,7 +39,9 @@ class XmlTree(Format):
     """An element is a key, `@name` an attribute, `$` text beside them; what the schema calls a list is one.
 
     `namespaces`: prefix -> URI; "" is that of keys without prefix. `record`: the elements from the root down to one
-    record. `after`: what follows the last record. `id`: the field that is copied to the record's `id`.
+    record. `after`: what follows the last record. `only_if`: what the document says beside the records where all is
+    well, path -> the words; a document that says something else is refused. `id`: the field that is copied to the
+    record's `id`.
     """
 
     name = "xml"
@@ -52,6 +54,7 @@ class XmlTree(Format):
         namespaces: dict[str, str],
         record: str,
         after: dict[str, Any] | None = None,
+        only_if: dict[str, list[str]] | None = None,
         id_path: str | None = None,
         encoding: str = "utf-8",
     ) -> None:
@@ -59,6 +62,7 @@ class XmlTree(Format):
         self.encoding = encoding
         self.path = record.split("/")
         self.after = after or {}
+        self.only_if = only_if or {}
         self.id_path = id_path
         self._uris = {"xsi": _XSI, **namespaces}
         self._prefixes = {uri: prefix for prefix, uri in self._uris.items()}
@@ -68,9 +72,30 @@ class XmlTree(Format):
 
     def read(self, raw: bytes) -> Contents:
         root = self._parsed(raw)
-        found = [root] if root.key == self.path[-1] else _below(root, self.path)
+        if root.key == self.path[-1]:
+            return Contents([self._entry(1, root)], single=True)
+        around = _below(root, self.path[:-1]) if len(self.path) > 1 else [root]
+        found = [record for one in around for record in _below(one, self.path[-2:])]
+        if not (found if len(self.path) == 1 else around):
+            message = f"there is no {self.path[0]} in this document: it begins with {root.key}"
+            raise wrong("", message, "/".join(self.path))
+        self._check_what_is_beside(around)
         entries = [self._entry(number, element) for number, element in enumerate(found, start=1)]
-        return Contents(entries, single=root.key == self.path[-1])
+        return Contents(entries, remarks=list(self._beside(around)))
+
+    def _check_what_is_beside(self, around: Sequence[_Element]) -> None:
+        """Raises BadRequest where a document says of itself that not all is well."""
+        for path, words in self.only_if.items():
+            said = ["".join(each.text).strip() for one in around for each in _below(one, [one.key, *path.split("/")])]
+            if any(each not in words for each in said):
+                raise wrong("/".join([*self.path[:-1], path]), f"the document says {said[0][:64]}", " or ".join(words))
+
+    def _beside(self, around: Sequence[_Element]) -> Iterator[Issue]:
+        """What stands beside the records, and no format has a word for."""
+        known = {self.path[-1], *self.after}
+        for key in dict.fromkeys(child.key for one in around for child in one.children if child.key not in known):
+            path = "/".join([*self.path[:-1], key])
+            yield Issue("information", "structure", path, "stands beside the records, and is no field of this format")
 
     def _parsed(self, raw: bytes) -> _Element:
         """The document. Raises BadRequest for what is no XML, has a document type, or is too large or deep."""
