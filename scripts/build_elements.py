@@ -3,7 +3,8 @@
 usage: python -m scripts.build_elements FOLDER
 
 definitions.py says what FOLDER holds. One object for each type and for each element that has elements of its own
-(`Goal.target`): name -> "min..max type|type". A choice is there under each of its names: `startDate`.
+(`Goal.target`): name -> "min..max type"; behind Reference stand the resource types that it may lead to, where R4 names
+some. A choice is there under each of its names: `startDate`.
 """
 
 from __future__ import annotations
@@ -36,16 +37,24 @@ def _add(table: dict[str, dict[str, str]], element: dict[str, Any]) -> None:
     if not holder:
         return
     bounds = f"{element['min']}..{'1' if element['max'] in ('0', '1') else '*'}"
-    kinds = ["string" if kind["code"] == _STRING else kind["code"] for kind in element.get("type", ())]
+    kinds = [_kind(kind) for kind in element.get("type", ())]
     below = table.setdefault(holder, {})
     if name.endswith("[x]"):
         for kind in kinds:
-            below[name[:-3] + kind[0].upper() + kind[1:]] = f"0..1 {kind}"
+            below[name[:-3] + kind[0].upper() + kind[1:].partition(" ")[0]] = f"0..1 {kind}"
     elif "contentReference" in element:
         below[name] = f"{bounds} {element['contentReference'].rpartition('#')[2]}"
     else:
         is_own = kinds[0] in ("BackboneElement", "Element")
         below[name] = f"{bounds} {element['path'] if is_own else kinds[0]}"
+
+
+def _kind(declared: dict[str, Any]) -> str:
+    """`string`, `CodeableConcept`, `Reference Patient|Group`."""
+    if declared["code"] != "Reference":
+        return "string" if declared["code"] == _STRING else str(declared["code"])
+    targets = [profile.rpartition("/")[2] for profile in declared.get("targetProfile", ())]
+    return "Reference" if not targets or "Resource" in targets else f"Reference {'|'.join(targets)}"
 
 
 if __name__ == "__main__":

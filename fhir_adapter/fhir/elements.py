@@ -15,11 +15,15 @@ from fhir_adapter.fhir.resources import parse_json
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: its type (`Goal.target` for one with elements of its own), whether it is a list, and required."""
+    """One element: its type (`Goal.target` for one with elements of its own), whether it is a list, and required.
+
+    `targets`: the resource types that a Reference may lead to; empty where R4 takes any.
+    """
 
     type: str
     is_list: bool
     is_required: bool
+    targets: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=1)
@@ -36,8 +40,10 @@ def elements_of(type_: str) -> Mapping[str, Element]:
 
 
 def _element(text: str) -> Element:
-    bounds, _, type_ = text.partition(" ")
-    return Element(type_, bounds.endswith("*"), bounds.startswith("1"))
+    bounds, type_, *targets = text.split(" ")
+    return Element(
+        type_, bounds.endswith("*"), bounds.startswith("1"), frozenset(targets[0].split("|") if targets else ())
+    )
 
 
 _ONLY_ALIKE = frozenset({"instantiates", "payment"})
@@ -88,6 +94,12 @@ def type_at(type_: str, steps: Sequence[Step], *, whole_list: bool = False) -> s
             raise ValueError(_nowhere(found.type, step.key))
         here = found.type
     return here
+
+
+def targets_at(type_: str, steps: Sequence[Step]) -> frozenset[str]:
+    """The resource types that the Reference at the end of `steps` may lead to; empty where R4 takes any."""
+    found = elements_of(type_at(type_, steps[:-1])).get(steps[-1].name)
+    return found.targets if found is not None else frozenset()
 
 
 def is_list_at(type_: str, steps: Sequence[Step]) -> bool:

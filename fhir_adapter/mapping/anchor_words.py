@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fhir_adapter.fhir.elements import is_resource_type, type_at
+from fhir_adapter.fhir.elements import is_resource_type, targets_at, type_at
 from fhir_adapter.fhir.paths import Path, compile_path, extension_url, parse_path
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
@@ -40,6 +40,7 @@ def anchor_of(
         files.fail(f"of: {declared['of']!r} is not a list of the declaration, or `by` is missing")
     _refers_to_known(files, declared, name, known)
     own = _type_of(files, declared, known, lists)
+    _check_references(files, declared, own, known)
     known[name] = own
     return Anchor(
         name=name,
@@ -122,6 +123,24 @@ def _refers_to_known(files: Files, declared: dict[str, Any], name: str, known: T
         if target is not None and target not in known:
             files.fail(f"there is no anchor {target!r} before it; declare that one first (two that wait for each other"
                        " are a cycle: let one refer, and the other be found by `reverse`)")  # fmt: skip
+
+
+def _check_references(files: Files, declared: dict[str, Any], own: str, known: Types) -> None:
+    """R4 says for most references what they may lead to."""
+    pairs = [
+        (own, path, target) for path, targets in (declared.get("refer") or {}).items() for target in as_list(targets)
+    ]
+    if "reverse" in declared:
+        path, _, parent = (part.strip() for part in declared["reverse"].partition("->"))
+        pairs.append((own, path, parent))
+    wanted = [(holder, path, known[target]) for holder, path, target in pairs]
+    links = (text.partition(".") for word in ("link", "also") for text in as_list(declared.get(word)))
+    wanted += [(known[parent], path, own) for parent, _, path in links]
+    for holder, path, type_ in wanted:
+        path_in(files, holder, path)
+        targets = targets_at(holder, parse_path(path))
+        if targets and type_ not in targets:
+            files.fail(f"{holder}.{path} in R4 refers to {' or '.join(sorted(targets))}, not to {type_}")
 
 
 def _type_of(files: Files, declared: dict[str, Any], known: Types, lists: Types) -> str:

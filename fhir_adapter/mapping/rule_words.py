@@ -17,7 +17,7 @@ from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.model import Knowledge, Pair
 from fhir_adapter.mapping.rules import Field, Rule, Target
-from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit
+from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit, within_r4
 
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 
@@ -50,10 +50,11 @@ def fields_of(
         many = _many(parts["native"])
         if fault := misfit(many, rule.targets, rule.converter, declared[0]):
             files.fail(fault)
-        if rule.pair is not None and _is_one_of_a_list(many, rule):
-            rule = replace(rule, pair=first_of_its_own(rule.pair))
+        rule = _fitted(many, rule)
         grouped.setdefault(parts["native"], []).append(rule)
-    _check_targets(files, [rule for each in grouped.values() for rule in each])
+    in_order = [rule for each in grouped.values() for rule in each]
+    _check_targets(files, in_order)
+    _check_order(files, in_order)
     return tuple(_field(files, native, each) for native, each in grouped.items())
 
 
@@ -66,10 +67,13 @@ def _many(native: str) -> str:
     return "list" if native.endswith("[]") else "either" if native.endswith("*") else "one"
 
 
-def _is_one_of_a_list(many: str, rule: Rule) -> bool:
-    """Does a field that is no list stand for one part of a list?"""
-    whole = rule.converter is not None and rule.converter.whole
-    return many == "one" and len(rule.targets) == 1 and not whole and leads_to_list(rule.targets[0])
+def _fitted(many: str, rule: Rule) -> Rule:
+    """The rule with its pair fitted to what R4 says of its one target: a part of a list, a reference."""
+    if rule.pair is None or rule.converter is None or rule.converter.whole or len(rule.targets) > 1:
+        return rule
+    pair = within_r4(rule.pair, rule.targets[0]) if rule.writes else rule.pair
+    is_part = many == "one" and leads_to_list(rule.targets[0])
+    return replace(rule, pair=first_of_its_own(pair) if is_part else pair)
 
 
 def _field(files: Files, native: str, rules: list[Rule]) -> Field:
@@ -147,3 +151,21 @@ def _check_targets(files: Files, rules: Sequence[Rule]) -> None:
                     f"{target.anchor}:{target.text} is the target of the rule in line {other.line} as well: the two"
                     " would overwrite each other; join the fields in one rule with a converter, or let one only `write`"
                 )
+
+
+def _check_order(files: Files, rules: Sequence[Rule]) -> None:
+    """What writes a whole element comes before what writes parts of it, else the parts would be lost."""
+    earlier: list[tuple[Target, Rule]] = []
+    for rule in rules:
+        for target in rule.targets if rule.writes else ():
+            inside = f"{target.text}."
+            lost = next(
+                (one for part, one in earlier if part.anchor == target.anchor and part.text.startswith(inside)), None
+            )
+            if lost is not None and lost is not rule:
+                files.at(files.file, f"rule `{rule.text}`", rule.line)
+                files.fail(
+                    f"{target.anchor}:{target.text} is written as a whole after the rule in line {lost.line} wrote a"
+                    " part of it, which would be lost: put this rule first (a field's rules are run together)"
+                )
+        earlier += [(target, rule) for target in rule.targets if rule.writes]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_adapter.fhir.elements import is_list_at, is_primitive, type_at
+from fhir_adapter.fhir.elements import is_list_at, is_primitive, targets_at, type_at
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.converters.registry import Converter
-from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.model import Pair, Run, reference_in
 from fhir_adapter.mapping.rules import Target
 
 _KINDS = {
@@ -84,3 +84,21 @@ def first_of_its_own(pair: Pair) -> Pair:
         return next((value for part in parts if (value := pair.to_native(part, run)) is not None), None)
 
     return Pair(pair.to_fhir, to_native, pair.table)
+
+
+def within_r4(pair: Pair, target: Target) -> Pair:
+    """The pair for a reference that R4 lets lead to some types only: to any other type stays nothing but its name."""
+    allowed = targets_at(target.type, parse_path(target.text))
+    if not allowed:
+        return pair
+
+    def to_fhir(value: Any, run: Run, path: str) -> Any:
+        made = pair.to_fhir(value, run, path)
+        reference = reference_in(made)
+        if reference is None or reference.partition("/")[0] in allowed:
+            return made
+        words = value if isinstance(value, tuple) else (value,)
+        name = made.get("display") or next((word for word in words if isinstance(word, str)), None)
+        return {"display": name} if name else made
+
+    return Pair(to_fhir, pair.to_native, pair.table)

@@ -243,3 +243,18 @@ def test_goals_of_the_citizens_plan_are_nobodys_alone() -> None:
     owners = find("dk-borgerens-plan").owners
     assert owners["Goal.description"] == owners["Goal.target"] == owners["Goal.lifecycleStatus"] == "shared"
     assert owners["Goal.achievementStatus"] == "measurer"
+
+
+@pytest.mark.parametrize("name", ["dk-integrerede-forloeb", "dk-borgerens-plan"])
+def test_a_replacement_number_is_temporary_and_a_case_number_says_whose_it_is(name: str) -> None:
+    record = record_of(name, "full")
+    record["person"]["kommune"] = "0741"  # a municipality that the organisations file does not know
+    plan = find(name).get(record, **place(name)).resources
+    number = next(one for one in of_type(plan, "CarePlan")[0]["extension"] if one["url"].endswith("CaseNumber"))
+    assert number["extension"][0]["valueIdentifier"]["assigner"] == {"display": "Samsø"}
+    uses = {one["system"]: one["use"] for one in of_type(plan, "Patient")[0]["identifier"] if one["use"] != "old"}
+    assert uses == {
+        "urn:oid:1.2.208.176.1.2": "official",
+        "urn:oid:1.2.208.176.1.6.1.1": "temp",
+        f"urn:oid:{record['person']['d_ecpr_udsteder']}": "temp",
+    }

@@ -108,7 +108,7 @@ def test_a_plan_of_another_danish_system_becomes_a_bundle_that_is_taken_again() 
     bundle = back(parse_json(course))
     assert mapped(dump_json(bundle).decode()).ok
     (plan, *interventions) = resources(bundle, "CarePlan")
-    assert [one["coding"][0]["code"][:8] for one in plan["category"]] == ["e459386d"]
+    assert [one["coding"][0]["code"][:8] for one in plan["category"]] == ["e459386d", "01302bcb"]
     assert {one["basedOn"][0]["reference"] for one in interventions} == {f"CarePlan/{plan['id']}"}
     assert "fhir-adapter.example/fhir/StructureDefinition" not in dump_json(bundle).decode()
 

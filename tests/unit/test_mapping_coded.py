@@ -86,3 +86,13 @@ def test_free_words_have_a_code_where_the_table_knows_them() -> None:
         assert run.issues == []
         assert optional.to_native(made, run) == word
     assert optional.to_native({"coding": [ANGST]}, a_run()) == "Angst"
+
+
+def test_a_concept_that_carries_a_code_of_ours_is_the_rules_that_names_it() -> None:
+    marked, plain = pair("coded", "ffb", "mark=dk-x#niveau", fields=("k",)), pair("coded", "ffb", "only", fields=("k",))
+    made = marked.to_fhir("303deb9b", a_run(), "k")
+    ours = {"system": "https://fhir-adapter.example/fhir/CodeSystem/dk-x", "code": "niveau", "display": "Niveau"}
+    assert made == {"coding": [ANGST, ours]}
+    assert (marked.to_native(made, a_run()), plain.to_native(made, a_run())) == ("303deb9b", None)
+    alone = plain.to_fhir("303deb9b", a_run(), "k")
+    assert (marked.to_native(alone, a_run()), plain.to_native(alone, a_run())) == (None, "303deb9b")

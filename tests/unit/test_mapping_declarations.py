@@ -188,6 +188,19 @@ def test_a_field_that_stands_for_one_part_of_a_list_is_the_first_that_the_conver
     assert mapping.create(resources, **place)["goals"][0]["text"] == "once a week"
 
 
+def test_a_reference_that_r4_does_not_take_there_is_a_name(tmp_path: Path) -> None:
+    mapping = changed([*GOALS, "rules"], ["text <-> goal:expressedBy | named quiet", "by <-> goal:note[0].text"])
+    mapping["lists"][0]["anchors"]["school"] = {
+        "type": "Organization", "id": "{record}", "call": "title", "link": "plan.contributor[]"
+    }  # fmt: skip
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["properties"]["goals"]["items"]["properties"]["by"] = {"type": "string"}
+    record = {"id": "1", "title": "Kolding School", "goals": [{"text": "Kolding School"}]}
+    mapped = load(written(tmp_path, mapping, schema)).get(record, source="s", namespace=UUID(int=1))
+    goal = next(one for one in mapped.resources if one["resourceType"] == "Goal")
+    assert goal["expressedBy"] == {"display": "Kolding School"}
+
+
 @pytest.mark.parametrize("leads", ["#/$defs/nothing", "#/properties/title", "other.json", "http://127.0.0.1:1/x.json"])
 def test_a_schema_refers_to_its_own_definitions_only_and_nothing_is_fetched(leads: str, tmp_path: Path) -> None:
     schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "title": {"$ref": leads}}}

@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.fhir.paths import extension_url
-from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
 
 
 @converter(
-    "coded", "TABLE [only] [free]", loses="words in the place of a code, and another spelling of its system: the code"
+    "coded",
+    "TABLE [only] [free] [mark=MARK]",
+    loses="words in the place of a code, and another spelling of its system: the code",
 )
 def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A code (or `system|code`, or the table's words for it) <-> a CodeableConcept; or (code, words) <-> the same, the
     words as its text. The code decides: words that say something else are kept, with a warning, and so is a code that
     the table does not know. userSelected marks a code that was sent beside its own words, not told by them.
-    `only`: codes of other systems belong to another rule; `free`: words without a code are no matter for a warning."""
+    `only`: codes of other systems, and concepts with a code of ours beside theirs, belong to other rules; `free`: words
+    without a code are no matter for a warning; `mark=MARK`: the concept carries this code of ours, a `system#code`
+    among the marks, as well, and is known by it."""
     table = table_named(words.plain[0], knowledge)
     only, free = "only" in words.flags, "free" in words.flags
     if len(fields) == 1:
-        return _code_alone(table, only=only)
+        mark = marked(words.option("mark"), knowledge) if words.option("mark") else None
+        return _marked_code(table, mark) if mark is not None else _code_alone(table, only=only)
     if len(fields) != 2:
         raise ValueError("it stands for a code, or for a code and its words")
 
@@ -54,10 +59,28 @@ def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
 
 def _code_alone(table: Table, *, only: bool) -> Pair:
     def to_native(concept: Resource, _run: Run) -> str | None:
-        is_others = only and _entry_in(concept, table) is None
+        is_others = only and (_entry_in(concept, table) is None or _has_code_of_ours(concept))
         return None if is_others else _code_in(concept, table)
 
     return Pair(lambda value, run, path: _concept_of(value, table, run, path, as_code=only), to_native)
+
+
+def _marked_code(table: Table, mark: Resource) -> Pair:
+    def to_fhir(value: str, run: Run, path: str) -> Resource:
+        concept = _concept_of(value, table, run, path)
+        return concept | {"coding": [*concept.get("coding", ()), dict(mark)]}
+
+    def to_native(concept: Resource, _run: Run) -> str | None:
+        if not has_code(concept.get("coding"), mark):
+            return None
+        others = [one for one in concept["coding"] if one.get("system") != mark["system"]]
+        return _code_in(concept | {"coding": others}, table)
+
+    return Pair(to_fhir, to_native)
+
+
+def _has_code_of_ours(concept: Resource) -> bool:
+    return any(str(one.get("system")).startswith(CODES) for one in concept.get("coding") or ())
 
 
 def _concept_of(value: str, table: Table, run: Run, path: str, *, as_code: bool = False) -> Resource:

@@ -73,7 +73,7 @@ class NumberKind:
     series: str | None = None
     named: bool = False
     extra: Resource | None = None
-    """elements that every identifier of this kind has: type, assigner"""
+    """elements that every identifier of this kind has: type, assigner, a use other than `official`"""
 
     def is_like(self, number: str) -> bool:
         """Is a number of the form, by its looks, of this kind?"""
@@ -88,8 +88,9 @@ class NumberKind:
         system = f"urn:oid:{series}" if series else self.system
         if not self.named and not self.extra:
             return {"use": use, "system": system, "value": number}
-        named = {"type": {"text": self.field}} if self.named else copied(self.extra)
-        return {"use": use, **named, "system": system, "value": number}
+        own = copied(self.extra or {}) | ({"type": {"text": self.field}} if self.named else {})
+        own["use"] = use if use == "old" else own.get("use", use)
+        return {"use": "", **own, "system": system, "value": number}
 
     def owns(self, identifier: Resource) -> bool:
         """Is it an Identifier of this kind?"""

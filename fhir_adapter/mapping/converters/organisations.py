@@ -127,16 +127,21 @@ def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
     return Pair(to_fhir, to_native, table)
 
 
-@converter("principal_of_place", "KIND", loses="the words: it is for fields that another rule reads")
+@converter("principal_of_place", "KIND [names=TABLE]", loses="the words: it is for fields that another rule reads")
 def _principal_of_place(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """Words with a municipality code in them <-> a Reference to the organisation of this kind that answers for people
-    there, by the organisations file; it does not come back."""
+    there, by the organisations file; it does not come back. `names=TABLE`: of a place that the file does not know there
+    is the name that this table has for the code."""
     register = knowledge.register
+    displays = table_named(words.option("names"), knowledge).displays if words.option("names") else {}
 
     def to_fhir(value: str, run: Run, _path: str) -> Resource | None:
         number = register.organisation_of(value, words.plain[0])
         if number is None:
-            return None
+            name = next(
+                (displays[code] for code in register.municipality_code.findall(value) if code in displays), None
+            )
+            return {"display": name} if name is not None else None
         return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
 
     return Pair(to_fhir, lambda _pointer, _run: None)

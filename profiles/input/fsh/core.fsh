@@ -30,6 +30,14 @@ Context: ServiceRequest
 * extension[dailyAmount].value[x] only SimpleQuantity
 * extension[id].value[x] only string
 
+Extension: MunicipalityName
+Id: municipality-name
+Title: "Municipality by name"
+Description: "The municipality that an address lies in, by its name, where the country's profile of addresses leaves no element for it."
+Context: Patient.address
+* value[x] 1..1
+* value[x] only string
+
 // ---------------------------------------------------------------- code systems
 
 CodeSystem: ConflictCodes

@@ -67,6 +67,14 @@ Context: Patient
 * value[x] 1..1
 * value[x] only boolean
 
+Extension: MeetingRefused
+Id: meeting-refused
+Title: "Why a meeting was refused"
+Description: "Why the meeting that was proposed is not to be held. R4 has Appointment.cancelationReason for one that was cancelled only (app-4)."
+Context: Appointment
+* value[x] 1..1
+* value[x] only string
+
 Extension: ProposedBy
 Id: proposed-by
 Title: "Proposed by"

@@ -84,13 +84,30 @@ Context: CarePlan
 * extension[necessaryOnly].value[x] only boolean
 * extension[toSay].value[x] only string
 
-Extension: DkCourseCategory
-Id: dk-course-category
-Title: "Category of a child's course"
-Description: "Category of the course of a child or young person (LTT), by KL's codes."
+Extension: ActionPlan
+Id: action-plan
+Title: "Action plan"
+Description: "What a plan under § 141 of the Danish act on social services (handleplan) says beside its purpose and its services. duration: how long the help is expected to last; housing, occupation, personalHelp, treatment, aids, other: what is particular about them; wholePlan: is it one plan for the whole (helhedsorienteret plan, stk. 7)."
 Context: CarePlan
-* value[x] 1..1
-* value[x] only CodeableConcept
+* extension contains
+    law 0..1 and
+    duration 0..1 and
+    housing 0..1 and
+    occupation 0..1 and
+    personalHelp 0..1 and
+    treatment 0..1 and
+    aids 0..1 and
+    other 0..1 and
+    wholePlan 0..1
+* extension[law].value[x] only string
+* extension[duration].value[x] only string
+* extension[housing].value[x] only string
+* extension[occupation].value[x] only string
+* extension[personalHelp].value[x] only string
+* extension[treatment].value[x] only string
+* extension[aids].value[x] only string
+* extension[other].value[x] only string
+* extension[wholePlan].value[x] only boolean
 
 Extension: DkCourseTheme
 Id: dk-course-theme
@@ -178,6 +195,17 @@ Context: Observation
 * value[x] 1..1
 * value[x] only Reference(Practitioner or PractitionerRole or RelatedPerson or Patient or Organization)
 
+Extension: AssessorContact
+Id: assessor-contact
+Title: "Contact of the assessor"
+Description: "How who filled in an assessment is reached."
+Context: Observation
+* extension contains
+    phone 0..1 and
+    email 0..1
+* extension[phone].value[x] only string
+* extension[email].value[x] only string
+
 Extension: Responsibility
 Id: responsibility
 Title: "Responsibility"
@@ -211,11 +239,12 @@ Description: "Which kind of party provides something in a Danish plan."
 
 CodeSystem: DkPlanCategory
 Id: dk-plan-category
-Title: "Plan under the Danish psychiatric act"
-Description: "What a plan is under the Danish psychiatric act."
+Title: "Kind of Danish plan"
+Description: "What a plan is under the Danish psychiatric act, and the course of a child or young person."
 * ^caseSensitive = true
 * #udskrivningsaftale "Udskrivningsaftale" "A discharge agreement, § 13 a."
 * #koordinationsplan "Koordinationsplan" "A coordination plan without the person's part, § 13 b."
+* #boerneforloeb "Børneforløb" "A course of a child or young person (LTT): the code beside this one says of which kind."
 
 CodeSystem: DkTeamRole
 Id: dk-team-role
