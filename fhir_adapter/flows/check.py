@@ -108,13 +108,20 @@ def coverage_of(mapping: Mapping) -> dict[str, int]:
     holders = {path.rpartition(".")[0].rstrip("[]") for path in paths}
     fields = [path for path in paths if path in ruled or path not in holders]
     refused = {path.text for path in mapping.refused}
-    return {
-        "fields": len(fields),
-        "mapped": sum(path in ruled for path in fields),
-        "refused": sum(any(each in refused for each in _around(path)) for path in fields),
-        "constant": sum(path in mapping.constants for path in fields),
-        "identity": sum(path not in ruled and mapping.is_an_id(path) for path in fields),
-    }
+    told = [_dealt_with(path, ruled, refused, mapping) for path in fields]
+    return {"fields": len(fields)} | {word: told.count(word) for word in ("mapped", "refused", "constant", "identity")}
+
+
+def _dealt_with(path: str, ruled: set[str], refused: set[str], mapping: Mapping) -> str:
+    """What becomes of a field, itself or with what it is in."""
+    around = [each.rstrip("[]") for each in _around(path)]
+    if any(each in ruled for each in around):
+        return "mapped"
+    if any(each in refused for each in _around(path)):
+        return "refused"
+    if path in mapping.constants:
+        return "constant"
+    return "identity" if mapping.is_an_id(path) else ""
 
 
 def _of_required(mapping: Mapping) -> Iterator[Finding]:

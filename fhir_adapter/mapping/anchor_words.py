@@ -20,6 +20,17 @@ from fhir_adapter.mapping.said import Said
 Types = dict[str, str]
 """anchor -> its resource type, or the element that it is: `CareTeam.participant`"""
 
+_OF_A_RESOURCE = {"id", "needed", "adopt", "born", "identifier", "set", "mark", "tag", "root", "anywhere"}
+_OF_AN_ELEMENT = {"match", "extension", "gone"}
+_REFERRING = {"refer", "link", "also", "reverse", "call"}
+_USELESS = {
+    "type": _OF_AN_ELEMENT | {"by"},
+    "element": _OF_A_RESOURCE | {"by"},
+    "same": _OF_A_RESOURCE | _OF_AN_ELEMENT | {"by", "skip"},
+    "of": _OF_A_RESOURCE | _OF_AN_ELEMENT | _REFERRING | {"skip", "needs", "when"},
+}
+"""words that would have no effect at an anchor of each kind"""
+
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _FIELD = re.compile(r"[^ \[\]]+")
 
@@ -32,6 +43,8 @@ def anchor_of(
     kinds = [word for word in ("type", "element", "same", "of") if word in declared]
     if len(kinds) != 1:
         files.fail("must be exactly one of type, element, same, of")
+    if useless := sorted(set(declared) & _USELESS[kinds[0]]):
+        files.fail(f"{useless[0]} says nothing beside {kinds[0]}: take it away")
     if kinds == ["type"] and "id" not in declared:
         files.fail("a resource needs an id")
     if kinds == ["type"] and not is_resource_type(declared["type"]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
+from collections.abc import Mapping as Dict
 from pathlib import Path
 
 from fhir_adapter.mapping.engine import Mapping
@@ -32,7 +34,11 @@ def table_of(mapping: Mapping) -> str:
         "|---|---|---|---|---|",
     ]  # fmt: skip
     for path, described in mapping.schema.fields():
-        target = "<br>".join(places[path]) or _without_rule(mapping, path)
+        target = (
+            "<br>".join(places[path] or places[path.removesuffix("[]")])
+            or _without_rule(mapping, path)
+            or _with_its_holder(path, places)
+        )
         term, meaning = _cell(described.get("title", "")), _cell(described.get("description", ""))
         lines.append(f"| `{path}` | {term} | {meaning} | {target} | {', '.join(owners[path])} |")
     return "\n".join(lines) + "\n"
@@ -54,6 +60,13 @@ def _without_rule(mapping: Mapping, path: str) -> str:
             told = "<br>".join(f"`{kind}.identifier`, or `{kind}.id` where it is a UUID" for kind in kinds)
             return told or f"`{scope.primary.type}.id` is made from it, or from a public number"
     return "by its fields" if path.endswith("[]") else ""
+
+
+def _with_its_holder(path: str, places: Dict[str, object]) -> str:
+    """A field that is converted together with what it is in."""
+    holders = (path[: found.start()] for found in re.finditer(r"\.", path))
+    own = next((each for each in holders if each.removesuffix("[]") in places), None)
+    return f"with `{own}`" if own is not None else ""
 
 
 def _type_of_primary(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,41 @@ def test_a_service_of_hsds_stands_for_itself(mapping: Mapping) -> None:
     assert service["resourceType"] == "HealthcareService"
     assert {one["resourceType"] for one in others} == {"Organization", "Location"}
     assert service["active"] is False
-    weekly, monthly = service["availableTime"]
+    weekly, ended, monthly = service["availableTime"]
     assert weekly["daysOfWeek"] == ["mon", "wed"]
-    assert "daysOfWeek" not in monthly
-    assert "availableStartTime" not in monthly
+    for bounded in (ended, monthly):  # hours that end, or are not weekly, are a rule and nothing else
+        assert not {"daysOfWeek", "availableStartTime"} & bounded.keys()
+
+
+def test_an_offer_has_telephones_prices_and_numbers(mapping: Mapping) -> None:
+    resources = mapping.get(parse_json((SAMPLES / "full-hsds.json").read_bytes()), **PLACE).resources
+    service, provider = resources[0], of_type(resources, "Organization")[0]
+    assert [(one["system"], one.get("use"), one["value"]) for one in service["telecom"][-3:]] == [
+        ("phone", None, "0271 555 01"),
+        ("phone", "mobile", "0151 555 02"),
+        ("fax", None, "0271 555 03"),
+    ]
+    (price,) = [one for one in service["extension"] if one["url"].endswith("/cost-option")]
+    (amount,) = [one["valueMoney"] for one in price["extension"] if one["url"] == "amount"]
+    assert amount == {"value": Decimal("2.5"), "currency": "EUR"}
+    assert provider["identifier"][1]["system"] == "http://org-id.guide/list/DE-CR"
+    (place,) = [one for one in of_type(resources, "Location") if one["mode"] == "instance"]
+    assert place["address"]["line"] == ["Bachweg 3", "Hinterhaus"]
+
+
+@pytest.mark.parametrize("record", [{"name": "Civic Center", "location_type": "physical"}, {"name": "Example Org"}])
+def test_what_is_no_service_of_hsds_is_refused(mapping: Mapping, record: Record) -> None:
+    with pytest.raises(Refused) as refusal:
+        mapping.get({"id": "1", **record}, **PLACE)
+    assert [issue.path for issue in refusal.value.issues] == ["status"]
+
+
+def test_the_services_of_a_page_are_records() -> None:
+    service = b'{"id": "%d", "name": "Treff", "status": "active"}'
+    page = b'{"total_items": 2, "page_number": 1, "contents": [%s, %s]}' % (service % 1, service % 2)
+    converted = map_file("de-angebotsinventar", page)
+    assert converted.ok
+    assert len(converted.output.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -154,7 +186,7 @@ def test_what_is_wrong_is_told_by_the_senders_own_field(mapping: Mapping, part: 
 
 
 def test_a_wrong_time_of_day_is_told_by_its_field(mapping: Mapping) -> None:
-    record = {"id": "1", "name": "Treff", "schedules": [{"byday": "MO", "opens_at": "25:00"}]}
+    record = {"id": "1", "name": "Treff", "status": "active", "schedules": [{"byday": "MO", "opens_at": "25:00"}]}
     with pytest.raises(Refused) as refusal:
         mapping.get(record, **PLACE)
     assert [issue.path for issue in refusal.value.issues] == ["schedules[0].opens_at"]

@@ -99,6 +99,12 @@ GOALS = [*ROOT, "lists", 0]
         ([*GOALS, "anchors", "goal", "link"], "team.goal[]", "anchor 'goal': there is no anchor 'team' before it"),
         ([*GOALS, "anchors", "goal", "id"], None, "a resource needs an id"),
         ([*GOALS, "anchors", "goal", "type"], None, "must be exactly one of type, element, same, of"),
+        ([*GOALS, "anchors", "goal", "match"], ["text"], "match says nothing beside type: take it away"),
+        (
+            [*GOALS, "anchors", "why"],
+            {"element": "goal.note[]", "set": {"text": "x"}, "match": ["text"]},
+            "set says nothing beside element: take it away",
+        ),
         ([*GOALS, "anchors", "goal", "colour"], "red", "unknown word 'colour'"),
         ([*GOALS, "anchors", "goal", "when"], "text =~ (", "cannot read the pattern"),
         ([*GOALS, "anchors", "goal", "mark"], "category[] = sip-goal#x", "has no display among the marks"),

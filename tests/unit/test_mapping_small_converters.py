@@ -141,3 +141,60 @@ def test_a_meeting_at_the_change_of_the_clock_is_told_of(when: str) -> None:
 def test_a_date_of_another_form_or_calendar_is_told_with_the_form(word: str, sent: str) -> None:
     _, _, run = converted(f"{word}  form=DD.MM.YYYY", sent)
     assert [issue.expected for issue in run.issues] == ["DD.MM.YYYY"]
+
+
+PHONES = Table(
+    "phones", None, {"voice": "phone", "cell": "mobile", "fax": "fax"},
+    {"phone": "voice", "mobile": "cell", "fax": "fax"}, {}, "voice, cell, fax",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "fhir"),
+    [
+        ({"no": "1", "kind": "voice"}, {"system": "phone", "value": "1"}),
+        ({"no": "1", "kind": "cell"}, {"system": "phone", "use": "mobile", "value": "1"}),
+        ({"no": "1", "kind": "fax", "ext": 12, "why": "desk"},
+         {"extension": [
+             {"url": "http://hl7.org/fhir/StructureDefinition/contactpoint-extension", "valueString": "12"},
+             {"url": "https://fhir-adapter.example/fhir/StructureDefinition/telecom-note", "valueString": "desk"}],
+          "system": "fax", "value": "1"}),
+    ],
+)  # fmt: skip
+def test_a_telephone_number_keeps_what_is_said_about_it(sent: Any, fhir: Any, run: Run) -> None:
+    made = CONVERTERS["telephone"]
+    words = made.words(["phones", "number=no", "type=kind", "extension=ext", "note=why"])
+    phone = made.build(("phones",), words, Knowledge({"phones": PHONES}))
+    assert phone.to_fhir(sent, run, "phones[0]") == fhir
+    assert phone.to_native(fhir, run) == sent
+    assert phone.to_native({"system": "email", "value": "a@b"}, run) is None
+    assert phone.to_fhir({"kind": "voice"}, run, "phones[0]") is None
+    assert run.issues == []
+    phone.to_fhir({"no": "1", "kind": "signal"}, run, "phones[0]")
+    assert [(issue.path, issue.severity) for issue in run.issues] == [("phones[0].kind", "warning")]
+
+
+@pytest.mark.parametrize("sent", ["http://x.example/a", "urn:oid:1.2", "two words", "a:b c", "http://p.example/x"])
+def test_words_that_are_no_uri_stand_behind_a_prefix(sent: str, run: Run) -> None:
+    made = pair("uri http://p.example/").to_fhir(sent, run, "field")
+    assert " " not in made
+    assert pair("uri http://p.example/").to_native(made, run) == (sent if sent != "http://p.example/x" else "x")
+
+
+@pytest.mark.parametrize(
+    ("sent", "lines", "warned"),
+    [(("a", "b"), ["a", "b"], []), (("a", None), ["a"], []), ((None, "b"), None, ["two"]), ((None, None), None, [])],
+)
+def test_lines_of_an_address_have_no_gap(sent: Any, lines: Any, warned: list[str], run: Run) -> None:
+    both = pair("lines", "one", "two")
+    assert both.to_fhir(sent, run, "home.") == lines
+    assert [issue.path for issue in run.issues] == [f"home.{field}" for field in warned]
+    assert lines is None or both.to_native(lines, run) == sent
+
+
+def test_hours_with_an_end_are_a_rule_only(run: Run) -> None:
+    fields = ("freq", "interval", "byday", "opens", "closes", "until", "count")
+    sent = ("WEEKLY", None, "MO", "09:00:00", "10:00:00", "2025-03-28", 13)
+    made = pair("weekly_times", *fields).to_fhir(sent, run, "")
+    assert made[:4] == (None, None, None, None)
+    assert pair("weekly_times", *fields).to_native(made, run) == sent

@@ -35,6 +35,25 @@ def _address_text(address: Resource) -> str:
     return ", ".join([*(address.get("line") or ()), *([town] if town else ())])
 
 
+@converter("lines", whole=True)
+def _lines(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+    """(first line, second, ...) <-> the lines of an address. A line after one that is missing stays in the record, with
+    a warning."""
+
+    def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> list[str] | None:
+        gap = values.index(None) if None in values else len(values)
+        for field, value in zip(fields[gap:], values[gap:], strict=True):
+            if value is not None:
+                run.warn(prefix + field, "incomplete", "a line without the one before it is not carried", fields[gap])
+        return list(values[:gap]) or None
+
+    def to_native(lines: list[str], _run: Run) -> tuple[Any, ...]:
+        here = [*lines[: len(fields)], *[None] * len(fields)]
+        return tuple(here[: len(fields)])
+
+    return Pair(to_fhir, to_native)
+
+
 @converter("municipality")
 def _municipality(_fields: Sequence[str], _words: Words, knowledge: Knowledge) -> Pair:
     """`Södertälje (0181)`, or one of the two <-> (the name, the code), by the organisations file."""

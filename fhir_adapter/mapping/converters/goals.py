@@ -57,10 +57,16 @@ def _pertains_to_goal(_fields: Sequence[str], words: Words, _knowledge: Knowledg
     return Pair(to_fhir, to_native)
 
 
-@converter("item_of", "LIST")
+@converter("item_of", "LIST [known]")
 def _item_of(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
-    """The id of an item of this list of the record <-> a Reference to its resource; any other id is kept as text."""
-    return Pair(lambda value, run, path: reference_by_key(words.plain[0], value, run, path), key_of)
+    """The id of an item of this list of the record <-> a Reference to its resource; any other id is kept as text.
+    `known`: any other id is another rule's business."""
+    name, known = words.plain[0], "known" in words.flags
+
+    def to_fhir(value: str, run: Run, path: str) -> Resource | None:
+        return None if known and (name, value) not in run.places else reference_by_key(name, value, run, path)
+
+    return Pair(to_fhir, key_of)
 
 
 def reference_by_key(name: str, key: str, run: Run, path: str) -> Resource:

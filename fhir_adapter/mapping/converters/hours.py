@@ -81,14 +81,17 @@ def _clock(time: str) -> str:
 @converter("weekly_times", loses="a time without seconds comes back with them")
 def _weekly_times(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(frequency, interval, days, opens, closes) of RFC 5545 <-> (daysOfWeek, allDay, availableStartTime,
-    availableEndTime, the rule as an extension). Every week on named days is exact; any other rule stays a rule."""
+    availableEndTime, the rule as an extension). Further fields are parts of the rule by their names: until, count,
+    byweekno. Every week on named days without an end is exact; any other rule stays a rule."""
+    further = [field.rpartition(".")[2].upper() for field in fields[5:]]
 
     def to_fhir(values: tuple[Any, ...], run: Run, prefix: str) -> tuple[Any, ...]:
-        freq, interval, byday, opens, closes = values
+        freq, interval, byday, opens, closes, *more = values
         days = [_RULE_DAYS.get(day.strip()) for day in byday.split(",")] if byday else []
-        hours = [_full_time(value, run, prefix + field) for value, field in zip(values[3:], fields[3:], strict=True)]
-        rule = {"FREQ": freq, "INTERVAL": interval, "BYDAY": byday}
-        if freq in (None, "WEEKLY") and interval in (None, 1) and days and None not in days:
+        hours = [_full_time(value, run, prefix + field) for value, field in zip(values[3:5], fields[3:5], strict=True)]
+        rule = {"FREQ": freq, "INTERVAL": interval, "BYDAY": byday, **dict(zip(further, more, strict=True))}
+        is_bounded = any(rule.get(name) is not None for name in further if name != "WKST")
+        if freq in (None, "WEEKLY") and interval in (None, 1) and days and None not in days and not is_bounded:
             return days, None, *hours, _rule_text(rule)
         return None, None, None, None, _rule_text(rule | {"OPENS": opens, "CLOSES": closes})
 
@@ -98,8 +101,10 @@ def _weekly_times(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -
         byday = rule.get("BYDAY")
         if days and [_RULE_DAYS.get(day.strip()) for day in (byday or "").split(",")] != days:
             byday = ",".join(code for day in days for code, name in _RULE_DAYS.items() if name == day)
-        interval = int(rule["INTERVAL"]) if rule.get("INTERVAL", "").isdecimal() else None
-        return rule.get("FREQ"), interval, byday, start or rule.get("OPENS"), end or rule.get("CLOSES")
+        numbers = {name: int(rule[name]) for name in ("INTERVAL", "COUNT") if rule.get(name, "").isdecimal()}
+        known = [numbers.get(name) if name in ("INTERVAL", "COUNT") else rule.get(name) for name in further]
+        hours = start or rule.get("OPENS"), end or rule.get("CLOSES")
+        return rule.get("FREQ"), numbers.get("INTERVAL"), byday, *hours, *known
 
     return Pair(to_fhir, to_native)
 

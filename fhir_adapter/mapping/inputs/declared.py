@@ -17,7 +17,7 @@ JSON = JsonText()
 NDJSON = JSON.media_types[1:]
 
 _WORDS = {
-    "json": {"format", "encoding", "id", "or"},
+    "json": {"format", "encoding", "id", "items", "or"},
     "fhir": {"format", "id", "parts"},
     "csv": {"format", "encoding", "delimiter", "quote", "key", "columns", "separator", "decimal", "words"},
     "xml": {"format", "encoding", "namespaces", "record", "after", "only_if", "id"},
@@ -39,7 +39,7 @@ def declared_format(declared: dict[str, Any] | None, schema: RecordSchema) -> Fo
         raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
     if name == "json":
         other = declared_format(declared["or"], schema) if "or" in declared else None
-        return JsonText(encoding, declared.get("id"), other)
+        return JsonText(encoding, declared.get("id"), other, declared.get("items", ""))
     if name == "fhir":
         ids = declared.get("id") or ()
         parts = {part: (one["type"], one.get("without")) for part, one in (declared.get("parts") or {}).items()}

@@ -27,12 +27,16 @@ class JsonText(Format):
     name = "json"
     media_types: tuple[str, ...] = ("application/json", "application/x-ndjson", "application/ndjson")
 
-    def __init__(self, encoding: str = "utf-8", id_path: str | None = None, other: Format | None = None) -> None:
+    def __init__(
+        self, encoding: str = "utf-8", id_path: str | None = None, other: Format | None = None, items: str = ""
+    ) -> None:
         self.encoding = encoding
         self.id_path = id_path
         """the field that is copied to the record's `id`, where it has none of its own"""
         self.other = other
         """the form of files that do not begin like JSON, where the same records come in two forms"""
+        self.items = items
+        """the field of a page that holds a list of records, where they may come in pages"""
 
     def read(self, raw: bytes) -> Contents:
         raw = self._in_utf8(raw.removeprefix(b"\xef\xbb\xbf"))
@@ -43,8 +47,10 @@ class JsonText(Format):
                 return Contents([Entry(1, _told(raw, fault), raw)], single=True)
             return Contents(list(self._lines(raw)))
         twice = names_that_stand_twice(raw, whole)
-        if isinstance(whole, list):
-            return Contents([self._item(number, one, twice) for number, one in enumerate(whole, start=1)])
+        is_page = isinstance(whole, dict) and isinstance(whole.get(self.items), list)
+        if is_page or isinstance(whole, list):
+            place, values = (self.items, whole[self.items]) if is_page else ("", whole)
+            return Contents([self._item(number, one, place, twice) for number, one in enumerate(values, start=1)])
         return Contents([Entry(1, stands_twice(twice), raw) if twice else self._entry(1, whole, raw)], single=True)
 
     def write(self, records: Sequence[dict[str, Any]], *, single: bool = False) -> bytes:
@@ -83,9 +89,9 @@ class JsonText(Format):
     def _in_utf8(self, raw: bytes) -> bytes:
         return raw if self.encoding == "utf-8" else decode(raw, self.encoding).encode()
 
-    def _item(self, number: int, value: Any, twice: list[str]) -> Entry:
+    def _item(self, number: int, value: Any, around: str, twice: list[str]) -> Entry:
         """One record of a list; of the names that stand twice in the file those within it are its fault."""
-        raw, place = dump_json(value), f"[{number - 1}]"
+        raw, place = dump_json(value), f"{around}[{number - 1}]"
         own = [path.removeprefix(place).removeprefix(".") for path in twice if path.startswith(place)]
         return Entry(number, stands_twice(own), raw) if own else self._entry(number, value, raw)
 

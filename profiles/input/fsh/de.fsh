@@ -560,15 +560,118 @@ Context: Location
 * extension[companion].value[x] only CodeableConcept
 * extension[remark].value[x] only string
 
+Extension: SourceId
+Id: source-id
+Title: "Id at the source"
+Description: "The id that the sender has for a part of a resource."
+Context: HealthcareService.communication, HealthcareService.characteristic, HealthcareService.availableTime, Organization.contact, Organization.identifier
+* value[x] 1..1
+* value[x] only string
+
+Extension: OrganizationUri
+Id: organization-uri
+Title: "URI of an organisation"
+Description: "The URI by which a directory knows an organisation."
+Context: Organization
+* value[x] 1..1
+* value[x] only uri
+
+Extension: Department
+Id: department
+Title: "Department"
+Description: "The department of a contact person."
+Context: Organization.contact
+* value[x] 1..1
+* value[x] only string
+
+Extension: TelecomNote
+Id: telecom-note
+Title: "Remark on a telephone number"
+Description: "What is said about a telephone number: when it is answered, what for."
+Context: HealthcareService.telecom, Location.telecom, Organization.telecom, Organization.contact.telecom
+* value[x] 1..1
+* value[x] only string
+
+Extension: LanguageNote
+Id: language-note
+Title: "Remark on a language"
+Description: "How a language is spoken at an offer."
+Context: HealthcareService.communication
+* value[x] 1..1
+* value[x] only string
+
+Extension: Transportation
+Id: transportation
+Title: "How to get there"
+Description: "How a place is reached."
+Context: Location
+* value[x] 1..1
+* value[x] only string
+
+Extension: AttentionOf
+Id: attention-of
+Title: "Attention"
+Description: "To whose attention a letter to this address goes."
+Context: Location.address
+* value[x] 1..1
+* value[x] only string
+
+Extension: AreaExtent
+Id: area-extent
+Title: "Extent of an area"
+Description: "The outline of an area as a directory has it: the outline, its form (geojson, topojson, kml, text), and its address."
+Context: Location
+* extension contains
+    extent 0..1 and
+    form 0..1 and
+    uri 0..1
+* extension[extent].value[x] only string
+* extension[form].value[x] only string
+* extension[uri].value[x] only string
+
+Extension: ScheduleDetails
+Id: schedule-details
+Title: "More about opening hours"
+Description: "Time zone (hours from UTC), address of the schedule, how one attends, and notes."
+Context: HealthcareService.availableTime
+* extension contains
+    timezone 0..1 and
+    link 0..1 and
+    attending 0..1 and
+    notes 0..1
+* extension[timezone].value[x] only decimal
+* extension[link].value[x] only string
+* extension[attending].value[x] only string
+* extension[notes].value[x] only string
+
+Extension: CostOption
+Id: cost-option
+Title: "Cost option"
+Description: "What an offer costs whom: for whom, how much, what the amount is for, and when it holds."
+Context: HealthcareService
+* extension contains
+    id 0..1 and
+    option 0..1 and
+    amount 0..1 and
+    what 0..1 and
+    period 0..1
+* extension[id].value[x] only string
+* extension[option].value[x] only string
+* extension[amount].value[x] only Money
+* extension[what].value[x] only string
+* extension[period].value[x] only Period
+
 Extension: AccessibilityWords
 Id: accessibility-words
 Title: "Accessibility in words"
 Description: "How accessible a place is, in words (HSDS: accessibility)."
 Context: Location
 * extension contains
+    id 0..1 and
     description 0..1 and
     details 0..1 and
     url 0..1
+* extension[id].value[x] only string
 * extension[description].value[x] only string
 * extension[details].value[x] only string
 * extension[url].value[x] only string
@@ -582,6 +685,13 @@ Description: "States of an offer as HSDS tells them."
 * #inactive "Inactive"
 * #defunct "Defunct"
 * #temporarily-closed "Temporarily closed"
+
+CodeSystem: DeNumber
+Id: de-number
+Title: "Number of an organisation in a directory"
+Description: "Which of an organisation's numbers is the directory's own."
+* ^caseSensitive = true
+* #hsds "Kennung in HSDS" "The id of the organisation in a directory of HSDS."
 
 CodeSystem: DeFieldOfHelp
 Id: de-field-of-help
