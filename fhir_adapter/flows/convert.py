@@ -83,7 +83,8 @@ def map_file(
 def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None) -> Converted:
     """FHIR Bundles (one, a line each, or a list) to native records in the mapping's own format.
 
-    `before`: the records as they were, found by their business id; what the Bundle does not say differently stays.
+    `before`: the records as they were, found by their business id; what the Bundle does not say differently stays. What
+    the format asks for and FHIR does not say is told; the record is written all the same.
     """
     mapping = find(mapping_name, folder)
     format_, earlier = _records_before(mapping, before)
@@ -99,8 +100,11 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
         if known is None:
-            return mapping.create(resources, source=source, namespace=NAMESPACE)
-        return mapping.put(resources, known, source=source, namespace=NAMESPACE)
+            record = mapping.create(resources, source=source, namespace=NAMESPACE)
+        else:
+            record = mapping.put(resources, known, source=source, namespace=NAMESPACE)
+        issues += [*mapping.schema.errors(record), *mapping.demands.issues(mapping.shorthand.expanded(record))]
+        return record
 
     contents = JSON.read(raw)
     records, told, ok = _convert_each(contents.entries, convert)
@@ -188,7 +192,7 @@ def _convert_each(
         try:
             converted.append(convert(entry.taken(), issues))
         except AdapterError as fault:
-            ok = False
-            issues = list(fault.issues)
+            ok, issues = False, list(fault.issues)
+        ok = ok and not any(issue.severity == "error" for issue in issues)
         told += [{"record": entry.number, **replace(issue, path=entry.place(issue.path)).as_dict()} for issue in issues]
     return converted, told, ok

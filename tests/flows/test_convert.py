@@ -71,6 +71,17 @@ def test_a_bundle_comes_back_as_the_record() -> None:
     assert (record["id"], record["mal"], record["system"]) == ("1", GOOD["mal"], "sip")
 
 
+def test_what_the_format_asks_for_and_fhir_does_not_say_is_told_and_the_record_written() -> None:
+    plan = map_file("se-sip", ndjson(GOOD)).output
+    course = unmap_file("dk-integrerede-forloeb", plan)
+    assert json.loads(course.output)["maal"][0]["text"] == "Å"
+    assert not course.ok
+    assert [issue["path"] for issue in course.issues if issue["severity"] == "error"] == ["submodel"]
+    answer = unmap_file("se-getcareplans", plan)
+    assert answer.ok
+    assert "carePlanHeader.sourceSystemHSAId" in {issue["path"] for issue in answer.issues}
+
+
 def test_before_keeps_what_fhir_does_not_say_for_each_record_by_its_id() -> None:
     records = [GOOD | {"extra": 1}, GOOD | {"id": "2", "extra": 2}]
     bundles = map_file("se-sip", ndjson(*records)).output
