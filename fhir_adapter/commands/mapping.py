@@ -41,26 +41,32 @@ def register(app: typer.Typer) -> None:
 
 
 def map_(
-    mapping: Name, file: Annotated[str, typer.Argument(help="A file of records, a folder of them, or -.")]
+    mapping: Name,
+    file: Annotated[str, typer.Argument(help="A file of records, a folder of them, or -.")],
+    lines: Annotated[bool, typer.Option("--json", help="One Bundle a line, and one issue, also of a file.")] = False,
 ) -> None:
     """Native records to FHIR: one transaction Bundle per record on standard output."""
     from fhir_adapter.flows.convert import map_file
 
     if Path(file).is_dir():
         _map_folder(mapping, Path(file))
-    else:
-        _print(map_file(mapping, input_of(file), watch=lambda records: watched(records, "map", MANY_RECORDS)))
+        return
+    raw = input_of(file)
+    converted = map_file(mapping, raw, one_a_line=lines, watch=lambda records: watched(records, "map", MANY_RECORDS))
+    _print(converted, lines=lines)
 
 
 def unmap(
     mapping: Name,
     file: Annotated[str, typer.Argument(help="A file of FHIR Bundles, or -.")],
     before: Annotated[str | None, typer.Option(help="The record as it was: what FHIR does not say stays.")] = None,
+    lines: Annotated[bool, typer.Option("--json", help="One record a line in JSON, whatever its format.")] = False,
 ) -> None:
     """FHIR Bundles to native records on standard output, in the mapping's own format."""
     from fhir_adapter.flows.convert import unmap_file
 
-    _print(unmap_file(mapping, input_of(file), before=input_of(before) if before else None))
+    earlier = input_of(before) if before else None
+    _print(unmap_file(mapping, input_of(file), before=earlier, one_a_line=lines), lines=lines)
 
 
 def explain(
@@ -75,6 +81,8 @@ def explain(
     from fhir_adapter.flows.explain import explain_file
 
     explained = explain_file(mapping, input_of(file), element=element)
+    if element and not any(each.elements for each in explained):
+        typer.echo(f"no record became anything at {element!r}; --element '' shows all there is", err=True)
     if as_json:
         _print_json([each.as_dict() for each in explained])
     else:
@@ -87,7 +95,8 @@ def check(
     mappings: Annotated[list[str], typer.Argument(help="Mappings by name or folder: mappings/*", metavar="MAPPING...")],
     as_json: AsJson = False,
 ) -> None:
-    """What mappings cover and lose, and whether their samples and laws hold. Exit code 0: well, 1: problems."""
+    """What mappings cover and lose, and whether their samples and laws hold. Exit code 0: well, 1: problems, 2: one
+    cannot be loaded."""
     from fhir_adapter.flows.check import check_mapping, mappings_in
 
     checked = [check_mapping(name) for name in watched(mappings_in(mappings), "check")]
@@ -95,7 +104,7 @@ def check(
         _print_json([each.as_dict() for each in checked])
     else:
         _show_checked(checked)
-    raise typer.Exit(0 if all(each.ok for each in checked) else 1)
+    raise typer.Exit(2 if not all(each.loads for each in checked) else 0 if all(each.ok for each in checked) else 1)
 
 
 def new_mapping(
@@ -159,9 +168,11 @@ def watched(things: Sequence[T], what: str, many: int = MANY) -> Iterable[T]:
 
 def _map_folder(mapping: str, folder: Path) -> None:
     """Every file of a folder; issues, and a closing line with the counts, as JSON lines on standard error."""
-    from fhir_adapter.flows.convert import files_in, map_file
+    from fhir_adapter.flows.convert import RECORD_FILES, files_in, map_file
 
     files = files_in(folder)
+    if not files:
+        raise typer.BadParameter(f"{folder}: no files of records; their names end in {', '.join(RECORD_FILES)}")
     records = refused = 0
     for file in watched(files, "map"):
         converted = map_file(mapping, file.read_bytes(), one_a_line=True)
@@ -178,16 +189,17 @@ def _map_folder(mapping: str, folder: Path) -> None:
 # ---- output
 
 
-def print_issues(issues: object) -> None:
-    """Issues as JSON on standard error."""
-    typer.echo(json.dumps(issues, ensure_ascii=False, indent=2), err=True)
+def print_issues(issues: Sequence[Any], *, lines: bool = False) -> None:
+    """Issues as JSON on standard error: a list, or one a line."""
+    shown = [json.dumps(each, ensure_ascii=False) for each in issues] if lines else None
+    typer.echo("\n".join(shown) if shown is not None else json.dumps(issues, ensure_ascii=False, indent=2), err=True)
 
 
-def _print(converted: Converted) -> None:
+def _print(converted: Converted, *, lines: bool) -> None:
     sys.stdout.buffer.write(converted.output)
     sys.stdout.flush()
     if converted.issues:
-        print_issues(converted.issues)
+        print_issues(converted.issues, lines=lines)
     if not converted.ok:
         raise typer.Exit(1)
 

@@ -47,6 +47,11 @@ class Checked:
         """Is there no problem?"""
         return not any(finding.severity == "problem" for finding in self.findings)
 
+    @property
+    def loads(self) -> bool:
+        """Can the declaration be loaded?"""
+        return bool(self.coverage)
+
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON."""
         found = [{"severity": each.severity, "about": each.about, "message": each.message} for each in self.findings]

@@ -80,7 +80,9 @@ def map_file(
     return Converted(JSON.write(bundles, single=contents.single and not one_a_line), told, ok)
 
 
-def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None) -> Converted:
+def unmap_file(
+    mapping_name: str, raw: bytes, *, before: bytes | None = None, folder: Path | None = None, one_a_line: bool = False
+) -> Converted:
     """FHIR Bundles (one, a line each, or a list) to native records in the mapping's own format.
 
     `before`: the records as they were, found by their business id; what the Bundle does not say differently stays. What
@@ -108,6 +110,8 @@ def unmap_file(mapping_name: str, raw: bytes, *, before: bytes | None = None, fo
 
     contents = JSON.read(raw)
     records, told, ok = _convert_each(contents.entries, convert)
+    if one_a_line:
+        return Converted(JSON.write(records), told, ok)
     return Converted(format_.write(records, single=contents.single), told, ok)
 
 

@@ -332,3 +332,33 @@ def test_a_record_in_xml_is_told_by_its_elements_and_the_rest_goes_on(own: Path)
     good = "<id>1</id><person><personnummer>196101182803</personnummer></person>"
     raw = f"<planer><sip>{good}</sip><sip>{good}<mal><id>M1</id></mal></sip></planer>".encode()
     assert errors(reading(own, "{format: xml, record: planer/sip}"), raw) == (1, 1, [(2, "mal[0].text")])
+
+
+# ---- exit codes and lines for machines
+
+
+def test_lines_for_machines_hold_a_bundle_a_record_or_an_issue_each(tmp_path: Path) -> None:
+    record = {
+        "id": "1",
+        "person": {"personnummer": "196101182803"},
+        "insatser": [{"ansvarig": "Ingen"}, {"ansvarig": "X"}],
+    }
+    (tmp_path / "r.json").write_text(json.dumps(record), "utf-8")
+    code, out, err = run("map", "se-sip", tmp_path / "r.json", "--json")
+    assert (code, out.count("\n")) == (0, 1)
+    assert [json.loads(line)["path"] for line in err.splitlines()] == ["insatser[0].ansvarig", "insatser[1].ansvarig"]
+    (tmp_path / "f.json").write_text(out, "utf-8")
+    _, out, _ = run("unmap", "se-getcareplans", tmp_path / "f.json", "--json")
+    assert json.loads(out)["carePlanHeader"]["patientId"]["id"] == "196101182803"
+
+
+def test_a_folder_without_records_an_element_that_is_not_there_and_a_broken_declaration_are_told(
+    own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("map", "se-sip", tmp_path / "empty")
+    assert (code, ".ndjson" in err) == (2, True)
+    code, _, err = run("explain", "se-sip", SIP / "samples" / "SIP-1.json", "--element", "Goal#titel")
+    assert (code, "no record became anything at 'Goal#titel'" in err) == (0, True)
+    edit(own, "mapping.yaml", "zone: Europe/Stockholm", "zone: Europe/Stokholm")
+    assert run("check", f"{own}/", "se-sip")[0] == 2
