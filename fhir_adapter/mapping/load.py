@@ -21,6 +21,7 @@ from fhir_adapter.mapping.frames import native_path, schema_path
 from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Register
+from fhir_adapter.mapping.nesting import check_lists
 from fhir_adapter.mapping.rule_words import Line, fields_of
 from fhir_adapter.mapping.rules import Field
 from fhir_adapter.mapping.said import Said
@@ -90,6 +91,7 @@ class _Loader:
         """the fields that rules are about, with the line of the first of them"""
         self.types_of_lists: Types = dict(_types_of_lists(declared["lists"]))
         root = self.scope(declared["lists"][0], ("lists", 0), {}, {}, "")
+        check_lists(root, self.files)
         self.check_refused(refused)
         self.check_coverage()
         format_ = self.format(declared.get("input"), schema)

@@ -1,0 +1,60 @@
+"""What the lists of a declaration may not leave open: in whose item an inner one stands, and whose an id is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fhir_adapter.mapping.anchors import Anchor
+from fhir_adapter.mapping.files import Files
+from fhir_adapter.mapping.scopes import Scope
+
+_PERTAINS = "extension[http://hl7.org/fhir/StructureDefinition/resource-pertainsToGoal].valueReference"
+
+
+def check_lists(root: Scope, files: Files) -> None:
+    """Fails where items would be lost: two that make one resource, or inner ones that come back in another item."""
+    ids: dict[tuple[str, str], Scope] = {}
+    for outer, scope in _with_outer(root):
+        for anchor in (each for each in scope.anchors if "{key}" in (each.id_text or "")):
+            files.at("mapping.yaml", f"list {scope.name}, anchor {anchor.name!r}", scope.line)
+            other = ids.setdefault((str(anchor.type), str(anchor.id_text)), scope)
+            if other.name != scope.name:
+                files.fail(
+                    f"list {other.name} (line {other.line}) gives its {anchor.type} the same id {anchor.id_text}: two"
+                    f" items of one key would be one resource; put the list into the id, {{record}}/LIST/{{key}}"
+                )
+            if outer is not root and "{parent}" not in str(anchor.id_text):
+                files.fail(
+                    f"the id {anchor.id_text} does not say in which item of {outer.name} it stands: two items of one"
+                    f" key would be one resource; write {str(anchor.id_text).replace('{key}', '{parent}/{key}')}"
+                )
+        if outer is not root:
+            _check_way_back(outer, scope, files)
+
+
+def _with_outer(root: Scope) -> Iterator[tuple[Scope, Scope]]:
+    """Every list that stands in a record or an item, with what it stands in."""
+    for outer in root.with_all_inside():
+        yield from ((outer, inner) for inner in outer.lists)
+
+
+def _check_way_back(outer: Scope, scope: Scope, files: Files) -> None:
+    """FHIR must tell in which item of the list around it an item stands."""
+    if {anchor.name for anchor in outer.anchors} & set(_leads_to(scope.primary)):
+        return
+    own = outer.primary
+    path = _PERTAINS if own.type == "Goal" else "PATH"
+    files.at("mapping.yaml", f"list {scope.name}, anchor {scope.primary.name!r}", scope.line)
+    files.fail(
+        f"nothing leads from it to its item of {outer.name}: on the way back all would come into the first one; say"
+        f" `reverse: {path} -> {own.name}` (a link to the plan can stay, as `also`)"
+    )
+
+
+def _leads_to(anchor: Anchor) -> Iterator[str]:
+    """The anchors from which it is found again."""
+    if anchor.element is not None:
+        yield anchor.element.parent
+    if anchor.reverse is not None:
+        yield anchor.reverse[1]
+    yield from (link.parent for link in anchor.links if anchor.reverse is None)
