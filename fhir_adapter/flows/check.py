@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fhir_adapter.checks.terminology import codes_allowed_at
+from fhir_adapter.checks.terminology import check_codes, codes_allowed_at
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
 from fhir_adapter.fhir.resources import parse_json, reference_of
@@ -67,7 +67,8 @@ def check_mapping(name: str) -> Checked:
     except BadDeclaration as fault:
         return Checked(name, {}, 0, (Finding("problem", "declaration", str(fault)),))
     samples = samples_of(mapping)
-    findings = [*_of_required(mapping), *_of_tables(mapping), *_of_codes(mapping), *_of_converters(mapping)]
+    about = (_of_required, _of_tables, _of_codes, _of_constants, _of_converters)
+    findings = [finding for each in about for finding in each(mapping)]
     if not samples:
         findings.append(Finding("problem", "samples", "there is no sample in samples/"))
     for sample in samples:
@@ -163,6 +164,15 @@ def _of_codes(mapping: Mapping) -> Iterator[Finding]:
     tables = [(rule, rule.pair.table) for _, rule in mapping.coverage() if rule.pair is not None]
     found = (_wrong_codes(table, each) for rule, table in tables if table is not None for each in rule.elements())
     yield from dict.fromkeys(finding for each in found for finding in each)
+
+
+def _of_constants(mapping: Mapping) -> Iterator[Finding]:
+    """Constants of anchors that R4 does not know where only its own codes may stand."""
+    for scope in mapping.root.with_all_inside():
+        for anchor in (each for each in scope.anchors if each.type is not None):
+            where = f"anchor {anchor.name} of {scope.name or 'the record'}"
+            for issue in check_codes({"resourceType": anchor.type, **anchor.constants}):
+                yield Finding("problem", where, f"set: {issue.path} {issue.message}: {issue.expected}")
 
 
 def _wrong_codes(table: Table, element: str) -> Iterator[Finding]:

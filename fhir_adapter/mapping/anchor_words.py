@@ -11,6 +11,7 @@ from fhir_adapter.fhir.elements import is_resource_type, targets_at, type_at
 from fhir_adapter.fhir.paths import Path, compile_path, extension_url, parse_path
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.anchors import Anchor, Identify, Link, Mark, PublicIdentity
+from fhir_adapter.mapping.constants import faults_in
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import Frame, Look, native_path
@@ -54,6 +55,8 @@ def anchor_of(
     _refers_to_known(files, declared, name, known)
     own = _type_of(files, declared, known, lists)
     _check_references(files, declared, own, known)
+    if (fault := next(faults_in(own, declared.get("set", {})), None)) and "set" in declared:
+        files.fail(f"set: {fault}")
     known[name] = own
     return Anchor(
         name=name,

@@ -21,6 +21,7 @@ from fhir_adapter.mapping.frames import native_path, schema_path
 from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.model import Knowledge, Register
+from fhir_adapter.mapping.named_fields import check_names
 from fhir_adapter.mapping.nesting import check_lists
 from fhir_adapter.mapping.rule_words import Line, fields_of
 from fhir_adapter.mapping.rules import Field
@@ -90,6 +91,7 @@ class _Loader:
         self.ruled: dict[str, int | None] = {}
         """the fields that rules are about, with the line of the first of them"""
         self.types_of_lists: Types = dict(_types_of_lists(declared["lists"]))
+        check_names(self.files, self.lines, declared, self.fields)
         root = self.scope(declared["lists"][0], ("lists", 0), {}, {}, "")
         check_lists(root, self.files)
         self.check_refused(refused)
@@ -141,6 +143,8 @@ class _Loader:
         self.at("input", ("input",))
         try:
             return declared_format(declared, schema)
+        except KeyError as fault:
+            self.files.fail(f"the word {fault} is missing")
         except (ValueError, TypeError, AttributeError) as fault:
             self.files.fail(str(fault))
 
@@ -256,7 +260,7 @@ class _Loader:
         self.covered |= {path, *keys}
         self.whole |= {path, f"{path}[]"}
         self.ruled.setdefault(path, self.files.line)
-        return self.fields.get(path) or self.fields[f"{path}[]"]
+        return self.fields[path if path in self.fields else f"{path}[]"]
 
     def check_coverage(self) -> None:
         """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""

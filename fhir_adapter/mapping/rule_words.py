@@ -15,6 +15,7 @@ from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.declaration import declaration_schema
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import native_path
+from fhir_adapter.mapping.kinds import fitted_to
 from fhir_adapter.mapping.model import Knowledge, Pair
 from fhir_adapter.mapping.rules import Field, Rule, Target
 from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit, within_r4
@@ -50,7 +51,7 @@ def fields_of(
         many = _many(parts["native"])
         if fault := misfit(many, rule.targets, rule.converter, declared[0]):
             files.fail(fault)
-        rule = _fitted(many, rule)
+        rule = _fitted(many, _of_kinds(files, rule, names, declared, many))
         grouped.setdefault(parts["native"], []).append(rule)
     in_order = [rule for each in grouped.values() for rule in each]
     _check_targets(files, in_order)
@@ -74,6 +75,16 @@ def _fitted(many: str, rule: Rule) -> Rule:
     pair = within_r4(rule.pair, rule.targets[0]) if rule.writes else rule.pair
     is_part = many == "one" and leads_to_list(rule.targets[0])
     return replace(rule, pair=first_of_its_own(pair) if is_part else pair)
+
+
+def _of_kinds(files: Files, rule: Rule, names: Sequence[str], declared: Sequence[dict[str, Any]], many: str) -> Rule:
+    """The rule with its pair fitted to what the schema says of its fields."""
+    if rule.pair is None or rule.converter is None:
+        return rule
+    try:
+        return replace(rule, pair=fitted_to(rule.pair, rule.converter, names, declared, many))
+    except ValueError as fault:
+        files.fail(f"the converter {rule.converter.name!r} says: {fault}")
 
 
 def _field(files: Files, native: str, rules: list[Rule]) -> Field:
@@ -101,7 +112,7 @@ def _rule(
         files.fail("names two converters")
     if len(owned) > 1 or any(len(each) != 1 for each in owned):
         files.fail("owner is one word, such as `| owner person`")
-    pair = _pair(files, shlex.split(called[0]), names, tables) if called else None
+    pair = _pair(files, shlex.split(called[0]), names, len(targets), tables) if called else None
     if pair is None and len(targets) > 1:
         files.fail("several targets need a converter")
     if owned and owned[0][0] not in OWNERS:
@@ -121,7 +132,7 @@ def _target(files: Files, text: str, types: Types) -> Target:
     return Target(anchor, path, path_in(files, types[anchor], path, whole_list=True).read, types[anchor])
 
 
-def _pair(files: Files, words: list[str], names: Sequence[str], tables: Knowledge) -> Pair:
+def _pair(files: Files, words: list[str], names: Sequence[str], targets: int, tables: Knowledge) -> Pair:
     converter = CONVERTERS.get(words[0])
     if converter is None:
         near = difflib.get_close_matches(words[0], CONVERTERS, n=1)
@@ -129,11 +140,14 @@ def _pair(files: Files, words: list[str], names: Sequence[str], tables: Knowledg
         files.fail(f"there is no converter {words[0]!r}; {hint}")
     try:
         told = converter.words(words[1:])
+        converter.check_sides(len(names), targets)
         pair = converter.build(names, told, tables)
         return (
-            pair if pair.table is not None else replace(pair, table=tables.tables.get(converter.table_in(told) or ""))
+            pair
+            if pair.table is not None
+            else replace(pair, table=tables.tables.get(converter.table_in(words[1:]) or ""))
         )
-    except (ValueError, KeyError, re.error) as fault:
+    except (ValueError, KeyError, TypeError, re.error) as fault:
         files.fail(f"the converter {words[0]!r} says: {fault}")
 
 

@@ -118,6 +118,8 @@ class RecordSchema:
 
         Raises RecursionError where it leads back to itself.
         """
+        if not isinstance(node, dict):
+            return {}  # `true`: anything goes
         name = node.get("$ref")
         if name is None:
             return node
@@ -166,12 +168,12 @@ class RecordSchema:
                 yield f"{path}[]", child
                 yield from self._fields(items, f"{path}[].")
             else:
-                yield path, child
+                yield path, {**child, "items": items} if items else child
                 yield from self._fields(child, f"{path}.")
 
     def ordered(self, record: dict[str, Any]) -> dict[str, Any]:
         """`record` with its properties in the format's order, for readers' sake, and with the objects and lists that
-        the format wants to be there even where they are empty."""
+        the format wants to be there even where they are empty; an id that the format writes as a number is one."""
         self.complete(record)
         ordered = self._ordered(record, self.schema)
         assert isinstance(ordered, dict)
@@ -182,7 +184,7 @@ class RecordSchema:
         if isinstance(value, list):
             return [self._ordered(child, node.get("items", {})) for child in value]
         if not isinstance(value, dict):
-            return value
+            return _as_declared(value, node)
         properties = node.get("properties", {})
         names = [name for name in properties if name in value] + [name for name in value if name not in properties]
         return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
@@ -261,6 +263,14 @@ def _wrong_schema(fault: Any) -> str:
     if path.rpartition(".")[2] == "type":
         return f"{path}: {fault.instance!r} is no type; there are: {', '.join(_TYPES)}"
     return f"{path}: {fault.message}" if path else str(fault.message)
+
+
+def _as_declared(value: Any, node: dict[str, Any]) -> Any:
+    """A whole number where the format has no text here, and the words are one."""
+    is_number = node.get("type") in ("integer", ["integer", "null"])
+    if not is_number or not isinstance(value, str) or not value.isdecimal():
+        return value
+    return int(value) if str(int(value)) == value else value
 
 
 def _unknown(value: Any, known: _Known | None, path: str) -> list[str]:

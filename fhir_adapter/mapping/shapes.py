@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_adapter.fhir.elements import is_list_at, is_primitive, targets_at, type_at
@@ -83,7 +84,7 @@ def first_of_its_own(pair: Pair) -> Pair:
     def to_native(parts: Sequence[Any], run: Run) -> Any:
         return next((value for part in parts if (value := pair.to_native(part, run)) is not None), None)
 
-    return Pair(pair.to_fhir, to_native, pair.table)
+    return replace(pair, to_native=to_native)
 
 
 def within_r4(pair: Pair, target: Target) -> Pair:
@@ -101,4 +102,4 @@ def within_r4(pair: Pair, target: Target) -> Pair:
         name = made.get("display") or next((word for word in words if isinstance(word, str)), None)
         return {"display": name} if name else made
 
-    return Pair(to_fhir, pair.to_native, pair.table)
+    return replace(pair, to_fhir=to_fhir)

@@ -18,6 +18,8 @@ def tables_of(files: Files, names: Sequence[str]) -> dict[str, Table]:
         declared, lines = files.yaml(name)
         if not isinstance(declared, dict):
             files.fail("is not a set of named code tables")
+        if not isinstance(declared.get("marks") or {}, dict):
+            files.fail("marks: is not a set of `system#code: display`")
         marks |= declared.pop("marks", None) or {}
         tables |= {table: _table(files, name, table, rows, lines) for table, rows in declared.items()}
     return tables | {"marks": Table("marks", None, {}, {}, marks, "")}
@@ -25,8 +27,8 @@ def tables_of(files: Files, names: Sequence[str]) -> dict[str, Table]:
 
 def _table(files: Files, file: str, name: str, declared: Any, lines: dict[Place, int]) -> Table:
     files.at(file, f"table {name!r}", lines[name,])
-    if not isinstance(declared, dict) or not declared.get("rows"):
-        files.fail("has no rows")
+    if not isinstance(declared, dict) or not declared.get("rows") or not isinstance(declared["rows"], list):
+        files.fail("has no rows: a list, each row of it [word, code] or [word, code, display]")
     if unknown := set(declared) - {"system", "aliases", "rows", "title"}:
         files.fail(f"unknown word {sorted(unknown)[0]!r}; there are: system, aliases, title, rows")
     rows = []
@@ -48,13 +50,14 @@ def _table(files: Files, file: str, name: str, declared: Any, lines: dict[Place,
 
 def _row(files: Files, declared: Any, line: int) -> Row:
     """[word, code, display], where several words, or several codes, may stand for one: the first is the one written."""
-    if not isinstance(declared, list) or len(declared) not in (2, 3) or declared[1] is None:
+    if not isinstance(declared, list) or len(declared) not in (2, 3) or declared[1] in (None, []):
         files.fail(f"the row {declared!r} is not [word, code] or [word, code, display]")
     words, codes = (tuple(part) if isinstance(part, list) else (part,) for part in declared[:2])
     words = () if words == (None,) else words
     for part in (*words, *codes):
         if not isinstance(part, str):
-            files.fail(f"the word {part!r} is not text: put it in quotes")
+            said = str(part).lower() if isinstance(part, bool) else part
+            files.fail(f"the word {said!r} is not text: put it in quotes")
     return Row(words, codes, declared[2] if len(declared) == 3 else None, line)
 
 

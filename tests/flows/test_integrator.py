@@ -188,6 +188,12 @@ def test_a_code_that_r4_does_not_know_is_a_problem_of_its_row(own: Path) -> None
     assert message.startswith("CarePlan.status knows no 'unknwon'; its codes are: active, ")
 
 
+def test_a_constant_that_r4_does_not_know_is_a_problem_of_its_anchor(own: Path) -> None:
+    edit(own, "mapping.yaml", "        set: {lifecycleStatus: active}\n", "        set: {lifecycleStatus: actve}\n")
+    message = dict(problems(own))["anchor important of the record"]
+    assert message.startswith("set: Goal.lifecycleStatus 'actve' is not allowed here: accepted | active | ")
+
+
 def test_a_sample_that_gives_other_fhir_or_is_refused_is_a_problem(own: Path) -> None:
     edit(own, "samples/SIP-3.json", '"gloss": "', '"gloss": "not ')
     edit(own, "samples/SIP-1.json", '"person": {', '"person": 5, "was": {')

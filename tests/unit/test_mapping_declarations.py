@@ -138,6 +138,53 @@ GOALS = [*ROOT, "lists", 0]
         ([*GOALS, "rules", 0], "text[] <-> goal:target[] | due", "'due' finds its part in the whole list: write the"),
         ([*GOALS, "rules", 0], "text <-> goal:target[0] | due", "'due' finds its part in a list: end the path"),
         (
+            [*GOALS, "where"],
+            "txt",
+            "list goals[]: where names 'goals[].txt', which is not a field of the format's schema",
+        ),
+        ([*GOALS, "anchors", "goal", "when"], "txt =~ a", "when names 'goals[].txt', which is not a field"),
+        ([*GOALS, "anchors", "goal", "when"], "text and status", "when names 'goals[].status'"),
+        (
+            [*GOALS, "anchors", "goal", "id"],
+            "{record}/{nr}",
+            "anchor 'goal': id names 'goals[].nr', which is not a field",
+        ),
+        (
+            [*GOALS, "anchors", "goal", "call"],
+            "test",
+            "call names 'goals[].test', which is not a field of the format's",
+        ),
+        (
+            [*GOALS, "rules", 0],
+            "text <-> goal:extension[] | pertains_to_goal goal",
+            "names 'goal', which is not a list of",
+        ),
+        (
+            ["demands"],
+            [{"need": "titel", "say": "x"}],
+            "need names 'titel', which is not a field of the format's schema; did",
+        ),
+        (["demands"], [{"each": "goals", "need": "txt", "say": "x"}], "need names 'goals[].txt'"),
+        (["demands"], [{"need": "title", "when": "text", "say": "x"}], "demands: when names 'text'"),
+        ([*GOALS, "anchors", "goal", "set"], {"statuss": "x"}, "set: R4 has no element Goal.statuss"),
+        ([*GOALS, "anchors", "goal", "set"], {"note": {"text": "x"}}, "set: note is a list in R4: write [...]"),
+        (
+            [*GOALS, "anchors", "goal", "set"],
+            {"startDate": ["2025"]},
+            "set: startDate is no list in R4: write it without",
+        ),
+        ([*GOALS, "anchors", "goal", "set"], {"description": "x"}, "set: description is an object in R4, not 'x'"),
+        (
+            [*GOALS, "anchors", "goal", "set"],
+            {"lifecycleStatus": True},
+            "set: lifecycleStatus is a code in R4, not True: put",
+        ),
+        (
+            [*GOALS, "anchors", "goal", "set"],
+            {"description": {"text": ["x"]}},
+            "set: description.text is no list in R4",
+        ),
+        (
             [*GOALS, "rules", 0],
             "text <-> goal:target[0].detailInteger",
             "the schema says string, and integer in FHIR is",
@@ -234,6 +281,8 @@ def test_definitions_that_stand_for_each_other_are_a_cycle(tmp_path: Path) -> No
         ("mapping.yaml", "set: {link: plan.goal[]}\n", "words that hold brackets or commas stand in quotes"),
         ("mapping.yaml", "{{record}: 1}\n", "line 1: a word stands before a colon"),
         ("mapping.yaml", "# \xf8\n", "line 1 is not UTF-8 (byte 0xf8): save the file as UTF-8"),
+        ("codes.yaml", "yes: {rows: [[x, y]]}\n", "line 1: YAML takes 'yes' for true or false: put it in quotes"),
+        ("codes.yaml", "a: {rows: [[true, y]]}\n", "the word 'true' is not text: put it in quotes"),
         ("codes.yaml", "a: {rows: [[x, y]]}\na: {rows: [[x, y]]}\n", "line 2: 'a' stands in line 1 already"),
         ("schema.json", '{"properties": {"id": {}, "id": {}}}', "properties.id: stands twice in the same object"),
         (
@@ -271,7 +320,7 @@ def test_a_refused_field_needs_no_rule(tmp_path: Path) -> None:
         ([["aktiv", "active"], ["pågår", "active"]], "the code 'active' has two ways back, 'aktiv' and 'pågår'"),
         ([], "has no rows"),
         ([["aktiv"]], "is not [word, code]"),
-        ([[True, "active"]], "the word True is not text"),
+        ([[True, "active"]], "the word 'true' is not text"),
     ],
 )
 def test_a_wrong_code_table_is_refused(rows: list[Any], message: str, tmp_path: Path) -> None:

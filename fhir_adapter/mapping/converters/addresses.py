@@ -35,7 +35,7 @@ def _address_text(address: Resource) -> str:
     return ", ".join([*(address.get("line") or ()), *([town] if town else ())])
 
 
-@converter("lines", whole=True)
+@converter("lines", whole=True, fields=9, least=1)
 def _lines(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(first line, second, ...) <-> the lines of an address. A line after one that is missing stays in the record, with
     a warning."""
@@ -54,7 +54,7 @@ def _lines(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     return Pair(to_fhir, to_native)
 
 
-@converter("municipality")
+@converter("municipality", targets=2)
 def _municipality(_fields: Sequence[str], _words: Words, knowledge: Knowledge) -> Pair:
     """`Södertälje (0181)`, or one of the two <-> (the name, the code), by the organisations file."""
     register = knowledge.register
@@ -77,7 +77,7 @@ def _municipality(_fields: Sequence[str], _words: Words, knowledge: Knowledge) -
     return Pair(to_fhir, to_native)
 
 
-@converter("position")
+@converter("position", fields=2, kinds="number")
 def _position(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(latitude, longitude) <-> a Location's position; FHIR takes both or none, so one alone stays in the record, with
     a warning."""

@@ -11,7 +11,7 @@ from fhir_adapter.mapping.converters.times import WALL_CLOCK, check_datetime, sp
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 
-@converter("quantity", "unit=UNIT")
+@converter("quantity", "unit=UNIT", kinds="number")
 def _quantity(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """A number <-> a Quantity of this unit; a Quantity of another unit is not this field's."""
     unit = words.option("unit")
@@ -22,7 +22,14 @@ def _quantity(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pa
     return Pair(lambda value, _run, _path: {"value": value, "unit": unit}, to_native)
 
 
-@converter("period_or_times_a_week", "[local] [form=FORM]", loses=WALL_CLOCK)
+@converter(
+    "period_or_times_a_week",
+    "[local] [form=FORM]",
+    loses=WALL_CLOCK,
+    fields=3,
+    targets=2,
+    kinds="string string integer",
+)
 def _period_or_times_a_week(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(from, until, times a week) <-> (occurrencePeriod, occurrenceTiming): FHIR takes one of the two, and only a
     Timing says how often. `local`, `form=FORM`: as for date."""

@@ -16,6 +16,8 @@ from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
     "coded",
     "TABLE [only] [free] [mark=MARK]",
     loses="words in the place of a code, and another spelling of its system: the code",
+    fields=2,
+    least=1,
 )
 def _coded(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A code (or `system|code`, or the table's words for it) <-> a CodeableConcept; or (code, words) <-> the same, the

@@ -138,7 +138,7 @@ def _plain_coding(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -
     return Pair(lambda value, _run, _path: {"system": system, "code": value}, to_native)
 
 
-@converter("flag", "MARK", loses="false, which reads like nothing said", whole=True)
+@converter("flag", "MARK", loses="false, which reads like nothing said", whole=True, kinds="boolean")
 def _flag(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """True <-> this Coding, a `system#code` among the marks, in a list of Codings; others are left alone."""
     mark = marked(words.plain[0], knowledge)
@@ -169,13 +169,13 @@ def _coding_or_words(_fields: Sequence[str], words: Words, knowledge: Knowledge)
     return Pair(to_fhir, to_native)
 
 
-@converter("stands_for", "CODE", loses="everything but that there is a value: for rules that only write")
+@converter("stands_for", "CODE", loses="everything but that there is a value: for rules that only write", kinds="any")
 def _stands_for(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """Any value <-> this code."""
     return Pair(lambda _value, _run, _path: words.plain[0], lambda _code, _run: None)
 
 
-@converter("status_and_more", "TABLE FINER")
+@converter("status_and_more", "TABLE FINER", targets=2)
 def _status_and_more(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A word <-> (a status that FHIR requires, a CodeableConcept beside it): the second table holds the words for which
     the status alone says too little, such as the waiting list."""
@@ -214,7 +214,7 @@ def _prefixed(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pai
     return Pair(to_fhir, to_native, table)
 
 
-@converter("true_as", "CODE", loses="false, and codes other than this one")
+@converter("true_as", "CODE", loses="false, and codes other than this one", kinds="boolean")
 def _true_as(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """True <-> this code; false and any other code say nothing about each other."""
     wanted = words.plain[0]
@@ -225,7 +225,7 @@ def _true_as(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pai
     )
 
 
-@converter("availability", "TABLE")
+@converter("availability", "TABLE", kinds="boolean/string")
 def _availability(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """True, false, or a word between the two <-> a CodeableConcept: `yes`, `no`, a code of the table, or text. What the
     record does not say is not said in FHIR either: never `no`."""

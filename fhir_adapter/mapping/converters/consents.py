@@ -61,7 +61,7 @@ def _excluded_topic(_fields: Sequence[str], _words: Words, _knowledge: Knowledge
     return Pair(lambda value, _run, _path: {"type": "deny", "code": [{"text": value}]}, to_native)
 
 
-@converter("scope_by_party", "TABLE", loses="synonyms of the words for all and for nothing", whole=True)
+@converter("scope_by_party", "TABLE", loses="synonyms of the words for all and for nothing", whole=True, kinds="object")
 def _scope_by_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """An object of party: what it may see <-> one nested provision that holds a provision for each party. The table has
     the words for the codes `permit` (all) and `deny` (nothing); any other words narrow what is permitted."""

@@ -19,7 +19,7 @@ EXTENSION = "http://hl7.org/fhir/StructureDefinition/contactpoint-extension"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
 
-@converter("telephone", "TABLE number=FIELD [type=FIELD] [extension=FIELD] [note=FIELD]")
+@converter("telephone", "TABLE number=PART [type=PART] [extension=PART] [note=PART]", kinds="object")
 def _telephone(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """An object that holds a number in this field (and its type, extension and a remark in those) <-> a ContactPoint
     that is neither an e-mail nor a web address. The table has the words for the systems phone, fax, pager, sms and

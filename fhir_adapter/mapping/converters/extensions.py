@@ -12,7 +12,7 @@ from fhir_adapter.mapping.converters.registry import CONVERTERS, Words, converte
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 
-@converter("in_extension", "URL ELEMENT [CONVERTER] [WORD]")
+@converter("in_extension", "URL ELEMENT [CONVERTER] [WORD]", kinds="any")
 def _in_extension(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A value <-> one extension among others: its url (a word is one of ours), the element that holds the value, and
     the converter of the value with its word, where it has one."""
@@ -31,7 +31,7 @@ def _in_extension(fields: Sequence[str], words: Words, knowledge: Knowledge) -> 
     return Pair(to_fhir, to_native)
 
 
-@converter("typed_part", "MARK ELEMENT [CONVERTER] [WORD]")
+@converter("typed_part", "MARK ELEMENT [CONVERTER] [WORD]", kinds="any")
 def _typed_part(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A value <-> one part of a Task's input or output: its type, a `system#code` among the marks, the element that
     holds the value, and the converter of the value with its word, where it has one."""

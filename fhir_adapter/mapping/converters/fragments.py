@@ -21,7 +21,7 @@ class _Spellings:
     names: Mapping[str, str]
 
 
-@converter("fhir", "[names=TABLE] [with=ELEMENT] [url=URL] [must]")
+@converter("fhir", "[names=TABLE] [with=ELEMENT] [url=URL] [must]", kinds="any")
 def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A part of FHIR <-> the same part. References lead to what the record's resources became. A code system that a
     table knows by an alias, and an identifier system or url that the table `names` has, is spelled the current way; a
@@ -55,7 +55,7 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     return Pair(to_fhir, to_native)
 
 
-@converter("record_reference", "TYPE", loses="what else was referred to: for rules that only read")
+@converter("record_reference", "TYPE", loses="what else was referred to: for rules that only read", kinds="any")
 def _record_reference(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """One Reference to the record's own resource, of this type, whatever the value <-> anything."""
     return Pair(

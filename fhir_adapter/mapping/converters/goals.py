@@ -87,7 +87,7 @@ def key_of(pointer: Resource, run: Run) -> str | None:
     return str(display) if display else None
 
 
-@converter("due_or_time_frame")
+@converter("due_or_time_frame", fields=2, targets=2)
 def _due_or_time_frame(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(due, time frame) <-> (target.dueDate, our extension time-frame).
 
@@ -114,7 +114,13 @@ def _due_or_time_frame(fields: Sequence[str], _words: Words, _knowledge: Knowled
     return Pair(to_fhir, to_native)
 
 
-@converter("goal_measure", loses="a unit that stands beside words instead of a number")
+@converter(
+    "goal_measure",
+    loses="a unit that stands beside words instead of a number",
+    fields=3,
+    targets=4,
+    kinds="string string/number string",
+)
 def _goal_measure(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(measure, value, unit) <-> (target.measure, detailInteger, detailQuantity, detailString).
 

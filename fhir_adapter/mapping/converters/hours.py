@@ -17,7 +17,7 @@ _HOURS = re.compile(r"(\S+) (\d{1,2})(?::(\d{2}))?-(\d{1,2})(?::(\d{2}))?", re.A
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?", re.ASCII)
 
 
-@converter("opening_hours", "TABLE")
+@converter("opening_hours", "TABLE", targets=2)
 def _opening_hours(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """`Mi 14-17; Mo-Fr 9-12:30` <-> (availableTime, availabilityExceptions). The table holds the words for the days.
     Hours that would not be written back the same stay in words, in availabilityExceptions."""
@@ -78,7 +78,14 @@ def _clock(time: str) -> str:
     return hour if minute == "00" else f"{hour}:{minute}"
 
 
-@converter("weekly_times", loses="a time without seconds comes back with them")
+@converter(
+    "weekly_times",
+    loses="a time without seconds comes back with them",
+    fields=20,
+    least=5,
+    targets=5,
+    kinds="string integer string string string string/integer",
+)
 def _weekly_times(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(frequency, interval, days, opens, closes) of RFC 5545 <-> (daysOfWeek, allDay, availableStartTime,
     availableEndTime, the rule as an extension). Further fields are parts of the rule by their names: until, count,

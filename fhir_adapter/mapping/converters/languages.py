@@ -12,7 +12,7 @@ from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.model import Knowledge, Pair, Run
 
 
-@converter("language_and_interpreter", "[table=TABLE]")
+@converter("language_and_interpreter", "[table=TABLE]", fields=2, targets=2)
 def _language(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(language, interpreter's language) <-> (communication[], core extension patient-interpreterRequired). `table`: of
     the languages, else language."""

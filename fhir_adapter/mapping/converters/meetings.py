@@ -24,7 +24,14 @@ from fhir_adapter.mapping.model import Knowledge, Pair, Run
 _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 
 
-@converter("meeting", "[table=TABLE] [instant] [silent] [local] [form=FORM]", loses=WALL_CLOCK)
+@converter(
+    "meeting",
+    "[table=TABLE] [instant] [silent] [local] [form=FORM]",
+    loses=WALL_CLOCK,
+    fields=3,
+    targets=6,
+    kinds="string integer string",
+)
 def _meeting(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(time, minutes, status) <-> Appointment (start, end, minutesDuration, requestedPeriod, status, our own status).
     `table`: of the status (`booked` is planned, `fulfilled` held, then cancelled and noshow), else meeting-status;
@@ -140,7 +147,7 @@ def _participation(participant: Resource) -> list[str]:
     return [entry.get("code") for concept in participant.get("type") or () for entry in concept.get("coding") or ()]
 
 
-@converter("invited", "[table=TABLE]")
+@converter("invited", "[table=TABLE]", kinds="array")
 def _invited(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """[name, answer] <-> an Appointment participant; the person, the place and the performer are others' business.
     `table`: of the answers, else answer."""
@@ -179,7 +186,7 @@ def _name_of_invited(participant: Resource, run: Run) -> str | None:
     return name_of(actor, run)
 
 
-@converter("stay", "[local] [form=FORM]", loses=WALL_CLOCK)
+@converter("stay", "[local] [form=FORM]", loses=WALL_CLOCK, fields=2, targets=3)
 def _stay(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(admitted, discharged) <-> Encounter (period.start, period.end, status). `local`, `form=FORM`: as for date."""
     spelling = spelling_of(words, knowledge)

@@ -121,7 +121,7 @@ def _kind(field: str, declared: Any) -> NumberKind:
     )
 
 
-@converter("person_numbers", whole=True)
+@converter("person_numbers", whole=True, fields=20, least=1, kinds="string string/array")
 def _person_numbers(fields: Sequence[str], _words: Words, knowledge: Knowledge) -> Pair:
     """(numbers of several kinds, earlier numbers, the word for the kind) <-> Patient.identifier, by the declaration's
     `converters: person_numbers`, which says for each field what it is."""

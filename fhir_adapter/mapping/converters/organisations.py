@@ -64,7 +64,7 @@ def organisation_for(name: str | None, number: str | None, run: Run) -> Resource
     return organisation_by_name(unit, run, whole)
 
 
-@converter("organisation")
+@converter("organisation", fields=2, least=1)
 def _organisation(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(name, organisation number), or the name alone <-> a Reference to an Organization, with the name as sent where it
     is another. A name that begins with one of the organisations file is that organisation, or a unit of it."""
@@ -223,7 +223,7 @@ def _team_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> P
 _BETWEEN_NAMES = re.compile(r" (?:\+|/|und|og|och) |, ")
 
 
-@converter("parties")
+@converter("parties", targets=2)
 def _parties(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """`Gemeinde Steinach + Krankenkasse`, one name or several <-> (a list of References, the words as they were sent
     where they name several)."""

@@ -128,7 +128,7 @@ def _person_or_named(_fields: Sequence[str], words: Words, knowledge: Knowledge)
     return Pair(to_fhir, to_native, table)
 
 
-@converter("signatory", "system=SYSTEM")
+@converter("signatory", "system=SYSTEM", fields=2)
 def _signatory(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> Pair:
     """(name, number) <-> a Reference with display and identifier, the number being one of `system`."""
     system = words.option("system")

@@ -19,7 +19,7 @@ _PLACE = re.compile(r"([^.\[\]]+)\[([0-9]+)\]")
 Range = tuple[int, int]
 
 
-@converter("scored", "TABLE")
+@converter("scored", "TABLE", fields=3, targets=3, kinds="string integer string")
 def _scored(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """(dimension, score, scale) <-> (a concept of the table, an integer, a reference range). The declaration's
     `converters: scored` holds the scale of each dimension (`scales`) and of any other (`otherwise`): [lowest, highest].

@@ -231,7 +231,7 @@ class Form:
         return written
 
 
-@converter("every_weeks")
+@converter("every_weeks", kinds="integer")
 def _every_weeks(_fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """A number of weeks <-> a Timing that repeats once in so many weeks."""
 
