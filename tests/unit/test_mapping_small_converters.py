@@ -122,6 +122,10 @@ def converted(text: str, native: Any, *fields: str) -> tuple[Any, Any, Run]:
         ("stay  form=DD.MM.YYYY", ("01.04.2025", None), ("2025-04-01", None, "in-progress")),
         ("period_or_times_a_week  form=DD.MM.YYYY", ("01.04.2025", "02.05.2025", None),
          ({"start": "2025-04-01", "end": "2025-05-02"}, None)),
+        ("day  form=D.M.YYYY", "1.4.2025", "2025-04-01"),
+        ("day  form=D/M YYYY", "31/12 2025", "2025-12-31"),
+        ("datetime  form=D.M.YYYY h:mm", "1.4.2025 9:05", "2025-04-01T09:05:00+03:00"),
+        ("datetime  form=YYYY-M-D", "2025-4", "2025-04"),
         ("due  form=DD.MM.YYYY", "01.04.2025", {"dueDate": "2025-04-01"}),
     ],
 )  # fmt: skip

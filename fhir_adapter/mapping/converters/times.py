@@ -189,18 +189,21 @@ def on_the_wall(value: str, zone: str) -> str:
 
 
 _PARTS = {"YYYY": 4, "MM": 2, "DD": 2, "hh": 2, "mm": 2, "ss": 2}
-_TOKEN = re.compile("|".join(_PARTS))
+_SHORT = {"M": "MM", "D": "DD", "h": "hh"}
+_TOKEN = re.compile("|".join([*_PARTS, *_SHORT]))
 _BETWEEN = {"YYYY": "", "MM": "-", "DD": "-", "hh": "T", "mm": ":", "ss": ":"}
 
 
 class Form:
     """A written form of dates and times, such as YYYYMMDDhhmmss or DD.MM.YYYY; each part stands in it once at most.
 
-    Where the form goes from the year down, a text may end early: 199205 is a month.
+    Where the form goes from the year down, a text may end early: 199205 is a month. D, M and h stand for a number that
+    is written without its zero: 1.4.2025 is of the form D.M.YYYY.
     """
 
     def __init__(self, form: str) -> None:
-        self.tokens = _TOKEN.findall(form)
+        self._written = _TOKEN.findall(form)
+        self.tokens = [_SHORT.get(token, token) for token in self._written]
         self._goes_down = self.tokens == list(_PARTS)[: len(self.tokens)]
         if len(set(self.tokens)) != len(self.tokens) or "YYYY" not in self.tokens:
             raise ValueError(f"the form {form!r} does not have each of YYYY MM DD hh mm ss once at most, and the year")
@@ -208,7 +211,8 @@ class Form:
         opened = ""
         for place, token in enumerate(self.tokens):
             opened += "(?:" if self._goes_down and place else ""
-            opened += f"{re.escape(self._between[place])}(?P<{token}>[0-9]{{{_PARTS[token]}}})"
+            digits = "1,2" if self._written[place] in _SHORT else _PARTS[token]
+            opened += f"{re.escape(self._between[place])}(?P<{token}>[0-9]{{{digits}}})"
         closed = ")?" * (len(self.tokens) - 1) if self._goes_down else ""
         self._pattern = re.compile(opened + closed + re.escape(self._between[-1]))
 
@@ -217,7 +221,7 @@ class Form:
         found = self._pattern.fullmatch(text)
         if found is None:
             return None
-        parts = {token: value for token, value in found.groupdict().items() if value is not None}
+        parts = {token: value.zfill(2) for token, value in found.groupdict().items() if value is not None}
         return "".join(_BETWEEN[token] + parts[token] for token in _PARTS if token in parts)
 
     def write(self, text: str) -> str:
@@ -227,7 +231,8 @@ class Form:
         for place, token in enumerate(self.tokens):
             if token not in parts and self._goes_down:
                 return written.removesuffix(self._between[place])
-            written += parts.get(token, "0" * _PARTS[token]) + self._between[place + 1]
+            part = parts.get(token, "0" * _PARTS[token])
+            written += (str(int(part)) if self._written[place] in _SHORT else part) + self._between[place + 1]
         return written
 
 
