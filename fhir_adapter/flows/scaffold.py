@@ -33,7 +33,7 @@ def write_scaffold(name: str, sample: Path, out: Path) -> Made:
     if folder.exists():
         raise BadDeclaration(f"{folder} is there already")
     guessed = guessed_input(sample.read_bytes())
-    made = scaffold(name, guessed.records, guessed.lines)
+    made = scaffold(name, guessed.records, guessed.lines, guessed.id_path)
     samples = folder / "samples"
     samples.mkdir(parents=True)
     (folder / "mapping.yaml").write_text(made.declaration, "utf-8")

@@ -153,6 +153,10 @@ class _Loader:
             self.at(f"refused {path!r}", ("refused", path))
             if path not in self.fields and f"{path}[]" not in self.fields:
                 self.files.fail(f"{path!r} is not a field of the format's schema")
+            try:
+                native_path(path)
+            except ValueError as fault:
+                self.files.fail(str(fault))
         return set(refused)
 
     def check_refused(self, refused: dict[str, str]) -> None:

@@ -8,12 +8,18 @@ from fhir_adapter.mapping.anchors import Anchor
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.scopes import Scope
 
+Takers = dict[tuple[str | None, str, str], tuple[Scope, str]]
+"""(resource type, anchor, list of references in it) -> the list and anchor that takes whatever it finds there"""
+
 _PERTAINS = "extension[http://hl7.org/fhir/StructureDefinition/resource-pertainsToGoal].valueReference"
 
 
 def check_lists(root: Scope, files: Files) -> None:
     """Fails where items would be lost: two that make one resource, or inner ones that come back in another item."""
     ids: dict[tuple[str, str], Scope] = {}
+    takers: Takers = {}
+    for anchor in root.anchors:
+        _check_takers(root, anchor, takers, files)
     for outer, scope in _with_outer(root):
         for anchor in (each for each in scope.anchors if "{key}" in (each.id_text or "")):
             files.at("mapping.yaml", f"list {scope.name}, anchor {anchor.name!r}", scope.line)
@@ -30,12 +36,15 @@ def check_lists(root: Scope, files: Files) -> None:
                 )
         if outer is not root:
             _check_way_back(outer, scope, files)
+        _check_takers(scope, scope.primary, takers, files)
 
 
 def _with_outer(root: Scope) -> Iterator[tuple[Scope, Scope]]:
-    """Every list that stands in a record or an item, with what it stands in."""
-    for outer in root.with_all_inside():
-        yield from ((outer, inner) for inner in outer.lists)
+    """Every list that stands in a record or an item, with what it stands in; in the order in which they look for their
+    items on the way back."""
+    for inner in root.lists:
+        yield root, inner
+        yield from _with_outer(inner)
 
 
 def _check_way_back(outer: Scope, scope: Scope, files: Files) -> None:
@@ -49,6 +58,23 @@ def _check_way_back(outer: Scope, scope: Scope, files: Files) -> None:
         f"nothing leads from it to its item of {outer.name}: on the way back all would come into the first one; say"
         f" `reverse: {path} -> {own.name}` (a link to the plan can stay, as `also`)"
     )
+
+
+def _check_takers(scope: Scope, own: Anchor, takers: Takers, files: Files) -> None:
+    """Of several anchors that look into one list of references, those before the last must know their own."""
+    if own.element is not None:
+        return
+    for link in (link for link in (*own.links, *own.also) if link.every):
+        taker, name = takers.get((own.type, link.parent, link.text), (scope, own.name))
+        if (taker.name, name) != (scope.name, own.name):
+            files.at("mapping.yaml", f"list {taker.name or '.'}, anchor {name!r}", taker.line)
+            files.fail(
+                f"anchor {own.name!r} of list {scope.name or '.'} (line {scope.line}) has its {own.type} in"
+                f" {link.parent}.{link.text} too, and this one would take them all on the way back: let this one"
+                " come after it, give this one a `mark`, or let it `skip` what the other is known by"
+            )
+    if own.mark is None and own.skip is None and own.reverse is None:
+        takers.update({(own.type, link.parent, link.text): (scope, own.name) for link in own.links})
 
 
 def _leads_to(anchor: Anchor) -> Iterator[str]:

@@ -72,8 +72,12 @@ class RecordSchema:
     def errors(self, record: Any) -> list[Issue]:
         """What in `record` is not as the format says; empty when all is well."""
         if self.holds_for(record):
-            return []
+            return [] if record.get("id") is not None else [self._without_id()]
         return [self._issue(each) for error in self._validator.iter_errors(record) for each in _meant(error)]
+
+    def _without_id(self) -> Issue:
+        """Whatever the format says: nothing that came without an id would be found again."""
+        return Issue("error", "required", "id", "id is required", self.describe([], "id"))
 
     def _issue(self, error: Any) -> Issue:
         path = list(error.instance_path)

@@ -92,6 +92,101 @@ def test_records_in_xml_are_found_below_the_root_with_their_namespaces(tmp_path:
         assert "<planId>3</planId>" in load(folder).format.write([record]).decode()
 
 
+PLAN = {
+    "suunnitelmaId": "AS-42",
+    "tila": "voimassa",
+    "laatimispaiva": "14.03.2025",
+    "asiakas": {
+        "hetu": "131052-308T",
+        "sukunimi": "Virtanen",
+        "puhelin": "+358 40 1234567",
+        "osoite": {"katu": "Rantatie 3", "postinumero": "33100"},
+        "kieli": "fi",
+        "tulkki": False,
+    },
+    "omatyontekija": {"nimi": "Matti Meikäläinen", "organisaatio": "Järvilä", "puhelin": "03 123"},
+    "tavoitteet": [
+        {
+            "id": 1,
+            "kuvaus": "Asua itsenäisesti",
+            "tila": "saavutettu",
+            "arviot": [{"pvm": "2025-05-01", "arvo": 3, "arvioija": "Matti Meikäläinen"}],
+            "osatavoitteet": [{"id": 1, "kuvaus": "Laittaa ruokaa"}],
+            "toimenpiteet": [
+                {"id": "P1", "palvelu": "Kotihoito", "alkaa": "2025-04-01", "paattyy": "2025-10-01",
+                 "kertaaViikossa": 2, "tuottaja": "Kotiapu Oy", "tila": "jonossa"},
+                {"id": "P2", "palvelu": "Päivätoiminta", "tila": "kaynnissa"},
+            ],
+        },
+        {"id": 2, "kuvaus": "Työ", "toimenpiteet": [{"id": "P1", "palvelu": "Valmennus"}]},
+    ],
+    "tapaamiset": [
+        {"aika": "2025-04-01T13:00", "kestoMin": 60, "tila": "sovittu", "paikka": "Talo", "osallistujat": ["Liisa"]}
+    ],
+    "suostumus": {"annettu": "2025-03-01", "voimassaAsti": "2026-03-01", "saajat": ["Terveysasema"]},
+    "verkosto": [{"nimi": "Liisa", "rooli": "sisar"}],
+    "kirjaukset": [{"teksti": "Soitettu", "pvm": "2025-03-02"}],
+    "pisteet": None,
+}  # fmt: skip
+
+
+def test_what_stands_in_a_plan_gets_its_place_also_inside_goals(tmp_path: Path) -> None:
+    raw = json.dumps([PLAN, {**PLAN, "suunnitelmaId": "AS-43"}]).replace("jonossa", "kaynnissa").encode()
+    folder, _ = scaffold(tmp_path, raw, "plan.json")
+    assert [finding for finding in check_mapping(f"{folder}/").findings if finding.severity == "problem"] == []
+    assert [path.text for path in load(folder).refused] == ["pisteet"]
+    found = bundle(folder, raw)
+    requests = {
+        each["code"]["text"]: each["extension"][0]["valueReference"]["reference"] for each in found["ServiceRequest"]
+    }
+    goals = {each["description"]["text"]: f"Goal/{each['id']}" for each in found["Goal"]}
+    assert requests == {"Kotihoito": goals["Asua itsenäisesti"], "Päivätoiminta": goals["Asua itsenäisesti"],
+                        "Valmennus": goals["Työ"]}  # fmt: skip
+    assert found["Appointment"][0]["start"] == "2025-04-01T13:00:00+03:00"
+    assert found["Consent"][0]["dateTime"] == "2025-03-01"
+    assert found["Practitioner"][0]["name"] == [{"text": "Matti Meikäläinen"}]
+    assert found["Patient"][0]["address"] == [{"line": ["Rantatie 3"], "postalCode": "33100"}]
+    assert found["Observation"][0]["valueInteger"] == 3
+
+
+def test_words_that_no_language_has_are_asked_about_and_warned_of(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, json.dumps([PLAN]).encode(), "plan.json")
+    assert "# - [jonossa, CODE]  # guess: what it means is not known; active | " in (folder / "codes.yaml").read_text()
+    issues = map_file(f"{folder}/", json.dumps([PLAN]).encode()).issues
+    assert [(issue["severity"], issue["path"]) for issue in issues if issue["severity"] != "information"] == [
+        ("warning", "tavoitteet[0].toimenpiteet[0].tila")
+    ]
+
+
+ATTRIBUTES = """<plans>
+<plan nr="A"><goals><goal id="1"><text>x</text><activity id="1"><name kind="k">y</name></activity></goal></goals></plan>
+<plan nr="B"><goals><goal id="1"><text>z</text></goal><goal id="2"><text>z</text></goal></goals></plan>
+</plans>"""
+
+
+def test_attributes_and_single_elements_of_xml_are_ids_and_lists(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, ATTRIBUTES.encode(), "plan.xml")
+    records = [entry.taken() for entry in load(folder).format.read(ATTRIBUTES.encode()).entries]
+    assert records[0]["goals"]["goal"][0]["activity"][0]["name"] == {"@kind": "k", "$": "y"}
+    assert [goal["description"]["text"] for goal in bundle(folder, ATTRIBUTES.encode(), 1)["Goal"]] == ["z", "z"]
+    assert [path.text for path in load(folder).refused] == ["goals.goal[].activity[].name.@kind"]
+
+
+ROWS = """Nr;Navn;Mål;Frist;Tiltak;Leverandør;Starter
+1;Kari;Bo selv;1.9.2025;Støtte;Nav;1.3.2025
+1;;;;Trening;Klubben;
+1;;Arbeid;31.12.2025;;;
+2;Ola;Lese;;;;2.3.2025
+"""
+
+
+def test_columns_that_differ_within_a_record_are_of_the_list_before_them(tmp_path: Path) -> None:
+    folder, _ = scaffold(tmp_path, ROWS.encode(), "plan.csv")
+    found = bundle(folder, ROWS.encode())
+    assert [goal["target"][0]["dueDate"] for goal in found["Goal"]] == ["2025-09-01", "2025-12-31"]
+    assert [task["owner"]["display"] for task in found["Task"]] == ["Nav", "Klubben"]
+
+
 @pytest.mark.parametrize(
     ("raw", "words", "code"),
     [

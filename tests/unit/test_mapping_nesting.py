@@ -32,8 +32,8 @@ def listed(**more: Any) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "object", "properties": {"id": TEXT, "text": TEXT, **more}}}
 
 
-def folder_with(tmp_path: Path, step: dict[str, Any], goal_id: str = "{record}/goals/{key}") -> Path:
-    """A mapping of plans with goals, with steps inside the goals, and notes of the same kind as goals."""
+def folder_with(tmp_path: Path, step: dict[str, Any], hope: dict[str, Any]) -> Path:
+    """A mapping of plans with goals, with steps inside the goals, and hopes, which are goals with a mark."""
     steps = {"native": "steps[]", "anchors": {"request": step}, "rules": ["text <-> request:code | text"]}
     goal = {"type": "Goal", "adopt": True, "identifier": True, "link": "plan.goal[]", "refer": {"subject": "patient"},
             "set": {"lifecycleStatus": "active"}}  # fmt: skip
@@ -42,11 +42,12 @@ def folder_with(tmp_path: Path, step: dict[str, Any], goal_id: str = "{record}/g
                  "set": {"status": "active", "intent": "plan"}},
         "patient": {"type": "Patient", "id": "{record}/person", "link": "plan.subject"},
     }  # fmt: skip
+    hope = {**goal, "id": "{record}/hopes/{key}", "mark": "category[] = urn:x#hope", **hope}
     lists = [
+        {"native": "hopes[]", "anchors": {"hope": {word: value for word, value in hope.items() if value}},
+         "rules": ["text <-> hope:description | text"]},
         {"native": "goals[]", "anchors": {"goal": {**goal, "id": "{record}/goals/{key}"}}, "lists": [steps],
          "rules": ["text <-> goal:description | text"]},
-        {"native": "hopes[]", "anchors": {"hope": {**goal, "id": goal_id, "mark": "category[] = urn:x#hope"}},
-         "rules": ["text <-> hope:description | text"]},
     ]  # fmt: skip
     schema = {"type": "object", "properties": {"id": TEXT, "goals": listed(steps=listed()), "hopes": listed()}}
     declared = {"name": "nested", "version": 1, "schema": "schema.json", "codes": "codes.yaml",
@@ -58,7 +59,7 @@ def folder_with(tmp_path: Path, step: dict[str, Any], goal_id: str = "{record}/g
 
 
 def test_items_of_inner_lists_come_back_where_they_stood(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, STEP, "{record}/hopes/{key}")
+    folder = folder_with(tmp_path, STEP, {})
     goals = [
         {"id": str(goal), "text": "x", "steps": [{"id": str(step), "text": "x"} for step in (1, 2)]} for goal in (1, 2)
     ]
@@ -68,18 +69,19 @@ def test_items_of_inner_lists_come_back_where_they_stood(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("step", "goal_id", "message"),
+    ("step", "hope", "message"),
     [
-        ({**STEP, "reverse": None, "also": None, "link": "plan.activity[].reference"}, "{record}/h/{key}",
+        ({"reverse": None, "also": None, "link": "plan.activity[].reference"}, {},
          f"list goals[].steps[], anchor 'request': nothing leads from it to its item of goals[]: on the way back all"
          f" would come into the first one; say `reverse: {PERTAINS}`"),
-        ({**STEP, "id": "{record}/steps/{key}"}, "{record}/h/{key}", "write {record}/steps/{parent}/{key}"),
-        (STEP, "{record}/goals/{key}", "list hopes[], anchor 'hope': list goals[] (line "),
+        ({"id": "{record}/steps/{key}"}, {}, "write {record}/steps/{parent}/{key}"),
+        ({}, {"id": "{record}/goals/{key}"}, "list goals[], anchor 'goal': list hopes[] (line "),
+        ({}, {"mark": None}, "list hopes[], anchor 'hope': anchor 'goal' of list goals[] (line "),
     ],
 )  # fmt: skip
 def test_a_declaration_that_would_mix_up_items_is_refused(
-    step: dict[str, Any], goal_id: str, message: str, tmp_path: Path
+    step: dict[str, Any], hope: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(BadDeclaration) as refusal:
-        load(folder_with(tmp_path, {word: value for word, value in step.items() if value}, goal_id))
+        load(folder_with(tmp_path, {word: value for word, value in {**STEP, **step}.items() if value}, hope))
     assert message in str(refusal.value)
