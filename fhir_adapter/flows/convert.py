@@ -18,7 +18,7 @@ from fhir_adapter.fhir.resources import (
 )
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.inputs.declared import JSON, read_any
-from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format
+from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, without_copied_id
 from fhir_adapter.mapping.load import find
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
@@ -111,7 +111,9 @@ def unmap_file(
     contents = JSON.read(raw)
     records, told, ok = _convert_each(contents.entries, convert)
     if one_a_line:
-        return Converted(JSON.write(records), told, ok)
+        path = format_.id_path
+        own = records if path is None else [without_copied_id(record, path) for record in records]
+        return Converted(JSON.write(own), told, ok)
     return Converted(format_.write(records, single=contents.single), told, ok)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fhir_adapter.cli import app
 from fhir_adapter.flows.check import check_mapping
-from fhir_adapter.flows.convert import map_file
+from fhir_adapter.flows.convert import map_file, unmap_file
 from fhir_adapter.mapping.load import load
 
 CSV = """Saksnr;Fødselsnr;Navn;Status;Startdato;Mål nr;Mål;Mål frist;Tiltak;Tiltak status;Kommune
@@ -185,6 +185,14 @@ def test_columns_that_differ_within_a_record_are_of_the_list_before_them(tmp_pat
     found = bundle(folder, ROWS.encode())
     assert [goal["target"][0]["dueDate"] for goal in found["Goal"]] == ["2025-09-01", "2025-12-31"]
     assert [task["owner"]["display"] for task in found["Task"]] == ["Nav", "Klubben"]
+
+
+@pytest.mark.parametrize("name", ["id", "asiaNumero"])
+def test_numbers_are_ids_too(name: str, tmp_path: Path) -> None:
+    records = [{name: place, "asiakas": {"hetu": "131052-9085"}, "goals": [{"id": 1, "text": "x"}]} for place in (7, 8)]
+    folder, _ = scaffold(tmp_path, json.dumps(records).encode(), "plan.json")
+    back = unmap_file(f"{folder}/", map_file(f"{folder}/", json.dumps(records).encode()).output, one_a_line=True)
+    assert [json.loads(line) for line in back.output.splitlines()] == records
 
 
 @pytest.mark.parametrize(

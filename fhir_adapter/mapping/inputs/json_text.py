@@ -80,7 +80,8 @@ class JsonText(Format):
         if self.id_path is None or not isinstance(value, dict):
             return value
         found = value_at(value, self.id_path)
-        return {"id": found, **value} if isinstance(found, str) else value
+        is_id = isinstance(found, str | int) and not isinstance(found, bool)
+        return {"id": str(found), **value} if is_id else value
 
     def value(self, record: dict[str, Any]) -> Any:
         """The JSON value of a record."""
