@@ -180,7 +180,7 @@ def test_a_note_that_is_sent_back_and_forth_stays_one_note(town: Town, sip: dict
 @pytest.mark.parametrize("name", ["n\x00l", ".", "..", " x", "a\nb", "x" * 201])
 def test_a_record_id_that_no_url_can_name_is_refused(town: Town, sip: dict[str, Any], name: str) -> None:
     answer = town.push(sip | {"id": name})
-    assert answer.status_code == 422
+    assert answer.status_code == (400 if "\x00" in name else 422)  # such a sign is a matter of the file, not the record
     assert answer.json()["issues"][0]["path"] == "id"
 
 

@@ -77,6 +77,15 @@ def test_all_errors_come_at_once(se_sip: Mapping, place: dict[str, Any]) -> None
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("sent", "is_late"), [("2025-10-07T09:15", False), ("2025-10-09T09:15", True)])
+def test_a_notice_of_admission_that_was_late_is_told(
+    sent: str, is_late: bool, se_sip: Mapping, place: dict[str, Any]
+) -> None:
+    stay = {"inskrivning": "2025-10-06T21:40", "inskrivningsmeddelande": sent}
+    late = seen(issues_of(se_sip, minimal() | {"svu": stay}, place))
+    assert late == ({("warning", "business-rule", "svu.inskrivningsmeddelande")} if is_late else set())
+
+
 # ---- numbers
 
 
