@@ -83,6 +83,7 @@ def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
         frame.keys.of(frame.native, 0, run)  # no id leads back to it, but it takes a place
         return
     node = frame.nodes[adopting.name]
+    frame.parent_key = _key_around(scope.primary, frame, run)
     own = own_identifier(node, run.source)
     if own is not None:
         frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
@@ -96,3 +97,10 @@ def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
         frame.keys.give_back(key)
     else:
         run.keys[reference_of(node)] = key
+
+
+def _key_around(primary: Anchor, frame: Frame, run: Run) -> str:
+    """The key of the item around, which may have got its name only after this item was found."""
+    leads = [primary.reverse[1]] if primary.reverse is not None else [each.parent for each in primary.links]
+    around = next((frame.nodes[name] for name in leads if name in frame.nodes), {})
+    return run.keys.get(reference_of(around), frame.parent_key) if "id" in around else frame.parent_key

@@ -85,3 +85,14 @@ def test_a_declaration_that_would_mix_up_items_is_refused(
     with pytest.raises(BadDeclaration) as refusal:
         load(folder_with(tmp_path, {word: value for word, value in {**STEP, **step}.items() if value}, hope))
     assert message in str(refusal.value)
+
+
+def test_items_inside_an_item_that_is_told_by_a_field_come_back_without_an_id(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, STEP, {})
+    declared = yaml.safe_load((folder / "mapping.yaml").read_text())
+    goals = declared["lists"][0]["lists"][1]
+    goals["key"] = goals["lists"][0]["key"] = "text"
+    (folder / "mapping.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+    record = {"id": "r", "goals": [{"text": "a", "steps": [{"text": "b"}, {"text": "c"}]}]}
+    came = unmap_file(f"{folder}/", map_file(f"{folder}/", json.dumps(record).encode()).output)
+    assert json.loads(came.output) == record
