@@ -50,6 +50,8 @@ def _kinds_in(schema: Mapping[str, Any], many: str) -> frozenset[str]:
 
 
 def _kind_of(value: Any) -> str:
+    if isinstance(value, float | Decimal) and value == int(value):
+        return "integer"  # 60.0 is a whole number as well
     return next((kind for kind, types in _PYTHON.items() if isinstance(value, types)), "null")
 
 
@@ -57,7 +59,7 @@ def _spell(name: str, kinds: frozenset[str], taken: frozenset[str], converter: C
     if kinds & taken or not kinds:
         return None
     if kinds == {"integer"} and "string" in taken:
-        return str, _whole_number
+        return lambda value: str(int(value)), _whole_number
     if kinds == {"boolean"} and "string" in taken and converter.usage.startswith("TABLE"):
         return (lambda value: "true" if value else "false"), (
             lambda word: {"true": True, "false": False}.get(word, word)
