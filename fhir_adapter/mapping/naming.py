@@ -101,6 +101,6 @@ def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
 
 def _key_around(primary: Anchor, frame: Frame, run: Run) -> str:
     """The key of the item around, which may have got its name only after this item was found."""
-    leads = [primary.reverse[1]] if primary.reverse is not None else [each.parent for each in primary.links]
+    leads = [primary.reverse.parent] if primary.reverse is not None else [each.parent for each in primary.links]
     around = next((frame.nodes[name] for name in leads if name in frame.nodes), {})
     return run.keys.get(reference_of(around), frame.parent_key) if "id" in around else frame.parent_key

@@ -82,5 +82,5 @@ def _leads_to(anchor: Anchor) -> Iterator[str]:
     if anchor.element is not None:
         yield anchor.element.parent
     if anchor.reverse is not None:
-        yield anchor.reverse[1]
+        yield anchor.reverse.parent
     yield from (link.parent for link in anchor.links if anchor.reverse is None)
