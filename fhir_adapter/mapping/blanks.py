@@ -7,11 +7,16 @@ from typing import Any
 
 def has_blanks(value: Any) -> bool:
     """Whether an empty text, or one of blanks alone, stands anywhere in the value."""
-    if value.__class__ is str:
-        return not value or value.isspace()
-    if value.__class__ is dict:
-        return any(map(has_blanks, value.values()))
-    return value.__class__ is list and any(map(has_blanks, value))
+    found = [value]
+    for one in found:  # grows as it is gone through: a record has some hundred values, and a call for each would be dear
+        if one.__class__ is str:
+            if not one or one.isspace():
+                return True
+        elif one.__class__ is dict:
+            found += one.values()
+        elif one.__class__ is list:
+            found += one
+    return False
 
 
 def emptied(value: Any) -> Any:

@@ -94,10 +94,11 @@ class Mapping:
 
     def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
         """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path."""
-        errors = self.schema.errors(emptied(native) if has_blanks(native) else native)
+        is_blank_somewhere = has_blanks(native)
+        errors = self.schema.errors(emptied(native) if is_blank_somewhere else native)
         if errors:
             raise Refused("the record does not follow its format", errors)
-        whole = self._said(native)
+        whole = self.shorthand.expanded(what_is_said(native) if is_blank_somewhere else native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
         opened = self._forward(whole, run)
         if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
