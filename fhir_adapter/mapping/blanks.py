@@ -8,9 +8,7 @@ from typing import Any
 def has_blanks(value: Any) -> bool:
     """Whether an empty text, or one of blanks alone, stands anywhere in the value."""
     found = [value]
-    for (
-        one
-    ) in found:  # grows as it is gone through: a record has some hundred values, and a call for each would be dear
+    for one in found:  # it grows meanwhile: a call for each of some hundred values would be dear
         if one.__class__ is str:
             if not one or one.isspace():
                 return True
