@@ -47,6 +47,8 @@ class NativePath:
     """the value, or None where it (or an object above it) is missing or null"""
     steps: tuple[Step, ...] = ()
     """with a selection: `name[0].given`, `telecom[system=phone].value`"""
+    is_required: bool = False
+    """by the format, of the object that it is in"""
 
     def write(self, item: dict[str, Any], value: Any) -> None:
         """Sets the value, making the objects above it; None takes the field away, and objects that are empty then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.mapping.converters.times import instant_of
@@ -17,15 +17,25 @@ def is_place(key: str) -> bool:
 class Keys:
     """Business keys of the items of one list: `id`, else the list's key field, else the place."""
 
-    __slots__ = ("_field", "_path", "_placed", "_type", "_zone", "seen")
+    __slots__ = ("_field", "_items", "_path", "_placed", "_taken", "_type", "_zone", "seen")
 
-    def __init__(self, field: str | None, type_: str | None, zone: str, path: str = "") -> None:
+    def __init__(
+        self, field: str | None, type_: str | None, zone: str, items: Sequence[dict[str, Any]], path: str = ""
+    ) -> None:
         self._field = field
+        self._items = items
+        self._taken: frozenset[Any] | None = None
         self._path = path
         self._type = type_
         self._zone = zone
         self.seen: set[str] = set()
         self._placed = 0
+
+    def copy(self) -> Keys:
+        """The same keys, for a trial."""
+        other = Keys(self._field, self._type, self._zone, self._items)
+        other.seen, other._placed = set(self.seen), self._placed
+        return other
 
     def of(self, item: dict[str, Any], index: int, run: Run) -> str:
         """The key of `item`. The same id twice is an error: the two could not be told apart afterwards."""
@@ -39,20 +49,19 @@ class Keys:
         named = item.get(self._field) if self._field is not None else None
         return self.placed() if named is None else self.named(str(named))
 
-    def take(self, keys: Iterable[str]) -> None:
-        """Notes the keys of items that are there already."""
-        for key in keys:
-            self._placed += is_place(key)
-            self.seen.add(key)
-
     def give_back(self, key: str) -> None:
         """A key that was tried, and is not this item's."""
-        self._placed -= is_place(key)
+        if is_place(key):
+            self._placed = int(key[1:]) - 1
         self.seen.discard(key)
 
     def placed(self) -> str:
-        """The key of an item without id and name: its place among those of its kind."""
+        """The key of an item without id and name: its place among those of its kind, none of which has it as id."""
+        if self._taken is None:
+            self._taken = frozenset(item["id"] for item in self._items if item.get("id") is not None)
         self._placed += 1
+        while f"#{self._placed}" in self._taken:
+            self._placed += 1
         return f"#{self._placed}"
 
     def named(self, name: str) -> str:
@@ -75,6 +84,5 @@ class Keys:
         if is_uuid(own) and not run.is_first(f"{self._type}/{own}"):
             message = "this id is used in another list of the record: one id is one thing, wherever it stands"
             run.error(f"{self._path}[{index}].id", "duplicate", message)
-        if is_place(own):
-            message = "an id of # and a number stands for the place of an item without id: please send another"
-            run.error(f"{self._path}[{index}].id", "value", message)
+        if is_place(own):  # it stood there once, behind items that are no more
+            self._placed = max(self._placed, int(own[1:]))

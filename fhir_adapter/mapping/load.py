@@ -81,6 +81,7 @@ class _Loader:
         )
         self.knowledge = Knowledge(tables, register, zone, declared.get("converters") or {})
         self.fields = dict(schema.fields())
+        self.required = schema.required_fields()
         refused, constants = declared.get("refused") or {}, declared.get("constants") or {}
         copied = as_list((declared.get("input") or {}).get("id"))  # the fields whose value is the record's id
         self.covered: set[str] = {"id", *constants, *self.refused(refused), *map(schema_path, copied)}
@@ -226,6 +227,7 @@ class _Loader:
         return Scope(
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")), make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0), standing,
+            f"{schema_path(name)}.id" in self.fields and any(anchor.type is not None for anchor in anchors),
             frozenset(
                 path.removeprefix(inside)
                 for path, node in self.fields.items()
@@ -252,8 +254,8 @@ class _Loader:
             found += self.rules(entry, inner) if isinstance(entry, list) else [(entry, self.lines[inner])]
         return found
 
-    def check_native(self, path: str) -> dict[str, Any]:
-        """What the schema says of a field that a rule is about."""
+    def check_native(self, path: str) -> tuple[dict[str, Any], bool]:
+        """What the schema says of a field that a rule is about, and whether what it is in must have it."""
         keys = [schema_path(path[: at.end("list")]) + f".{at['key']}" for at in _SELECTED.finditer(path)]
         path = schema_path(path)
         path = path if path in self.fields else path.removesuffix("[]")  # one item of a list of plain values
@@ -264,7 +266,7 @@ class _Loader:
         self.covered |= {path, *keys}
         self.whole |= {path, f"{path}[]"}
         self.ruled.setdefault(path, self.files.line)
-        return self.fields[path if path in self.fields else f"{path}[]"]
+        return self.fields[path if path in self.fields else f"{path}[]"], path in self.required
 
     def check_coverage(self) -> None:
         """Every field of the format must be mapped, or refused with a reason: nothing is dropped by oversight."""

@@ -12,9 +12,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, Candidates, key_in, own_identifier
 from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes, are_same, says_something
-from fhir_adapter.mapping.keys import Keys
 from fhir_adapter.mapping.model import Run
-from fhir_adapter.mapping.naming import in_their_places, keep_the_key, name_new_item, new_key
+from fhir_adapter.mapping.naming import in_their_places, keep_the_key, keys_of_those_left, name_new_item, new_key
 from fhir_adapter.mapping.scopes import Scope
 
 # ---- the items of a list
@@ -107,12 +106,12 @@ def _match(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame], *, is_qu
             _stay(scope, old, run)
         elif node is not None:
             frames.append(_frame(scope, sent[old.place], old.key, node, outer, old))
-    if new:
-        keys = Keys(scope.key, scope.primary.type, run.knowledge.zone)
-        keys.take([old.key for old in olds if _is_any_of(sent[old.place], kept)])
-        for node in in_their_places(scope, new, outer, run, kept):
+    if new or gone:
+        stood = [old for old in olds if _is_any_of(sent[old.place], kept)]
+        keys = keys_of_those_left(scope, stood, kept, sent, run)
+        for node in in_their_places(scope, new, outer, run, keys):
             item: dict[str, Any] = {}
-            frames.append(_frame(scope, item, new_key(scope, item, node, outer, run, kept), node, outer, None, keys))
+            frames.append(_frame(scope, item, new_key(scope, item, node, outer, run, keys), node, outer, None, keys))
             kept.append(item)
     if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
         scope.native.write(outer.native, kept or None)
@@ -164,6 +163,7 @@ def _keep(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame]) -> None:
         sent = run.sent(scope.native.text, outer.native, scope.native.read)
         away = [sent[old.place] for old in ended]
         kept = [item for item in scope.native.read(outer.native) or () if not _is_any_of(item, away)]
+        keys_of_those_left(scope, [old for old in olds if not _is_any_of(old, ended)], kept, sent, run)
         scope.native.write(outer.native, kept or None)
 
 

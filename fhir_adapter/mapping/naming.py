@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
 from fhir_adapter.mapping.frames import Frame
-from fhir_adapter.mapping.keys import Keys, is_place
+from fhir_adapter.mapping.keys import Keys
 from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.scopes import Scope
 
 
-def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, run: Run, kept: list[Any]) -> str:
+def keys_of_those_left(scope: Scope, left: Sequence[Frame], items: list[Any], sent: list[Any], run: Run) -> Keys:
+    """The keys of the items that are left in a list. One that stood behind an item that is no more keeps its key, as
+    `id`: it would be told by another place or name now, and be another thing."""
+    keys = Keys(scope.key, scope.primary.type, run.knowledge.zone, items)
+    for old in left:
+        key = keys.of(old.native, 0, run)
+        if key != old.key and scope.numbered:
+            keys.give_back(key)
+            sent[old.place]["id"] = keys.of({"id": old.key}, 0, run)
+    return keys
+
+
+def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, run: Run, keys: Keys) -> str:
     """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
     if scope.primary.element is not None:
         return ""
@@ -21,16 +34,12 @@ def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, ru
         item["id"] = key_in(own, scope.primary, outer.key, run)
         return str(item["id"])
     if scope.key is None:
-        place = f"#{_first_free(kept)}"
+        place = keys.placed()
         if node["id"] == _id_at(scope.primary, place, outer, run):
             return place
+        keys.give_back(place)
         item["id"] = node["id"]
     return str(node["id"])
-
-
-def _first_free(items: list[Any]) -> int:
-    """The place of one more item among those that are told by their place."""
-    return 1 + sum(1 for item in items if item.get("id") is None)
 
 
 def _id_at(anchor: Anchor, key: str, outer: Frame, run: Run) -> str:
@@ -40,13 +49,12 @@ def _id_at(anchor: Anchor, key: str, outer: Frame, run: Run) -> str:
     return run.id_of(anchor.type or "", anchor.identify(run, named) or "")
 
 
-def in_their_places(scope: Scope, news: list[Resource], outer: Frame, run: Run, kept: list[Any]) -> list[Resource]:
+def in_their_places(scope: Scope, news: list[Resource], outer: Frame, run: Run, known: Keys) -> list[Resource]:
     """New items that were told by their place, or by one name, stand as they stood, in whatever order they came."""
     if len(news) < 2 or scope.primary.identify is None:
         return news
     names = [_name_in(scope, node, outer, run) for node in news]
-    keys = Keys(scope.key, scope.primary.type, run.knowledge.zone)
-    keys.take([f"#{place}" for place in range(1, _first_free(kept))])
+    keys = known.copy()
     told = [keys.placed() if name is None else keys.named(name) for name in names]
     ids = {_id_at(scope.primary, key, outer, run): place for place, key in enumerate(told)}
     ordered = list(news)
@@ -70,9 +78,7 @@ def _name_in(scope: Scope, node: Resource, outer: Frame, run: Run) -> str | None
 def keep_the_key(scope: Scope, frame: Frame, before: Frame) -> None:
     """An item told by a field keeps what it was told by as `id` when that field changes: it is still the same."""
     field = str(scope.key)
-    if scope.primary.element is not None or "id" in frame.native or is_place(frame.key):
-        return
-    if frame.native.get(field) != before.native.get(field):
+    if scope.numbered and "id" not in frame.native and frame.native.get(field) != before.native.get(field):
         frame.native["id"] = frame.key
 
 

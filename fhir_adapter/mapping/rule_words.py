@@ -34,19 +34,22 @@ def fields_of(
     rules: Sequence[Line],
     types: Types,
     owners: dict[str, str],
-    check_native: Callable[[str], dict[str, Any]],
+    check_native: Callable[[str], tuple[dict[str, Any], bool]],
     tables: Knowledge,
 ) -> tuple[Field, ...]:
     """The fields of a list with their rules. `owners`: of each anchor that names one; `check_native`: what the record's
-    schema says of a field."""
+    schema says of a field, and whether it requires it."""
     grouped: dict[str, list[Rule]] = {}
+    required: set[str] = set()
     for text, line in rules:
         files.at(files.file, f"rule `{text}`", line)
         parts = _RULE.fullmatch(text.strip())
         if parts is None:
             files.fail("is not `native <-> anchor:path | converter`")
         names = [name.strip().removesuffix("*").removesuffix("[]") for name in _split(parts["native"])]
-        declared = [check_native(name) for name in names]
+        checked = [check_native(name) for name in names]
+        declared = [schema for schema, _ in checked]
+        required.update(name for name, (_, is_required) in zip(names, checked, strict=True) if is_required)
         rule = _rule(files, text, line, names, parts["fhir"], parts["words"], types, owners, tables)
         many = _many(parts["native"])
         if fault := misfit(many, rule.targets, rule.converter, declared[0]):
@@ -56,7 +59,7 @@ def fields_of(
     in_order = [rule for each in grouped.values() for rule in each]
     _check_targets(files, in_order)
     _check_order(files, in_order)
-    return tuple(_field(files, native, each) for native, each in grouped.items())
+    return tuple(_field(files, native, each, required) for native, each in grouped.items())
 
 
 def _split(text: str) -> list[str]:
@@ -87,9 +90,10 @@ def _of_kinds(files: Files, rule: Rule, names: Sequence[str], declared: Sequence
         files.fail(f"the converter {rule.converter.name!r} says: {fault}")
 
 
-def _field(files: Files, native: str, rules: list[Rule]) -> Field:
+def _field(files: Files, native: str, rules: list[Rule], required: set[str]) -> Field:
     many = _many(native)
-    natives = tuple(native_path(name.strip().rstrip("*").removesuffix("[]")) for name in _split(native))
+    names = [name.strip().rstrip("*").removesuffix("[]") for name in _split(native)]
+    natives = tuple(replace(native_path(name), is_required=name in required) for name in names)
     if len(natives) > 1 and (many != "one" or any(rule.pair is None for rule in rules)):
         files.at(files.file, f"rule `{rules[0].text}`", rules[0].line)
         files.fail("several fields together need a converter, and none of them may be a list")

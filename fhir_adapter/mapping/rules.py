@@ -112,7 +112,7 @@ class Field:
         news = self._natives(rule, now, run)
         olds = self._natives(rule, then, run_before) if run_before is not None else (None,) * len(self.natives)
         for path, new, old in zip(self.natives, news, olds, strict=True):
-            if new != old:
+            if new != old and not (new is None and path.is_required):
                 path.write(frame.native, new)
 
     def _natives(self, rule: Rule, fragments: Any, run: Run) -> tuple[Any, ...]:
@@ -150,7 +150,7 @@ class Field:
                 behind = max(behind, place + 1)
         if self.many == "either" and len(kept) == 1 and not was_list:
             path.write(frame.native, kept[0])
-        else:
+        elif kept or not path.is_required:
             path.write(frame.native, kept or None)
 
 

@@ -175,6 +175,15 @@ class RecordSchema:
                 yield path, {**child, "items": items} if items else child
                 yield from self._fields(child, f"{path}.")
 
+    def required_fields(self) -> set[str]:
+        """The paths of the properties that the objects around them must have."""
+        found = {f"{path}.{name}" for path, node in self.fields() for name in self._required_in(node)}
+        return found | set(self.schema.get("required", ()))
+
+    def _required_in(self, node: dict[str, Any]) -> list[str]:
+        inner = self.resolved(node["items"]) if "items" in node else node
+        return list(inner.get("required", ()))
+
     def ordered(self, record: dict[str, Any]) -> dict[str, Any]:
         """`record` with its properties in the format's order, for readers' sake, and with the objects and lists that
         the format wants to be there even where they are empty; an id that the format writes as a number is one."""

@@ -8,6 +8,7 @@ from random import Random
 
 from fhir_adapter.mapping.load import FOLDER, find
 from tests.laws.changes import changed
+from tests.laws.edits import Edits
 from tests.laws.lens import Case
 from tests.laws.marks import marked
 from tests.laws.records import Records
@@ -16,6 +17,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "fjordbyen"
 MAPPINGS = [*sorted(path.parent.name for path in FOLDER.glob("*/mapping.yaml")), f"{EXAMPLE}/"]
 """every mapping of the project, by its name or folder"""
 
+KNOWN = 100
+"""so many records know the values that an edit may take from another one"""
+
 
 @cache
 def records_of(name: str) -> Records:
@@ -23,12 +27,20 @@ def records_of(name: str) -> Records:
     return Records(find(name))
 
 
-def case_of(records: Records, seed: int) -> Case | None:
+@cache
+def edits_of(name: str) -> Edits:
+    """The edits of a mapping's FHIR."""
+    known = (records_of(name).record(Random(seed)) for seed in range(KNOWN))
+    return Edits(find(name), [record for record in known if record is not None])
+
+
+def case_of(name: str, seed: int) -> Case | None:
     """The case of a seed, or None where no record could be made that the mapping takes."""
-    random = Random(seed)
+    records, random = records_of(name), Random(seed)
     record = records.record(random)
     if record is None:
         return None
     if random.random() < 0.5:
         record = marked(records.pools, record)
-    return Case(records.mapping, record, changed(records, record, random), random)
+    after, edit = changed(records, record, random), edits_of(name).edited(record, random)
+    return Case(records.mapping, record, after, random, edit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from fhir_adapter.fhir.resources import Resource, dump_json, reference_of, refer
 from fhir_adapter.mapping.anchors import PublicIdentity
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.model import folded
+from tests.laws.edits import Edit
+from tests.laws.fhir_parts import masked, values_at, words_in
 from tests.laws.marks import marks_in, order_of, same_things
 from tests.laws.places import Record
 from tests.laws.pools import PLACE
@@ -26,6 +29,8 @@ class Case:
     record: Record
     after: Record | None
     random: Random
+    edit: Edit | None = None
+    """of what the record says in FHIR"""
 
     @cached_property
     def said(self) -> list[Resource]:
@@ -78,6 +83,12 @@ def has_namesakes(case: Case) -> bool:
     return any(len(references) > 1 for references in bearers(case, case.record).values())
 
 
+def has_twins(case: Case) -> bool:
+    """Have two items one name, in a list whose items have no id? Each of them is the other where one is gone."""
+    opened, _, _ = case.mapping.walked(case.record, **PLACE)
+    return any(scope.key is not None and not scope.numbered and re.search(r"#\d+$", one.key) for scope, one in opened)
+
+
 def has_one_number_twice(case: Case) -> bool:
     """Have two items of a list one public number? It is the first one's, and FHIR has no first."""
     opened, run, _ = case.mapping.walked(case.record, **PLACE)
@@ -99,17 +110,10 @@ def names_of(case: Case, record: Record, references: set[str]) -> set[str]:
     return {name for name, called in bearers(case, record).items() if called & references}
 
 
-def words_in(value: Any) -> set[str]:
-    """Every text in JSON, folded."""
-    if isinstance(value, dict | list):
-        return {word for child in (value.values() if isinstance(value, dict) else value) for word in words_in(child)}
-    return {folded(value)} if isinstance(value, str) else set()
-
-
 def unordered(value: Any) -> Any:
     """JSON whose lists are sorted: what was added may stand at another place."""
     if isinstance(value, dict):
-        return {name: unordered(child) for name, child in value.items()}
+        return {name: unordered(value[name]) for name in sorted(value)}
     return sorted(map(unordered, value), key=dump_json) if isinstance(value, list) else value
 
 
@@ -171,6 +175,65 @@ def changed_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
         assert unordered({name: found[name] for name in found if name not in stayed}) == unordered(said)
 
 
+def an_edit_in_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
+    """get(put(f, n)) == f for an f that no record gave: an edit made in FHIR. All but the edit is as it was.
+
+    Whom a name leads to depends on who takes part; and what says nothing that the record has a word for is not in it.
+    """
+    edit = case.edit
+    if edit is None or has_one_number_twice(case) or has_namesakes(case) or has_twins(case):
+        return
+    put = case.mapping.put(shuffled(edit.resources, case.random), case.record, **PLACE)
+    if any(one.when is not None and one.when(case.record) != one.when(put) for one in case.mapping.root.anchors):
+        return
+    found, said, before = fhir_of(case.mapping, put), copied(edit.resources), by_reference(case.said)
+    there = by_reference([masked(resource, edit.follows) for resource in found])
+    here = by_reference([masked(resource, edit.follows) for resource in said])
+    if bearers(case, put) != bearers(case, case.record) or organisations(there) != organisations(before):
+        there, here = in_words(there), in_words(here)
+    assert there.keys() - unmentioned(there) <= here.keys() | before.keys(), edit.what
+    assert here.keys() - unmentioned(here) <= there.keys(), edit.what
+    for name in here.keys() & there.keys():
+        for names in edit.changed:
+            assert unordered(values_at(there[name], names)) == unordered(values_at(here[name], names)), edit.what
+        assert unordered(without_place_in_identifier(there[name])) == unordered(here[name]), edit.what
+
+
+def organisations(found: dict[str, Resource]) -> set[str]:
+    """The organisations by whose names others may be called."""
+    return {name for name, resource in found.items() if resource["resourceType"] == "Organization"}
+
+
+def unmentioned(found: dict[str, Resource]) -> set[str]:
+    """Who is referred to by nobody: they are in a record only where it names them."""
+    left = found
+    while True:
+        pointed = {pointer["reference"] for resource in left.values() for _, pointer in references_in(resource)}
+        named = {name: one for name, one in left.items() if name in pointed or one["resourceType"] not in NAMED}
+        if len(named) == len(left):
+            return found.keys() - left.keys()
+        left = named
+
+
+NAMED = ("Organization", "Practitioner")
+
+
+def without_place_in_identifier(resource: Resource) -> Resource:
+    """Who kept its place as `id` is known by that."""
+    numbers = [one for one in resource.get("identifier", ()) if not re.search(r"/#\d+$", str(one.get("value")))]
+    rest = {name: value for name, value in resource.items() if name != "identifier"}
+    return rest | ({"identifier": numbers} if numbers else {})
+
+
+def in_words(value: Any) -> Any:
+    """JSON with the name alone wherever a reference has one beside it."""
+    if isinstance(value, list):
+        return [in_words(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: in_words(child) for name, child in value.items() if name != "reference" or "display" not in value}
+
+
 def undeclared_fields_survive(case: Case) -> None:
     """Fields that the format does not know are still there, wherever they are, after somebody changed another one."""
     if case.after is not None:
@@ -197,6 +260,7 @@ LAWS: tuple[Law, ...] = (
     what_is_known_is_found_by_looking_too,
     a_record_made_from_fhir_alone_says_the_same,
     changed_fhir_is_what_the_record_says_afterwards,
+    an_edit_in_fhir_is_what_the_record_says_afterwards,
     undeclared_fields_survive,
     lists_keep_their_order,
     every_reference_leads_somewhere,

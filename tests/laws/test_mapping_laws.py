@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fhir_adapter.fhir.resources import dump_json
-from tests.laws.cases import MAPPINGS, case_of, records_of
+from tests.laws.cases import MAPPINGS, case_of
 from tests.laws.lens import LAWS
 
 EXAMPLES = 10_000 if os.environ.get("FHIR_ADAPTER_DEEP") else 500
@@ -31,7 +31,7 @@ each_mapping = pytest.mark.parametrize("name", MAPPINGS, ids=lambda name: Path(n
 @LAW
 @given(seed=st.integers(0, 2**64))
 def test_the_laws_hold(name: str, seed: int) -> None:
-    case = case_of(records_of(name), seed)
+    case = case_of(name, seed)
     for law in LAWS if case is not None else ():
         law(case)
 
@@ -40,13 +40,13 @@ def test_the_laws_hold(name: str, seed: int) -> None:
 @settings(LAW, max_examples=EXAMPLES // 20)
 @given(seed=st.integers(0, 2**64))
 def test_every_resource_is_r4(name: str, seed: int) -> None:
-    case = case_of(records_of(name), seed)
+    case = case_of(name, seed)
     for resource in case.said if case is not None else ():
         get_fhir_model_class(resource["resourceType"]).model_validate_json(dump_json(resource))
 
 
 @each_mapping
 def test_nearly_all_generated_records_are_taken_and_changed(name: str) -> None:
-    cases = [case_of(records_of(name), seed) for seed in range(40)]
+    cases = [case_of(name, seed) for seed in range(40)]
     assert sum(case is not None for case in cases) >= 38
     assert sum(case is not None and case.after is not None for case in cases) >= 30

@@ -20,7 +20,6 @@ RECORD: dict[str, Any] = {"id": "R", "system": "sip", "person": {"name": "A", "p
     ("lists", "path", "message"),
     [
         ({"insatser": [{"id": "1"}, {"id": "1"}]}, "insatser[1].id", "another item of the same list"),
-        ({"insatser": [{"id": "#1"}]}, "insatser[0].id", "stands for the place of an item without id"),
         (
             {"insatser": [{"id": BORN}], "atgarder_av_annan": [{"id": BORN}]},
             "insatser[0].id",
@@ -60,6 +59,28 @@ def test_items_told_by_a_name_or_by_none_come_back_as_the_same_things(lists: dic
     again = mapping.get(mapping.create(resources, **PLACE), **PLACE).resources
     assert sorted(map(reference_of, again)) == sorted(map(reference_of, resources))
     assert len({reference_of(resource) for resource in resources}) == len(resources)
+
+
+@pytest.mark.parametrize("goals", [["a", "b", "c"], ["a", "a", "b"]], ids=str)
+def test_who_stood_behind_one_that_is_gone_is_still_the_same(goals: list[str]) -> None:
+    mapping, record = find("se-sip"), RECORD | {"mal": [{"text": text} for text in goals]}
+    said = mapping.get(record, **PLACE).resources
+    first, second, third = (resource for resource in said if resource["resourceType"] == "Goal")
+    plan = said[0] | {"goal": [one for one in said[0]["goal"] if one["reference"] != reference_of(first)]}
+    left = [plan if one is said[0] else one for one in said if one is not first]
+    after = mapping.put(left, record, **PLACE)
+    assert after["mal"] == [{"text": goals[1], "id": "#2"}, {"text": goals[2]}]
+    again = mapping.get(after | {"mal": [*after["mal"], {"text": "new"}]}, **PLACE).resources
+    names = [reference_of(resource) for resource in again if resource["resourceType"] == "Goal"]
+    assert names[:2] == [reference_of(second), reference_of(third)]
+    assert names[2] not in {reference_of(first), *names[:2]}
+    assert mapping.create(mapping.get(after, **PLACE).resources, **PLACE)["mal"][0]["id"] == "#2"
+
+
+def test_an_item_without_id_takes_no_place_that_another_has_as_its_id() -> None:
+    goals = [{"text": "a"}, {"text": "b", "id": "#1"}, {"text": "c"}]
+    said = find("se-sip").get(RECORD | {"mal": goals}, **PLACE).resources
+    assert len({one["id"] for one in said if one["resourceType"] == "Goal"}) == 3
 
 
 def test_who_leaves_gives_the_name_free_for_another_of_the_same_name() -> None:

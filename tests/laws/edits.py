@@ -1,0 +1,324 @@
+"""Edits that somebody makes in FHIR itself: what the record never said, written into the resources that it gave.
+
+Each is one that the declaration has words for: another value of a rule, an entry of a list more or less, somebody else
+of those who take part, an item that is gone, an item that was born elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from fhir_adapter.fhir.paths import Step, compile_path, parse_path
+from fhir_adapter.fhir.resources import Resource, reference_of, rewrite_references
+from fhir_adapter.mapping.anchors import Anchor
+from fhir_adapter.mapping.compiled import within_root
+from fhir_adapter.mapping.engine import Mapping, copied
+from fhir_adapter.mapping.frames import Frame
+from fhir_adapter.mapping.model import Run
+from fhir_adapter.mapping.rules import Field, Rule, Target
+from fhir_adapter.mapping.scopes import Scope
+from tests.laws.declared import deciding_fields
+from tests.laws.fhir_parts import Names, cut, holder_of, without, words_in
+from tests.laws.places import Record
+from tests.laws.pools import PLACE
+
+Opened = list[tuple[Scope, Frame]]
+
+
+@dataclass
+class Edit:
+    """FHIR after an edit. `changed`: the elements that it is about; `follows`: those that the record says anew along
+    with it, having one field for both."""
+
+    what: str
+    resources: list[Resource]
+    changed: set[Names] = field(default_factory=set)
+    follows: set[Names] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A rule that speaks for a field of an item."""
+
+    scope: Scope
+    frame: Frame
+    field: Field
+    rule: Rule
+
+    @property
+    def says(self) -> Any:
+        """What its targets hold."""
+        return self.rule.fragments(self.frame.nodes)
+
+
+class Edits:
+    """The edits of one mapping's FHIR; `known`: records whose values may stand in others."""
+
+    def __init__(self, mapping: Mapping, known: list[Record]) -> None:
+        self.mapping = mapping
+        self.known = known
+        self.deciding = deciding_fields(mapping)
+        rules = [rule for scope in mapping.scopes() for each in scope.fields for rule in each.rules if rule.writes]
+        self.targets = [_way(target) for rule in rules for target in rule.targets]
+
+    @cached_property
+    def pool(self) -> dict[str, list[Any]]:
+        """Rule -> what it made in the known records, where it refers to nobody."""
+        found: defaultdict[str, list[Any]] = defaultdict(list)
+        for record in self.known:
+            opened, run, _ = self.mapping.walked(record, **PLACE)
+            for spot in self._spots(opened, run):
+                natives = [native.read(spot.frame.native) for native in spot.field.natives]
+                if "'reference'" not in str(spot.says) and any(native is not None for native in natives):
+                    found[spot.rule.text].append(copied(spot.says))
+        return dict(found)
+
+    def edited(self, record: Record, random: Random) -> Edit | None:
+        """One edit of the record's FHIR, or None where chance found none."""
+        opened, run, _ = self.mapping.walked(record, **PLACE)
+        kind = random.choice([self._value, self._value, self._entry, self._other, self._removed, self._added])
+        return kind(opened, run, random)
+
+    def _spots(self, opened: Opened, run: Run, *, listed: bool | None = None) -> list[Spot]:
+        """The rules that speak, of fields that decide nothing else; `listed`: those of lists alone, or the others."""
+        spots = []
+        for scope, frame in opened:
+            for each in scope.fields:
+                names = {f"{scope.name}.{native.text}".removeprefix(".") for native in each.natives}
+                rule = speaking(each, frame)
+                if rule is None or self._decides(names) or not self._is_alone(rule) or hides(each, rule, frame, run):
+                    continue
+                if listed is None or listed is is_listed(rule) is (each.many != "one"):
+                    spots.append(Spot(scope, frame, each, rule))
+        return spots
+
+    def _decides(self, names: set[str]) -> bool:
+        return any(f"{one}.".startswith((f"{name}.", f"{name}[].")) for one in self.deciding for name in names)
+
+    def _is_alone(self, rule: Rule) -> bool:
+        """Does it write, and no other rule what it writes, or a part of it? A list takes what each appends."""
+        own = [_way(target) for target in rule.targets]
+        return rule.writes and (is_listed(rule) or all(self._is_once(way) for way in own))
+
+    def _ways_into(self, scope: Scope) -> Iterator[tuple[Step, ...]]:
+        """Where the items of other lists refer to themselves in the resource of an item of this one."""
+        for other in self.mapping.scopes():
+            named = {anchor.name for anchor in other.anchors if anchor.of and anchor.of[0] == scope.native.text}
+            for anchor in other.anchors:
+                yield from (parse_path(link.text) for link in anchor.also if link.parent in named)
+
+    def _is_once(self, way: tuple[Any, ...]) -> bool:
+        return sum(one[: len(way)] == way or way[: len(one)] == one for one in self.targets) == 1
+
+    # ---- kinds
+
+    def _value(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+        """Another value, one that the rule made of another record."""
+        known = words_in(run.record)
+        spots = self._spots(opened, run, listed=False)
+        new = [
+            (spot, says) for spot in spots for says in self.pool.get(spot.rule.text, ()) if not words_in(says) & known
+        ]
+        if not new:
+            return None
+        spot, says = random.choice(new)
+        write(spot, copied(says))
+        return edit_of("another value", spot, run)
+
+    def _entry(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+        """An entry more or less, of those that the rule knows as its own."""
+        steps = [(spot, parse_path(spot.rule.targets[0].text)) for spot in self._spots(opened, run, listed=True)]
+        spots = [spot for spot, way in steps if way[-1].every and not any(step.every for step in way[:-1])]
+        if not spots:
+            return None
+        spot = random.choice(spots)
+        rule = spot.rule
+        holder, name = holder_of(spot.frame.nodes[rule.first], parse_path(rule.targets[0].text))
+        mine = [entry for entry in holder[name] if _is_own(rule, entry, run)]
+        new = [entry for each in self.pool.get(rule.text, ()) for entry in each if _is_own(rule, entry, run)]
+        new = [entry for entry in new if entry not in holder[name] and not words_in(entry) & words_in(run.record)]
+        if new and random.random() < 0.5:
+            holder[name].insert(random.randrange(len(holder[name]) + 1), copied(random.choice(new)))
+            return edit_of("entry added", spot, run)
+        if len(mine) < 2:
+            return None
+        holder[name].remove(random.choice(mine))
+        return edit_of("entry removed", spot, run)
+
+    def _other(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+        """Somebody else: who was named for another item of the record, or takes part in it."""
+        spots = [spot for spot in self._spots(opened, run, listed=False) if "'display'" in str(spot.says)]
+        found = [(spot, says) for spot in spots for says in self._others(spot, spots, opened, run)]
+        if not found:
+            return None
+        spot, says = random.choice(found)
+        write(spot, copied(says))
+        return edit_of("somebody else", spot, run)
+
+    def _others(self, spot: Spot, spots: list[Spot], opened: Opened, run: Run) -> Iterator[Any]:
+        for other in spots:
+            if _kind(spot) == _kind(other) and "'reference'" in str(other.says) and spot.says != other.says:
+                yield other.says
+        for scope, frame in opened if len(spot.field.natives) == 1 and len(spot.rule.targets) == 1 else ():
+            for anchor in scope.anchors:
+                name = anchor.call.read(frame.native) if anchor.call is not None else None
+                made = spot.rule.pair.to_fhir(name, run, "") if name and spot.rule.pair is not None else None
+                if isinstance(made, dict) and made.get("reference") in run.index and made != spot.says:
+                    yield made
+
+    def _removed(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+        """An item is no more: its resources are gone, and what points at them."""
+        items = [(scope, frame) for scope, frame in opened if _is_item(scope, frame) and not scope.primary.anywhere]
+        if not items:
+            return None
+        scope, frame = random.choice(items)
+        gone = {reference_of(node) for node in _own_nodes(scope, frame)}
+        left = [without(resource, gone) for name, resource in run.index.items() if name not in gone]
+        return Edit(f"item removed: {scope.name}", left, follows=written_elsewhere(scope))
+
+    def _added(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+        """An item that was born elsewhere, like one that is there."""
+        items = [(scope, frame) for scope, frame in opened if _is_item(scope, frame) and scope.primary.adopt]
+        items = [(scope, frame) for scope, frame in items if not scope.primary.may_be_public]
+        if not items:
+            return None
+        scope, frame = random.choice(items)
+        key = str(UUID(int=random.getrandbits(128), version=4))
+        born = Frame({}, "", key, frame.parent_key, {}, {})
+        names = {}
+        for anchor in _own_anchors(scope, frame):
+            names[reference_of(frame.nodes[anchor.name])] = f"{anchor.type}/{_born_id(anchor, born, run)}"
+        inner = {reference_of(node) for node in _own_nodes(scope, frame)} - names.keys()
+        made = [without(_born(run.index[name], names), inner) for name in names]
+        for way in self._ways_into(scope):
+            cut(made[0], way)
+        for anchor in _own_anchors(scope, frame):
+            _link(anchor, frame, names)
+        return Edit(f"item added: {scope.name}", [*run.index.values(), *made], follows=written_elsewhere(scope))
+
+
+def speaking(each: Field, frame: Frame) -> Rule | None:
+    """The rule that speaks for a field on the way back: the first that has something to read."""
+    present = [rule for rule in each.readers if rule.first in frame.nodes]
+    return next((rule for rule in present if any(_parts(rule, rule.fragments(frame.nodes)))), None)
+
+
+def hides(each: Field, rule: Rule, frame: Frame, run: Run) -> bool:
+    """Have fields of a group values that FHIR was not told, because of the others? They would be told with others."""
+    if len(each.natives) < 2 or rule.pair is None:
+        return False
+    told = rule.pair.to_native(rule.fragments(frame.nodes), run) or (None,) * len(each.natives)
+    sent = [native.read(frame.native) for native in each.natives]
+    return any(one is None and other is not None for one, other in zip(told, sent, strict=True))
+
+
+def is_listed(rule: Rule) -> bool:
+    """Does it write list entries?"""
+    return any(step.every for target in rule.targets for step in parse_path(target.text))
+
+
+def write(spot: Spot, fragments: Any) -> None:
+    """Puts fragments in the place of what a rule's targets hold."""
+    for target, part in zip(spot.rule.targets, _parts(spot.rule, fragments), strict=True):
+        node = spot.frame.nodes.get(target.anchor)
+        if node is not None:
+            cut(node, parse_path(target.text))
+            if part is not None:
+                compile_path(target.text).write(node, part)
+
+
+def edit_of(what: str, spot: Spot, run: Run) -> Edit:
+    """The edit of a spot; other rules may write from its fields too."""
+    natives = {native.text for native in spot.field.natives}
+    others = [each for each in spot.scope.fields if natives & {native.text for native in each.natives}]
+    follow = {_names(target) for each in others for rule in each.rules if rule.writes for target in rule.targets}
+    changed = {_names(target) for target in spot.rule.targets}
+    return Edit(f"{what}: {spot.rule.text}", list(run.index.values()), changed, follow - changed)
+
+
+def written_elsewhere(scope: Scope) -> set[Names]:
+    """The elements that the items of a list, and of those inside it, write into other things."""
+    inside = list(scope.with_all_inside())
+    own = {anchor.name for one in inside for anchor in one.anchors if anchor.type is not None}
+    rules = [rule for one in inside for each in one.fields for rule in each.rules if rule.writes]
+    return {_names(target) for rule in rules for target in rule.targets if target.anchor not in own}
+
+
+def _way(target: Target) -> tuple[Any, ...]:
+    """The anchor and the steps of a target."""
+    return (target.type, target.anchor, *parse_path(target.text))
+
+
+def _names(target: Target) -> Names:
+    return (*target.type.split("."), *(step.name for step in parse_path(target.text)))
+
+
+def _parts(rule: Rule, fragments: Any) -> tuple[Any, ...]:
+    return fragments if len(rule.targets) > 1 else (fragments,)
+
+
+def _kind(spot: Spot) -> tuple[int, str]:
+    """How many fields a rule carries, and its converter with its words."""
+    return len(spot.field.natives), spot.rule.text.partition("|")[2].partition("|")[0].strip()
+
+
+def _is_own(rule: Rule, entry: Any, run: Run) -> bool:
+    return rule.pair is None or rule.pair.to_native(entry, run) is not None
+
+
+def _is_item(scope: Scope, frame: Frame) -> bool:
+    """Is it an item of a list with a resource of its own?"""
+    return bool(scope.name) and scope.primary.type is not None and scope.primary.name in frame.nodes
+
+
+def _own_anchors(scope: Scope, frame: Frame) -> Iterator[Anchor]:
+    """The primary and what hangs on it alone."""
+    held = {scope.primary.name}
+    yield scope.primary
+    for anchor in scope.anchors:
+        holders = {link.parent for link in anchor.links} | ({anchor.reverse[1]} if anchor.reverse else set())
+        if anchor.type is not None and anchor.name in frame.nodes and holders & held and not anchor.links_to_shared():
+            held.add(anchor.name)
+            yield anchor
+
+
+def _own_nodes(scope: Scope, frame: Frame) -> Iterator[Resource]:
+    """The resources that an item alone became, those of the lists inside it too."""
+    yield from (frame.nodes[anchor.name] for anchor in _own_anchors(scope, frame))
+    for inner in scope.lists:
+        for each in frame.lists.get(inner.label, ()):
+            if _is_item(inner, each):
+                yield from _own_nodes(inner, each)
+
+
+def _born_id(anchor: Anchor, born: Frame, run: Run) -> str:
+    """The id of what an item with this UUID becomes."""
+    if anchor.adopt:
+        return born.key
+    if anchor.born is not None:
+        return within_root(run, anchor.born(run, born))
+    assert anchor.identify is not None
+    return run.id_of(anchor.type or "", anchor.identify(run, born) or "")
+
+
+def _born(node: Resource, names: dict[str, str]) -> Resource:
+    """A copy under new names, without the business id of the one that it is like."""
+    made: Resource = rewrite_references(copied(node), lambda name: names.get(name, name))
+    made["id"] = names[reference_of(node)].partition("/")[2]
+    numbers = [one for one in made.pop("identifier", ()) if one.get("system") != PLACE["source"]]
+    return made | ({"identifier": numbers} if numbers else {})
+
+
+def _link(anchor: Anchor, frame: Frame, names: dict[str, str]) -> None:
+    """Refers to the copy wherever the one that it is like is referred to, among the anchors that are there."""
+    first = next((link for link in anchor.links if link.parent in frame.nodes), None)
+    for link in filter(None, (first, *anchor.also)):
+        holder = frame.nodes.get(link.parent)
+        if holder is not None and reference_of(holder) not in names:  # the copy's own parts point at it as they are
+            compile_path(link.text).write(holder, {"reference": names[reference_of(frame.nodes[anchor.name])]})
