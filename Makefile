@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-hapi serve test lint check bench deep docs profiles lock clean
+.PHONY: help demo demo-hapi serve test lint check bench laws deep docs profiles lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+RECORDS ?= 10000
 EXAMPLES ?= 8000
 STEPS ?= 40
 PROCESSES ?= 2
@@ -38,6 +39,9 @@ bench: $(READY) ## how fast the road is, beside the same work done bare
 	@$(BIN)/python -m benchmarks.road
 	@$(BIN)/python -m benchmarks.mapping
 	@$(BIN)/python -m benchmarks.merge
+
+laws: $(READY) ## half an hour: the laws of every mapping on RECORDS records each (MAPPINGS="se-sip my/folder/": only these)
+	@$(BIN)/python -m tests.laws.deep --records $(RECORDS) --processes $(PROCESSES) $(MAPPINGS)
 
 deep: $(READY) ## an hour or two: the state machine at length, workers killed a thousand times
 	@$(BIN)/python -m tests.machine.deep --examples $(EXAMPLES) --steps $(STEPS) --processes $(PROCESSES)

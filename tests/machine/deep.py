@@ -17,21 +17,18 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tests.machine.machine import Machine, prepared_once
 from tests.machine.safeguards import SAFEGUARDS, without
+from tests.progress import progress
 
 BATCH = 20
 """Examples that a process runs before it reports."""
@@ -139,26 +136,6 @@ def jobs(examples: int, steps: int, patience: int, first_seed: int) -> list[Job]
     return [Job(seeds.randrange(2**32), size, steps) for size in sizes] + searches
 
 
-@contextmanager
-def progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar in a terminal; elsewhere a line a minute."""
-    if console.is_terminal:
-        columns = (TextColumn("examples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            yield partial(bar.advance, bar.add_task("examples", total=total))
-        return
-    done, told = 0, time.monotonic()
-
-    def advance(more: int) -> None:
-        nonlocal done, told
-        done += more
-        if time.monotonic() - told > 60:
-            told = time.monotonic()
-            console.print(f"{done} of {total} examples")
-
-    yield advance
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=8000)
@@ -172,7 +149,7 @@ def main() -> None:
     console.print(f"seed {given.seed}")
     began = time.monotonic()
     pool = multiprocessing.get_context("fork").Pool(given.processes)
-    with pool, progress(console, given.examples) as advance:
+    with pool, progress(console, given.examples, "examples") as advance:
         for report in pool.imap_unordered(run, jobs(given.examples, given.steps, given.patience, given.seed)):
             outcome.take(report)
             advance(0 if report.job.safeguard else report.job.examples)
