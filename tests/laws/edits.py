@@ -28,7 +28,23 @@ from tests.laws.fhir_parts import Names, cut, holder_of, without, words_in
 from tests.laws.places import Record
 from tests.laws.pools import PLACE
 
-Opened = list[tuple[Scope, Frame]]
+
+@dataclass
+class Gotten:
+    """What `get` left behind of a record: the frames of its items, and the run with its resources."""
+
+    opened: list[tuple[Scope, Frame]]
+    run: Run
+    spots: list[Spot] = field(default_factory=list)
+
+    @cached_property
+    def words(self) -> set[str]:
+        """All that something in the record may be called by."""
+        return words_in(self.run.record) | words_in([frame.key for _, frame in self.opened])
+
+    def resources(self) -> list[Resource]:
+        """Its FHIR, as it is now."""
+        return list(self.run.index.values())
 
 
 @dataclass
@@ -66,45 +82,57 @@ class Edits:
         self.deciding = deciding_fields(mapping)
         rules = [rule for scope in mapping.scopes() for each in scope.fields for rule in each.rules if rule.writes]
         self.targets = [_way(target) for rule in rules for target in rule.targets]
+        self.alone = {rule.text for rule in rules if self._is_alone(rule)}
 
     @cached_property
     def pool(self) -> dict[str, list[Any]]:
         """Rule -> what it made in the known records, where it refers to nobody."""
         found: defaultdict[str, list[Any]] = defaultdict(list)
         for record in self.known:
-            opened, run, _ = self.mapping.walked(record, **PLACE)
-            for spot in self._spots(opened, run):
+            for spot in self._gotten(record).spots:
                 natives = [native.read(spot.frame.native) for native in spot.field.natives]
                 if "'reference'" not in str(spot.says) and any(native is not None for native in natives):
                     found[spot.rule.text].append(copied(spot.says))
         return dict(found)
 
-    def edited(self, record: Record, random: Random) -> Edit | None:
-        """One edit of the record's FHIR, or None where chance found none."""
-        opened, run, _ = self.mapping.walked(record, **PLACE)
-        kind = random.choice([self._value, self._value, self._entry, self._other, self._removed, self._added])
-        return kind(opened, run, random)
+    @cached_property
+    def elements(self) -> dict[str, list[Resource]]:
+        """List -> the elements that its items were in the known records, where they refer to nobody."""
+        found: defaultdict[str, list[Any]] = defaultdict(list)
+        for record in self.known:
+            for scope, frame in self._gotten(record).opened:
+                node = frame.nodes.get(scope.primary.name)
+                if scope.primary.element is not None and node and "'reference'" not in str(node):
+                    found[scope.label].append(copied(node))
+        return dict(found)
 
-    def _spots(self, opened: Opened, run: Run, *, listed: bool | None = None) -> list[Spot]:
-        """The rules that speak, of fields that decide nothing else; `listed`: those of lists alone, or the others."""
-        spots = []
+    def edited(self, record: Record, random: Random) -> Edit | None:
+        """One edit of the record's FHIR, or None where chance found none in a few attempts."""
+        kinds = [self._value, self._value, self._entry, self._other, self._removed, self._added, self._element]
+        gotten = self._gotten(record)
+        return next(filter(None, (random.choice(kinds)(gotten, random) for _ in range(3))), None)
+
+    def _gotten(self, record: Record) -> Gotten:
+        opened, run, _ = self.mapping.walked(record, **PLACE)
+        return Gotten(opened, run, list(self._spots(opened, run)))
+
+    def _spots(self, opened: list[tuple[Scope, Frame]], run: Run) -> Iterator[Spot]:
+        """The rules that speak, of fields that decide nothing else."""
         for scope, frame in opened:
             for each in scope.fields:
                 names = {f"{scope.name}.{native.text}".removeprefix(".") for native in each.natives}
                 rule = speaking(each, frame)
-                if rule is None or self._decides(names) or not self._is_alone(rule) or hides(each, rule, frame, run):
+                if rule is None or rule.text not in self.alone or self._decides(names) or hides(each, rule, frame, run):
                     continue
-                if listed is None or listed is is_listed(rule) is (each.many != "one"):
-                    spots.append(Spot(scope, frame, each, rule))
-        return spots
+                if is_listed(rule) is (each.many != "one"):
+                    yield Spot(scope, frame, each, rule)
 
     def _decides(self, names: set[str]) -> bool:
         return any(f"{one}.".startswith((f"{name}.", f"{name}[].")) for one in self.deciding for name in names)
 
     def _is_alone(self, rule: Rule) -> bool:
-        """Does it write, and no other rule what it writes, or a part of it? A list takes what each appends."""
-        own = [_way(target) for target in rule.targets]
-        return rule.writes and (is_listed(rule) or all(self._is_once(way) for way in own))
+        """Writes no other rule what it writes, or a part of it? A list takes what each appends."""
+        return is_listed(rule) or all(self._is_once(_way(target)) for target in rule.targets)
 
     def _ways_into(self, scope: Scope) -> Iterator[tuple[Step, ...]]:
         """Where the items of other lists refer to themselves in the resource of an item of this one."""
@@ -118,89 +146,114 @@ class Edits:
 
     # ---- kinds
 
-    def _value(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+    def _value(self, gotten: Gotten, random: Random) -> Edit | None:
         """Another value, one that the rule made of another record."""
-        known = words_in(run.record)
-        spots = self._spots(opened, run, listed=False)
-        new = [
-            (spot, says) for spot in spots for says in self.pool.get(spot.rule.text, ()) if not words_in(says) & known
-        ]
-        if not new:
-            return None
-        spot, says = random.choice(new)
-        write(spot, copied(says))
-        return edit_of("another value", spot, run)
-
-    def _entry(self, opened: Opened, run: Run, random: Random) -> Edit | None:
-        """An entry more or less, of those that the rule knows as its own."""
-        steps = [(spot, parse_path(spot.rule.targets[0].text)) for spot in self._spots(opened, run, listed=True)]
-        spots = [spot for spot, way in steps if way[-1].every and not any(step.every for step in way[:-1])]
+        spots = [spot for spot in gotten.spots if not is_listed(spot.rule) and self.pool.get(spot.rule.text)]
         if not spots:
             return None
         spot = random.choice(spots)
-        rule = spot.rule
+        says = random.choice(self.pool[spot.rule.text])
+        if words_in(says) & gotten.words:
+            return None
+        write(spot, copied(says))
+        return edit_of("another value", spot, gotten)
+
+    def _entry(self, gotten: Gotten, random: Random) -> Edit | None:
+        """An entry more or less, of those that the rule knows as its own."""
+        ways = [(spot, parse_path(spot.rule.targets[0].text)) for spot in gotten.spots]
+        spots = [spot for spot, way in ways if way[-1].every and not any(step.every for step in way[:-1])]
+        if not spots:
+            return None
+        spot = random.choice(spots)
+        rule, run = spot.rule, gotten.run
         holder, name = holder_of(spot.frame.nodes[rule.first], parse_path(rule.targets[0].text))
         mine = [entry for entry in holder[name] if _is_own(rule, entry, run)]
         new = [entry for each in self.pool.get(rule.text, ()) for entry in each if _is_own(rule, entry, run)]
-        new = [entry for entry in new if entry not in holder[name] and not words_in(entry) & words_in(run.record)]
+        new = [entry for entry in new if entry not in holder[name] and not words_in(entry) & gotten.words]
         if new and random.random() < 0.5:
             holder[name].insert(random.randrange(len(holder[name]) + 1), copied(random.choice(new)))
-            return edit_of("entry added", spot, run)
+            return edit_of("entry added", spot, gotten)
         if len(mine) < 2:
             return None
         holder[name].remove(random.choice(mine))
-        return edit_of("entry removed", spot, run)
+        return edit_of("entry removed", spot, gotten)
 
-    def _other(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+    def _other(self, gotten: Gotten, random: Random) -> Edit | None:
         """Somebody else: who was named for another item of the record, or takes part in it."""
-        spots = [spot for spot in self._spots(opened, run, listed=False) if "'display'" in str(spot.says)]
-        found = [(spot, says) for spot in spots for says in self._others(spot, spots, opened, run)]
+        spots = [spot for spot in gotten.spots if not is_listed(spot.rule) and "'display'" in str(spot.says)]
+        found = [(spot, says) for spot in spots for says in self._others(spot, spots, gotten)]
         if not found:
             return None
         spot, says = random.choice(found)
         write(spot, copied(says))
-        return edit_of("somebody else", spot, run)
+        return edit_of("somebody else", spot, gotten)
 
-    def _others(self, spot: Spot, spots: list[Spot], opened: Opened, run: Run) -> Iterator[Any]:
+    def _others(self, spot: Spot, spots: list[Spot], gotten: Gotten) -> Iterator[Any]:
         for other in spots:
             if _kind(spot) == _kind(other) and "'reference'" in str(other.says) and spot.says != other.says:
                 yield other.says
-        for scope, frame in opened if len(spot.field.natives) == 1 and len(spot.rule.targets) == 1 else ():
+        for scope, frame in gotten.opened if len(spot.field.natives) == 1 and len(spot.rule.targets) == 1 else ():
             for anchor in scope.anchors:
                 name = anchor.call.read(frame.native) if anchor.call is not None else None
-                made = spot.rule.pair.to_fhir(name, run, "") if name and spot.rule.pair is not None else None
-                if isinstance(made, dict) and made.get("reference") in run.index and made != spot.says:
+                made = spot.rule.pair.to_fhir(name, gotten.run, "") if name and spot.rule.pair is not None else None
+                if isinstance(made, dict) and made.get("reference") in gotten.run.index and made != spot.says:
                     yield made
 
-    def _removed(self, opened: Opened, run: Run, random: Random) -> Edit | None:
-        """An item is no more: its resources are gone, and what points at them."""
-        items = [(scope, frame) for scope, frame in opened if _is_item(scope, frame) and not scope.primary.anywhere]
+    def _removed(self, gotten: Gotten, random: Random) -> Edit | None:
+        """An item is no more: its resources or its element are gone, and what points at them."""
+        items = [
+            (scope, frame) for scope, frame in gotten.opened if _is_item(scope, frame) and not scope.primary.anywhere
+        ]
         if not items:
             return None
         scope, frame = random.choice(items)
-        gone = {reference_of(node) for node in _own_nodes(scope, frame)}
-        left = [without(resource, gone) for name, resource in run.index.items() if name not in gone]
-        return Edit(f"item removed: {scope.name}", left, follows=written_elsewhere(scope))
+        nodes = list(_own_nodes(scope, frame))
+        gone = {reference_of(node) for node in nodes if "resourceType" in node}
+        elements = [node for node in nodes if "resourceType" not in node]
+        if any(name in said for name in gone for said in _needed(gotten)):
+            return None  # a field that the format requires stays, whoever it names
+        kept = [_without_elements(one, elements) for name, one in gotten.run.index.items() if name not in gone]
+        return Edit(
+            f"item removed: {scope.name}", [without(one, gone) for one in kept], follows=written_elsewhere(scope)
+        )
 
-    def _added(self, opened: Opened, run: Run, random: Random) -> Edit | None:
+    def _added(self, gotten: Gotten, random: Random) -> Edit | None:
         """An item that was born elsewhere, like one that is there."""
-        items = [(scope, frame) for scope, frame in opened if _is_item(scope, frame) and scope.primary.adopt]
+        items = [(scope, frame) for scope, frame in gotten.opened if _is_item(scope, frame) and scope.primary.adopt]
         items = [(scope, frame) for scope, frame in items if not scope.primary.may_be_public]
         if not items:
             return None
         scope, frame = random.choice(items)
         key = str(UUID(int=random.getrandbits(128), version=4))
-        born = Frame({}, "", key, frame.parent_key, {}, {})
-        names = {}
-        for anchor in _own_anchors(scope, frame):
-            names[reference_of(frame.nodes[anchor.name])] = f"{anchor.type}/{_born_id(anchor, born, run)}"
-        inner = {reference_of(node) for node in _own_nodes(scope, frame)} - names.keys()
-        made = [without(_born(run.index[name], names), inner) for name in names]
+        born, index = Frame({}, "", key, frame.parent_key, {}, {}), gotten.run.index
+        anchors = list(_own_anchors(scope, frame))
+        names = {
+            reference_of(frame.nodes[anchor.name]): f"{anchor.type}/{_born_id(anchor, born, gotten.run)}"
+            for anchor in anchors
+        }
+        inner = {reference_of(node) for node in _own_nodes(scope, frame) if "resourceType" in node} - names.keys()
+        made = [without(_born(index[name], names), inner) for name in names]
         for way in self._ways_into(scope):
             cut(made[0], way)
-        for anchor in _own_anchors(scope, frame):
+        for anchor in anchors:
             _link(anchor, frame, names)
-        return Edit(f"item added: {scope.name}", [*run.index.values(), *made], follows=written_elsewhere(scope))
+        return Edit(f"item added: {scope.name}", [*gotten.resources(), *made], follows=written_elsewhere(scope))
+
+    def _element(self, gotten: Gotten, random: Random) -> Edit | None:
+        """An element more, such as a note, like those of other records."""
+        lists = [
+            (frame, inner) for scope, frame in gotten.opened for inner in scope.lists if inner.label in self.elements
+        ]
+        lists = [(frame, inner) for frame, inner in lists if inner.primary.element.parent in frame.nodes]
+        if not lists:
+            return None
+        frame, scope = random.choice(lists)
+        new = random.choice(self.elements[scope.label])
+        if words_in(new) & gotten.words:
+            return None
+        element = scope.primary.element
+        compile_path(element.text).write(frame.nodes[element.parent], copied(new))
+        return Edit(f"item added: {scope.name}", gotten.resources(), follows=written_elsewhere(scope))
 
 
 def speaking(each: Field, frame: Frame) -> Rule | None:
@@ -233,13 +286,13 @@ def write(spot: Spot, fragments: Any) -> None:
                 compile_path(target.text).write(node, part)
 
 
-def edit_of(what: str, spot: Spot, run: Run) -> Edit:
+def edit_of(what: str, spot: Spot, gotten: Gotten) -> Edit:
     """The edit of a spot; other rules may write from its fields too."""
     natives = {native.text for native in spot.field.natives}
     others = [each for each in spot.scope.fields if natives & {native.text for native in each.natives}]
     follow = {_names(target) for each in others for rule in each.rules if rule.writes for target in rule.targets}
     changed = {_names(target) for target in spot.rule.targets}
-    return Edit(f"{what}: {spot.rule.text}", list(run.index.values()), changed, follow - changed)
+    return Edit(f"{what}: {spot.rule.text}", gotten.resources(), changed, follow - changed)
 
 
 def written_elsewhere(scope: Scope) -> set[Names]:
@@ -268,19 +321,31 @@ def _kind(spot: Spot) -> tuple[int, str]:
     return len(spot.field.natives), spot.rule.text.partition("|")[2].partition("|")[0].strip()
 
 
+def _needed(gotten: Gotten) -> list[str]:
+    """What the fields say that the format requires."""
+    fields = [(each, frame) for scope, frame in gotten.opened for each in scope.fields]
+    needed = [(each, frame) for each, frame in fields if any(native.is_required for native in each.natives)]
+    return [str(rule.fragments(frame.nodes)) for each, frame in needed if (rule := speaking(each, frame)) is not None]
+
+
 def _is_own(rule: Rule, entry: Any, run: Run) -> bool:
     return rule.pair is None or rule.pair.to_native(entry, run) is not None
 
 
 def _is_item(scope: Scope, frame: Frame) -> bool:
-    """Is it an item of a list with a resource of its own?"""
-    return bool(scope.name) and scope.primary.type is not None and scope.primary.name in frame.nodes
+    """Is it an item of a list that FHIR has?"""
+    return (
+        bool(scope.name)
+        and scope.primary.name in frame.nodes
+        and not scope.primary.is_mute(frame.nodes[scope.primary.name])
+    )
 
 
 def _own_anchors(scope: Scope, frame: Frame) -> Iterator[Anchor]:
-    """The primary and what hangs on it alone."""
+    """The resource of an item, if it has one, and what hangs on it alone."""
     held = {scope.primary.name}
-    yield scope.primary
+    if scope.primary.type is not None:
+        yield scope.primary
     for anchor in scope.anchors:
         holders = {link.parent for link in anchor.links} | ({anchor.reverse[1]} if anchor.reverse else set())
         if anchor.type is not None and anchor.name in frame.nodes and holders & held and not anchor.links_to_shared():
@@ -289,12 +354,24 @@ def _own_anchors(scope: Scope, frame: Frame) -> Iterator[Anchor]:
 
 
 def _own_nodes(scope: Scope, frame: Frame) -> Iterator[Resource]:
-    """The resources that an item alone became, those of the lists inside it too."""
+    """The resources that an item alone became, or the element, and those of the lists inside it."""
+    if scope.primary.element is not None:
+        yield frame.nodes[scope.primary.name]
     yield from (frame.nodes[anchor.name] for anchor in _own_anchors(scope, frame))
     for inner in scope.lists:
         for each in frame.lists.get(inner.label, ()):
             if _is_item(inner, each):
                 yield from _own_nodes(inner, each)
+
+
+def _without_elements(value: Any, elements: list[Resource]) -> Any:
+    """The same without these elements, and without a list that is empty then."""
+    if isinstance(value, list):
+        return [_without_elements(one, elements) for one in value if not any(one is gone for gone in elements)]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _without_elements(child, elements) for name, child in value.items()}
+    return {name: child for name, child in made.items() if child != []}
 
 
 def _born_id(anchor: Anchor, born: Frame, run: Run) -> str:
