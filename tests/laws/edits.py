@@ -347,7 +347,7 @@ def _own_anchors(scope: Scope, frame: Frame) -> Iterator[Anchor]:
     if scope.primary.type is not None:
         yield scope.primary
     for anchor in scope.anchors:
-        holders = {link.parent for link in anchor.links} | ({anchor.reverse[1]} if anchor.reverse else set())
+        holders = {link.parent for link in anchor.links} | ({anchor.reverse.parent} if anchor.reverse else set())
         if anchor.type is not None and anchor.name in frame.nodes and holders & held and not anchor.links_to_shared():
             held.add(anchor.name)
             yield anchor
