@@ -53,6 +53,8 @@ def anchor_of(
     if kinds == ["of"] and (declared["of"] not in lists or "by" not in declared):
         files.fail(f"of: {declared['of']!r} is not a list of the declaration, or `by` is missing")
     _refers_to_known(files, declared, name, known)
+    if name in known:
+        files.fail("a list around this one has an anchor of this name: call it otherwise, or a rule could mean either")
     own = _type_of(files, declared, known, lists)
     _check_references(files, declared, own, known)
     if (fault := next(faults_in(own, declared.get("set", {})), None)) and "set" in declared:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from typing import Any
@@ -31,18 +31,14 @@ _KNOWN = {"record": "run.record_id", "key": "key", "parent": "frame.parent_key"}
 # ---- the nodes of an item
 
 
-def make_function(
-    place: str, list_: str, anchors: Sequence[Anchor], standing: Sequence[Anchor], outer: Collection[str]
-) -> tuple[Walk, str]:
+def make_function(place: str, list_: str, anchors: Sequence[Anchor], standing: Sequence[Anchor]) -> tuple[Walk, str]:
     """Makes every anchor's node for an item, with its constants, references and the references to it; other items find
-    the first of those `standing` for it by the item's key. `list_`: the record's own name of the list; `outer`: the
-    anchors that are there already."""
+    the first of those `standing` for it by the item's key. `list_`: the record's own name of the list."""
     source = Source("make", _HELPERS)
     source.add("key, own = frame.key, native.get('id')")
     source.add("is_born = own is not None and len(key) == 36 and is_uuid(key)")
     for anchor in anchors:
-        if anchor.name not in outer:
-            source.own(anchor.name)
+        source.own(anchor.name)
         source.add(f"# {anchor.name}")
         conditions = []
         if anchor.when is not None:

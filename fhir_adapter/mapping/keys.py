@@ -17,23 +17,23 @@ def is_place(key: str) -> bool:
 class Keys:
     """Business keys of the items of one list: `id`, else the list's key field, else the place."""
 
-    __slots__ = ("_field", "_items", "_path", "_placed", "_taken", "_type", "_zone", "seen")
+    __slots__ = ("_adopts", "_field", "_items", "_path", "_placed", "_taken", "_zone", "seen")
 
     def __init__(
-        self, field: str | None, type_: str | None, zone: str, items: Sequence[dict[str, Any]], path: str = ""
+        self, field: str | None, adopts: str | None, zone: str, items: Sequence[dict[str, Any]], path: str = ""
     ) -> None:
         self._field = field
         self._items = items
         self._taken: frozenset[Any] | None = None
         self._path = path
-        self._type = type_
+        self._adopts = adopts
         self._zone = zone
         self.seen: set[str] = set()
         self._placed = 0
 
     def copy(self) -> Keys:
         """The same keys, for a trial."""
-        other = Keys(self._field, self._type, self._zone, self._items)
+        other = Keys(self._field, self._adopts, self._zone, self._items)
         other.seen, other._placed = set(self.seen), self._placed
         return other
 
@@ -81,7 +81,7 @@ class Keys:
     def _check(self, own: str, index: int, run: Run) -> None:
         if own in self.seen:
             run.error(f"{self._path}[{index}].id", "duplicate", "this id is used by another item of the same list")
-        if is_uuid(own) and not run.is_first(f"{self._type}/{own}"):
+        if self._adopts is not None and is_uuid(own) and not run.is_first(f"{self._adopts}/{own}"):
             message = "this id is used in another list of the record: one id is one thing, wherever it stands"
             run.error(f"{self._path}[{index}].id", "duplicate", message)
         if is_place(own):  # it stood there once, behind items that are no more

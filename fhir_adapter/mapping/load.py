@@ -201,10 +201,7 @@ class _Loader:
                 )
             )
         anchors = held_by_roots(anchors)
-        owners = {
-            **{known: owner for known, owner in owners.items() if known not in declared["anchors"]},
-            **{known: anchor["owner"] for known, anchor in declared["anchors"].items() if "owner" in anchor},
-        }
+        owners = owners | {known: one["owner"] for known, one in declared["anchors"].items() if "owner" in one}
         self.at(f"list {name or '.'}", place)
         primary = next((a for a in anchors if a.type is not None or a.element is not None), None)
         if primary is None:
@@ -222,12 +219,13 @@ class _Loader:
             for index, inner in enumerate(declared.get("lists") or [])
         )
         standing = (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary))
-        make, made = make_function(name or ".", native.removesuffix("[]"), anchors, standing, outer)
+        make, made = make_function(name or ".", native.removesuffix("[]"), anchors, standing)
         write, written = write_function(name or ".", fields)
         return Scope(
             name, native_path(native.removesuffix("[]")), declared.get("key"), tuple(anchors), primary, fields, lists,
             bool(declared.get("early")), make, write, f"{made}\n\n{written}", where, self.lines.get(place, 0), standing,
             f"{schema_path(name)}.id" in self.fields and any(anchor.type is not None for anchor in anchors),
+            next((anchor.type for anchor in anchors if anchor.adopt), None),
             frozenset(
                 path.removeprefix(inside)
                 for path, node in self.fields.items()

@@ -16,7 +16,7 @@ from fhir_adapter.mapping.scopes import Scope
 def keys_of_those_left(scope: Scope, left: Sequence[Frame], items: list[Any], sent: list[Any], run: Run) -> Keys:
     """The keys of the items that are left in a list. One that stood behind an item that is no more keeps its key, as
     `id`: it would be told by another place or name now, and be another thing."""
-    keys = Keys(scope.key, scope.primary.type, run.knowledge.zone, items)
+    keys = Keys(scope.key, scope.adopts, run.knowledge.zone, items)
     for old in left:
         key = keys.of(old.native, 0, run)
         if key != old.key and scope.numbered:

@@ -82,6 +82,8 @@ class Scope:
     """the anchors that may stand for an item, the primary first"""
     numbered: bool
     """do the format's items have an `id`, and are there resources whose ids are made from it?"""
+    adopts: str | None
+    """the type of the resource that has an item's `id` as its own, where that is a UUID"""
     whole: frozenset[str]
     """objects of an item that the format does not allow without certain fields"""
     watch: Watch
@@ -110,7 +112,7 @@ class Scope:
     def _frames(self, items: Sequence[dict[str, Any]], outer: Frame, run: Run) -> list[Frame]:
         frames = []
         path = outer.path + self.native.text
-        keys = Keys(self.key, self.primary.type, run.knowledge.zone, items, path)
+        keys = Keys(self.key, self.adopts, run.knowledge.zone, items, path)
         for place, item in enumerate(items):
             if self.where is None or self.where(item):
                 key, nodes = keys.of(item, place, run), outer.nodes.copy()
