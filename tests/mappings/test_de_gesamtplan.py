@@ -175,3 +175,13 @@ def test_a_diagnosis_code_that_somebody_takes_away_is_gone_and_the_others_keep_t
     gone = next(one for one in of_type(plan, "Condition") if one["code"]["coding"][0]["code"] == "E66.00")
     plan[0]["addresses"] = [one for one in plan[0]["addresses"] if one["reference"] != reference_of(gone)]
     assert mapping.put(plan, juergen, **PLACE)["feststellungen"]["icd10gm"] == ["F20.0"]
+
+
+def test_what_a_further_conference_was_refused_for_is_not_said_of_the_one_that_was_called_off(mapping: Mapping) -> None:
+    meetings = {"verfahren": {"konferenz": {"status": "abgesagt"}}, "weitere_konferenzen": [{"abgelehnt_weil": "x"}]}
+    record = with_parts(**meetings)
+    first, other = of_type(mapping.get(record, **PLACE).resources, "Appointment")
+    assert "cancelationReason" not in first
+    assert other["extension"][0]["valueString"] == "x"
+    made = mapping.create(mapping.get(record, **PLACE).resources, **PLACE)
+    assert {name: made[name] for name in meetings} == meetings

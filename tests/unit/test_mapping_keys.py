@@ -34,6 +34,14 @@ def test_an_id_that_tells_nothing_apart_is_refused(lists: dict[str, Any], path: 
     assert message in refusal.value.issues[0].message
 
 
+def test_one_id_may_stand_in_two_places_where_it_is_the_id_of_no_resource() -> None:
+    step = {"id": BORN, "description": "a step"}
+    places = [{"id": name, "location": {"id": name, "accessibility": [step]}} for name in "ab"]
+    mapping = find("de-angebotsinventar")
+    record = {"id": "R", "name": "Offer", "status": "active", "service_at_locations": places}
+    assert mapping.put(mapping.get(record, **PLACE).resources, record, **PLACE) == record
+
+
 def test_items_of_one_name_are_told_apart_by_their_order_and_come_back_so() -> None:
     record = RECORD | {"deltagare": [{"namn": "A B", "roll": "läkare"}, {"namn": "A B", "roll": "kurator"}]}
     mapping = find("se-sip")
