@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from fhir_adapter.mapping.frames import schema_path
-from tests.laws.places import Place, Record, at, places_in
+from tests.laws.places import Place, Record, at, path_of, places_in
 from tests.laws.pools import Pools, is_open
 
 MARK = "ukendt felt"
@@ -46,20 +46,26 @@ def marks_in(record: Record) -> dict[int, Place]:
     return {at(record, place)[0]["nr"]: place[:-1] for place in places_in(record) if place[-1] == MARK}
 
 
-def same_things(before: Record, after: Record) -> set[int]:
-    """The numbers of the objects that are in both, and known to be the same: each item around them has an id, or stands
-    in a list of which nothing was changed."""
+def same_things(before: Record, after: Record, untold: set[str]) -> set[int]:
+    """The numbers of the objects that are in both, and known to be the same: each item around them has its id, or
+    stands in a list of which nothing was changed. `untold`: the fields, ids too, that FHIR does not get."""
     was, now = marks_in(before), marks_in(after)
-    return {number for number in was.keys() & now.keys() if _is_known(before, after, was[number], now[number])}
+    known = {number: _ids_around(before, place, untold) for number, place in was.items()}
+    return {
+        number
+        for number, place in now.items()
+        if number in was
+        and all(
+            (own is not None and own == other) or at(before, was[number][:length]) == at(after, place[:length])
+            for (length, own), (_, other) in zip(known[number], _ids_around(after, place, untold), strict=True)
+        )
+    }
 
 
-def _is_known(before: Record, after: Record, was: Place, now: Place) -> bool:
-    for length, step in enumerate(now):
-        if isinstance(step, int):
-            item = at(after, now[: length + 1])
-            if item.get("id") is None and at(before, was[:length]) != at(after, now[:length]):
-                return False
-    return True
+def _ids_around(record: Record, place: Place, untold: set[str]) -> list[tuple[int, Any]]:
+    """The id of each item around a place, and how deep its list is."""
+    items = [(length, place[: length + 1]) for length, step in enumerate(place) if isinstance(step, int)]
+    return [(length, None if f"{path_of(item)}.id" in untold else at(record, item).get("id")) for length, item in items]
 
 
 def order_of(record: Record) -> list[list[int]]:

@@ -111,7 +111,11 @@ GOALS = [*ROOT, "lists", 0]
         ([*GOALS, "anchors", "goal", "mark"], "category[] sip-goal", "is not `path = system#code`"),
         ([*GOALS, "anchors", "goal", "reverse"], "focus plan", "there is no anchor ''"),
         ([*GOALS, "anchors"], {"goal": {"same": "plan"}}, "no anchor of its own"),
-        ([*GOALS, "anchors", "plan"], {"same": "goal"}, "anchor 'plan': a list around this one has an anchor of this name"),
+        (
+            [*GOALS, "anchors", "plan"],
+            {"same": "goal"},
+            "anchor 'plan': a list around this one has an anchor of this name",
+        ),
         ([*ROOT, "rules", 0], 5, "list ., rules: is not what is expected here: `native <-> anchor:path"),
         ([*ROOT, "rules", 0], "title <-> plan:titel", "R4 has no element CarePlan.titel; did you mean 'title'?"),
         ([*ROOT, "rules", 0], "title <-> plan:title[]", "CarePlan.title is no list in R4"),
