@@ -15,36 +15,18 @@ from typing import Any
 from uuid import UUID
 
 from fhir_adapter.fhir.paths import Step, compile_path, parse_path
-from fhir_adapter.fhir.resources import Resource, reference_of, rewrite_references
-from fhir_adapter.mapping.anchors import Anchor
-from fhir_adapter.mapping.compiled import within_root
+from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import Frame
 from fhir_adapter.mapping.model import Run
-from fhir_adapter.mapping.rules import Field, Rule, Target
+from fhir_adapter.mapping.rules import Rule, Target
 from fhir_adapter.mapping.scopes import Scope
 from tests.laws.declared import deciding_fields
 from tests.laws.fhir_parts import Names, cut, holder_of, without, words_in
+from tests.laws.items import born_id, born_like, is_item, link_to, own_anchors, own_nodes, without_elements
 from tests.laws.places import Record
 from tests.laws.pools import PLACE
-
-
-@dataclass
-class Gotten:
-    """What `get` left behind of a record: the frames of its items, and the run with its resources."""
-
-    opened: list[tuple[Scope, Frame]]
-    run: Run
-    spots: list[Spot] = field(default_factory=list)
-
-    @cached_property
-    def words(self) -> set[str]:
-        """All that something in the record may be called by."""
-        return words_in(self.run.record) | words_in([frame.key for _, frame in self.opened])
-
-    def resources(self) -> list[Resource]:
-        """Its FHIR, as it is now."""
-        return list(self.run.index.values())
+from tests.laws.spots import Gotten, Spot, hides, is_listed, is_own, kind_of, speaking, write
 
 
 @dataclass
@@ -56,21 +38,6 @@ class Edit:
     resources: list[Resource]
     changed: set[Names] = field(default_factory=set)
     follows: set[Names] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A rule that speaks for a field of an item."""
-
-    scope: Scope
-    frame: Frame
-    field: Field
-    rule: Rule
-
-    @property
-    def says(self) -> Any:
-        """What its targets hold."""
-        return self.rule.fragments(self.frame.nodes)
 
 
 class Edits:
@@ -167,8 +134,8 @@ class Edits:
         spot = random.choice(spots)
         rule, run = spot.rule, gotten.run
         holder, name = holder_of(spot.frame.nodes[rule.first], parse_path(rule.targets[0].text))
-        mine = [entry for entry in holder[name] if _is_own(rule, entry, run)]
-        new = [entry for each in self.pool.get(rule.text, ()) for entry in each if _is_own(rule, entry, run)]
+        mine = [entry for entry in holder[name] if is_own(rule, entry, run)]
+        new = [entry for each in self.pool.get(rule.text, ()) for entry in each if is_own(rule, entry, run)]
         new = [entry for entry in new if entry not in holder[name] and not words_in(entry) & gotten.words]
         if new and random.random() < 0.5:
             holder[name].insert(random.randrange(len(holder[name]) + 1), copied(random.choice(new)))
@@ -190,7 +157,7 @@ class Edits:
 
     def _others(self, spot: Spot, spots: list[Spot], gotten: Gotten) -> Iterator[Any]:
         for other in spots:
-            if _kind(spot) == _kind(other) and "'reference'" in str(other.says) and spot.says != other.says:
+            if kind_of(spot) == kind_of(other) and "'reference'" in str(other.says) and spot.says != other.says:
                 yield other.says
         for scope, frame in gotten.opened if len(spot.field.natives) == 1 and len(spot.rule.targets) == 1 else ():
             for anchor in scope.anchors:
@@ -202,41 +169,41 @@ class Edits:
     def _removed(self, gotten: Gotten, random: Random) -> Edit | None:
         """An item is no more: its resources or its element are gone, and what points at them."""
         items = [
-            (scope, frame) for scope, frame in gotten.opened if _is_item(scope, frame) and not scope.primary.anywhere
+            (scope, frame) for scope, frame in gotten.opened if is_item(scope, frame) and not scope.primary.anywhere
         ]
         if not items:
             return None
         scope, frame = random.choice(items)
-        nodes = list(_own_nodes(scope, frame))
+        nodes = list(own_nodes(scope, frame))
         gone = {reference_of(node) for node in nodes if "resourceType" in node}
         elements = [node for node in nodes if "resourceType" not in node]
         if any(name in said for name in gone for said in _needed(gotten)):
             return None  # a field that the format requires stays, whoever it names
-        kept = [_without_elements(one, elements) for name, one in gotten.run.index.items() if name not in gone]
+        kept = [without_elements(one, elements) for name, one in gotten.run.index.items() if name not in gone]
         return Edit(
             f"item removed: {scope.name}", [without(one, gone) for one in kept], follows=written_elsewhere(scope)
         )
 
     def _added(self, gotten: Gotten, random: Random) -> Edit | None:
         """An item that was born elsewhere, like one that is there."""
-        items = [(scope, frame) for scope, frame in gotten.opened if _is_item(scope, frame) and scope.primary.adopt]
+        items = [(scope, frame) for scope, frame in gotten.opened if is_item(scope, frame) and scope.primary.adopt]
         items = [(scope, frame) for scope, frame in items if not scope.primary.may_be_public]
         if not items:
             return None
         scope, frame = random.choice(items)
         key = str(UUID(int=random.getrandbits(128), version=4))
         born, index = Frame({}, "", key, frame.parent_key, {}, {}), gotten.run.index
-        anchors = list(_own_anchors(scope, frame))
+        anchors = list(own_anchors(scope, frame))
         names = {
-            reference_of(frame.nodes[anchor.name]): f"{anchor.type}/{_born_id(anchor, born, gotten.run)}"
+            reference_of(frame.nodes[anchor.name]): f"{anchor.type}/{born_id(anchor, born, gotten.run)}"
             for anchor in anchors
         }
-        inner = {reference_of(node) for node in _own_nodes(scope, frame) if "resourceType" in node} - names.keys()
-        made = [without(_born(index[name], names), inner) for name in names]
+        inner = {reference_of(node) for node in own_nodes(scope, frame) if "resourceType" in node} - names.keys()
+        made = [without(born_like(index[name], names), inner) for name in names]
         for way in self._ways_into(scope):
             cut(made[0], way)
         for anchor in anchors:
-            _link(anchor, frame, names)
+            link_to(anchor, frame, names)
         return Edit(f"item added: {scope.name}", [*gotten.resources(), *made], follows=written_elsewhere(scope))
 
     def _element(self, gotten: Gotten, random: Random) -> Edit | None:
@@ -254,36 +221,6 @@ class Edits:
         element = scope.primary.element
         compile_path(element.text).write(frame.nodes[element.parent], copied(new))
         return Edit(f"item added: {scope.name}", gotten.resources(), follows=written_elsewhere(scope))
-
-
-def speaking(each: Field, frame: Frame) -> Rule | None:
-    """The rule that speaks for a field on the way back: the first that has something to read."""
-    present = [rule for rule in each.readers if rule.first in frame.nodes]
-    return next((rule for rule in present if any(_parts(rule, rule.fragments(frame.nodes)))), None)
-
-
-def hides(each: Field, rule: Rule, frame: Frame, run: Run) -> bool:
-    """Have fields of a group values that FHIR was not told, because of the others? They would be told with others."""
-    if len(each.natives) < 2 or rule.pair is None:
-        return False
-    told = rule.pair.to_native(rule.fragments(frame.nodes), run) or (None,) * len(each.natives)
-    sent = [native.read(frame.native) for native in each.natives]
-    return any(one is None and other is not None for one, other in zip(told, sent, strict=True))
-
-
-def is_listed(rule: Rule) -> bool:
-    """Does it write list entries?"""
-    return any(step.every for target in rule.targets for step in parse_path(target.text))
-
-
-def write(spot: Spot, fragments: Any) -> None:
-    """Puts fragments in the place of what a rule's targets hold."""
-    for target, part in zip(spot.rule.targets, _parts(spot.rule, fragments), strict=True):
-        node = spot.frame.nodes.get(target.anchor)
-        if node is not None:
-            cut(node, parse_path(target.text))
-            if part is not None:
-                compile_path(target.text).write(node, part)
 
 
 def edit_of(what: str, spot: Spot, gotten: Gotten) -> Edit:
@@ -312,90 +249,8 @@ def _names(target: Target) -> Names:
     return (*target.type.split("."), *(step.name for step in parse_path(target.text)))
 
 
-def _parts(rule: Rule, fragments: Any) -> tuple[Any, ...]:
-    return fragments if len(rule.targets) > 1 else (fragments,)
-
-
-def _kind(spot: Spot) -> tuple[int, str]:
-    """How many fields a rule carries, and its converter with its words."""
-    return len(spot.field.natives), spot.rule.text.partition("|")[2].partition("|")[0].strip()
-
-
 def _needed(gotten: Gotten) -> list[str]:
     """What the fields say that the format requires."""
     fields = [(each, frame) for scope, frame in gotten.opened for each in scope.fields]
     needed = [(each, frame) for each, frame in fields if any(native.is_required for native in each.natives)]
     return [str(rule.fragments(frame.nodes)) for each, frame in needed if (rule := speaking(each, frame)) is not None]
-
-
-def _is_own(rule: Rule, entry: Any, run: Run) -> bool:
-    return rule.pair is None or rule.pair.to_native(entry, run) is not None
-
-
-def _is_item(scope: Scope, frame: Frame) -> bool:
-    """Is it an item of a list that FHIR has?"""
-    return (
-        bool(scope.name)
-        and scope.primary.name in frame.nodes
-        and not scope.primary.is_mute(frame.nodes[scope.primary.name])
-    )
-
-
-def _own_anchors(scope: Scope, frame: Frame) -> Iterator[Anchor]:
-    """The resource of an item, if it has one, and what hangs on it alone."""
-    held = {scope.primary.name}
-    if scope.primary.type is not None:
-        yield scope.primary
-    for anchor in scope.anchors:
-        holders = {link.parent for link in anchor.links} | ({anchor.reverse.parent} if anchor.reverse else set())
-        if anchor.type is not None and anchor.name in frame.nodes and holders & held and not anchor.links_to_shared():
-            held.add(anchor.name)
-            yield anchor
-
-
-def _own_nodes(scope: Scope, frame: Frame) -> Iterator[Resource]:
-    """The resources that an item alone became, or the element, and those of the lists inside it."""
-    if scope.primary.element is not None:
-        yield frame.nodes[scope.primary.name]
-    yield from (frame.nodes[anchor.name] for anchor in _own_anchors(scope, frame))
-    for inner in scope.lists:
-        for each in frame.lists.get(inner.label, ()):
-            if _is_item(inner, each):
-                yield from _own_nodes(inner, each)
-
-
-def _without_elements(value: Any, elements: list[Resource]) -> Any:
-    """The same without these elements, and without a list that is empty then."""
-    if isinstance(value, list):
-        return [_without_elements(one, elements) for one in value if not any(one is gone for gone in elements)]
-    if not isinstance(value, dict):
-        return value
-    made = {name: _without_elements(child, elements) for name, child in value.items()}
-    return {name: child for name, child in made.items() if child != []}
-
-
-def _born_id(anchor: Anchor, born: Frame, run: Run) -> str:
-    """The id of what an item with this UUID becomes."""
-    if anchor.adopt:
-        return born.key
-    if anchor.born is not None:
-        return within_root(run, anchor.born(run, born))
-    assert anchor.identify is not None
-    return run.id_of(anchor.type or "", anchor.identify(run, born) or "")
-
-
-def _born(node: Resource, names: dict[str, str]) -> Resource:
-    """A copy under new names, without the business id of the one that it is like."""
-    made: Resource = rewrite_references(copied(node), lambda name: names.get(name, name))
-    made["id"] = names[reference_of(node)].partition("/")[2]
-    numbers = [one for one in made.pop("identifier", ()) if one.get("system") != PLACE["source"]]
-    return made | ({"identifier": numbers} if numbers else {})
-
-
-def _link(anchor: Anchor, frame: Frame, names: dict[str, str]) -> None:
-    """Refers to the copy wherever the one that it is like is referred to, among the anchors that are there."""
-    first = next((link for link in anchor.links if link.parent in frame.nodes), None)
-    for link in filter(None, (first, *anchor.also)):
-        holder = frame.nodes.get(link.parent)
-        if holder is not None and reference_of(holder) not in names:  # the copy's own parts point at it as they are
-            compile_path(link.text).write(holder, {"reference": names[reference_of(frame.nodes[anchor.name])]})
