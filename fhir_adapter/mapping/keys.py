@@ -24,7 +24,7 @@ class Keys:
     ) -> None:
         self._field = field
         self._items = items
-        self._taken: frozenset[Any] | None = None
+        self._taken: frozenset[str] | None = None
         self._path = path
         self._adopts = adopts
         self._zone = zone
@@ -58,7 +58,7 @@ class Keys:
     def placed(self) -> str:
         """The key of an item without id and name: its place among those of its kind, none of which has it as id."""
         if self._taken is None:
-            self._taken = frozenset(item["id"] for item in self._items if item.get("id") is not None)
+            self._taken = frozenset(str(item["id"]) for item in self._items if item.get("id") is not None)
         self._placed += 1
         while f"#{self._placed}" in self._taken:
             self._placed += 1
