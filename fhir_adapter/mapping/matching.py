@@ -107,8 +107,7 @@ def _match(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame], *, is_qu
         elif node is not None:
             frames.append(_frame(scope, sent[old.place], old.key, node, outer, old))
     if new or gone:
-        stood = [old for old in olds if _is_any_of(sent[old.place], kept)]
-        keys = keys_of_those_left(scope, stood, kept, sent, run)
+        keys = keys_of_those_left(scope, olds, kept, sent, run)
         for node in in_their_places(scope, new, outer, run, keys):
             item: dict[str, Any] = {}
             frames.append(_frame(scope, item, new_key(scope, item, node, outer, run, keys), node, outer, None, keys))
@@ -163,7 +162,7 @@ def _keep(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame]) -> None:
         sent = run.sent(scope.native.text, outer.native, scope.native.read)
         away = [sent[old.place] for old in ended]
         kept = [item for item in scope.native.read(outer.native) or () if not _is_any_of(item, away)]
-        keys_of_those_left(scope, [old for old in olds if not _is_any_of(old, ended)], kept, sent, run)
+        keys_of_those_left(scope, olds, kept, sent, run)
         scope.native.write(outer.native, kept or None)
 
 

@@ -13,11 +13,12 @@ from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.scopes import Scope
 
 
-def keys_of_those_left(scope: Scope, left: Sequence[Frame], items: list[Any], sent: list[Any], run: Run) -> Keys:
+def keys_of_those_left(scope: Scope, olds: Sequence[Frame], kept: list[Any], sent: list[Any], run: Run) -> Keys:
     """The keys of the items that are left in a list. One that stood behind an item that is no more keeps its key, as
     `id`: it would be told by another place or name now, and be another thing."""
-    keys = Keys(scope.key, scope.adopts, run.knowledge.zone, items)
-    for old in left:
+    keys = Keys(scope.key, scope.adopts, run.knowledge.zone, kept)
+    there = {id(item) for item in kept}
+    for old in (one for one in olds if id(sent[one.place]) in there):
         key = keys.of(old.native, 0, run)
         if key != old.key and scope.numbered:
             keys.give_back(key)
