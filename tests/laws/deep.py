@@ -169,8 +169,11 @@ def tell(console: Console, outcomes: dict[str, Outcome], seconds: float) -> None
         table.add_row(Path(name).name, *counts, f"{len(outcome.edited)} of {rules}", str(len(outcome.failures)))
     console.print(table)
     for name, outcome in outcomes.items():
-        for failure in sorted(outcome.failures, key=lambda one: one.seed)[:SHOWN]:
-            console.print(f"{Path(name).name}, {story(name, failure)}", markup=False, highlight=False, soft_wrap=True)
+        failures = sorted(outcome.failures, key=lambda one: one.seed)
+        told = [story(name, failure) for failure in failures[:SHOWN]]
+        told += [f"seed {failure.seed}: {failure.law}, {failure.why}" for failure in failures[SHOWN:]]
+        for line in told:
+            console.print(f"{Path(name).name}, {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class Edits:
         self.deciding = deciding_fields(mapping)
         rules = [rule for scope in mapping.scopes() for each in scope.fields for rule in each.rules if rule.writes]
         self.targets = [_way(target) for rule in rules for target in rule.targets]
+        fields = [each for scope in mapping.scopes() for each in scope.fields if each.natives[0].text.endswith("[0]")]
+        written = [rule for each in fields for rule in each.rules if not rule.reads]
+        self.of_the_first = {_names(target) for rule in written for target in rule.targets}
+        """the elements that are written for the first of a list, whichever it is"""
         self.alone = {rule.text for rule in rules if self._is_alone(rule)}
 
     @cached_property
@@ -77,7 +81,10 @@ class Edits:
         """One edit of the record's FHIR, or None where chance found none in a few attempts."""
         kinds = [self._value, self._value, self._entry, self._other, self._removed, self._added, self._element]
         gotten = self._gotten(record)
-        return next(filter(None, (random.choice(kinds)(gotten, random) for _ in range(3))), None)
+        edit = next(filter(None, (random.choice(kinds)(gotten, random) for _ in range(3))), None)
+        if edit is not None:
+            edit.follows |= self.of_the_first - edit.changed
+        return edit
 
     def _gotten(self, record: Record) -> Gotten:
         opened, run, _ = self.mapping.walked(record, **PLACE)
