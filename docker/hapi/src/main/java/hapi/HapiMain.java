@@ -18,6 +18,7 @@ import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
 import ca.uhn.fhir.jpa.provider.IJpaSystemProvider;
 import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
 import ca.uhn.fhir.jpa.provider.ValueSetOperationProvider;
+import ca.uhn.fhir.jpa.provider.merge.PatientMergeProvider;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
 import ca.uhn.fhir.jpa.subscription.match.config.SubscriptionProcessorConfig;
@@ -140,11 +141,16 @@ public class HapiMain {
   @Bean
   ServletRegistrationBean<RestfulServer> fhir(
       IFhirSystemDao<?, ?> sys, ResourceProviderFactory resources, IJpaSystemProvider system, ValueSetOperationProvider valueSets,
-      DatabaseBackedPagingProvider paging, JpaStorageSettings settings, ISearchParamRegistry params, IValidationSupport validation) {
+      PatientMergeProvider merge, DatabaseBackedPagingProvider paging, JpaStorageSettings settings, ISearchParamRegistry params,
+      IValidationSupport validation) {
     RestfulServer s = new RestfulServer(sys.getContext());
     s.registerProviders(resources.createProviders()); // CRUD, history, search, $validate, Patient/$everything
     s.registerProvider(system); // transaction, batch, system history
     s.registerProvider(valueSets); // $expand, $validate-code
+    // Patient/$merge: HAPI makes this bean and leaves it to us to register it; without, it answers 400 "does not know how to handle"
+    s.registerProvider(merge);
+    // and taking it back reads in its Provenance which versions it made
+    sys.getContext().getParserOptions().setDontStripVersionsFromReferencesAtPaths("Provenance.target");
     paging.setDefaultPageSize(20); // the starter's; the class's own default is 10, at most 50
     paging.setMaximumPageSize(200);
     s.setPagingProvider(paging);
