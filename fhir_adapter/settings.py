@@ -64,6 +64,7 @@ class Settings(BaseModel):
     delivery_attempts: int = Field(default=12, gt=0)
     refused_attempts: int = Field(default=3, gt=0)
     lease: float = Field(default=120.0, gt=0)
+    deliveries_at_once: int = Field(default=4, gt=0)
     longest_pause: float = Field(default=300.0, gt=0)
     circuit_failures: int = Field(default=3, gt=0)
     check_interval: float = Field(default=60.0, ge=0)

@@ -6,7 +6,7 @@ was overtaken while it stalled can neither write over there nor settle here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,13 +64,24 @@ class Outgoing:
 def deliver(hub: Hub, party: Party) -> int:
     """Work off the party's outbox rows that are due; returns how many plans were brought up to date."""
     done = 0
-    lease = hub.limits.lease
-    while circuit.may_go(hub, party):
-        claim = hub.database.write(lambda connection: outbox.claim(connection, party.name, seconds=lease))
-        if claim is None:
-            break
-        done += _deliver_claimed(hub, party, claim)
+    while (arrived := deliver_next(hub, party)) is not None:
+        done += arrived
     return done
+
+
+def deliver_next(hub: Hub, party: Party, found: Callable[[], None] = lambda: None) -> bool | None:
+    """The same for the first row that is due: whether the plan is up to date there; None where nothing is due.
+
+    `found` is called once there is one: others may look for more meanwhile.
+    """
+    if not circuit.may_go(hub, party):
+        return None
+    lease = hub.limits.lease
+    claim = hub.database.write(lambda connection: outbox.claim(connection, party.name, seconds=lease))
+    if claim is None:
+        return None
+    found()
+    return _deliver_claimed(hub, party, claim)
 
 
 def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:

@@ -21,6 +21,7 @@ class Limits:
     delivery_attempts: int = 12
     refused_attempts: int = 3
     lease: float = 120.0
+    deliveries_at_once: int = 4
     longest_pause: float = 300.0
     circuit_failures: int = 3
     check_interval: float = 60.0

@@ -13,11 +13,11 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import RemoteError
 from fhir_adapter.flows import circuit, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
-from fhir_adapter.flows.deliver import deliver
+from fhir_adapter.flows.deliver import deliver, deliver_next
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.store import outbox, sides
 
-__all__ = ["LONG_OVERLAP", "OVERLAP", "Cycle", "collect", "cycle", "deliver", "standing"]
+__all__ = ["LONG_OVERLAP", "OVERLAP", "Cycle", "collect", "cycle", "deliver", "deliver_next", "look", "standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,19 @@ class Cycle:
 
 def cycle(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> Cycle:
     """Take in what is new at the party, then bring it up to date. A party that rests or was stopped is left alone."""
-    taken = delivered = 0
-    if circuit.may_go(hub, party):
-        try:
-            if not safety.has_lost_too_much(hub, party):
-                taken = collect(hub, party, overlap=overlap)
-                delivered = deliver(hub, party)
-        except RemoteError as fault:
-            circuit.failed(hub, party, fault)
-    return standing(hub, party, taken, delivered)
+    taken = look(hub, party, overlap=overlap)
+    return standing(hub, party, taken or 0, 0 if taken is None else deliver(hub, party))
+
+
+def look(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> int | None:
+    """Take in what is new at the party: how many versions; None where it rests, was stopped or does not answer."""
+    if not circuit.may_go(hub, party):
+        return None
+    try:
+        return None if safety.has_lost_too_much(hub, party) else collect(hub, party, overlap=overlap)
+    except RemoteError as fault:
+        circuit.failed(hub, party, fault)
+        return None
 
 
 def standing(hub: Hub, party: Party, taken: int = 0, delivered: int = 0) -> Cycle:

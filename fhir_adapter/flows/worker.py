@@ -1,9 +1,14 @@
-"""The worker: delivers as soon as something changed and looks at every FHIR party now and then, a thread for each."""
+"""The worker: delivers as soon as something changed, and looks at every FHIR party now and then.
+
+Each party has threads of its own: one that looks what changed there, and a few that deliver, each another plan. What
+must stay in order, the deliveries of one plan to one party, the claim keeps in order (store/outbox.sql).
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -40,45 +45,89 @@ class Worker:
     def wake(self) -> None:
         """There is something to deliver."""
         for keeper in self._keepers:
-            keeper.woken.set()
+            keeper.bell.ring()
 
     def stop(self, patience: float = 5.0) -> bool:
         """Finish the current steps and end; False: after `patience` seconds one of them was still under way."""
         for keeper in self._keepers:
-            keeper.stopping = True
-            keeper.woken.set()
+            keeper.stopping.set()
+            keeper.bell.silence()
         until = time.monotonic() + patience
-        for keeper in self._keepers:
-            keeper.join(max(0.0, until - time.monotonic()))
-        return not any(keeper.is_alive() for keeper in self._keepers)
+        return all(keeper.has_ended(until) for keeper in self._keepers)
 
 
-class _Keeper(threading.Thread):
-    """One party's thread: a party that is slow or does not answer holds up nobody else."""
+class _Bell:
+    """Wakes one of those who wait. Rung while all are busy, it wakes the next one who comes; more often, once."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._rung = self._silenced = False
+
+    def ring(self) -> None:
+        with self._changed:
+            self._rung = True
+            self._changed.notify()
+
+    def silence(self) -> None:
+        """Nobody waits any more."""
+        with self._changed:
+            self._silenced = True
+            self._changed.notify_all()
+
+    def wait(self) -> bool:
+        """Whether it was rung; False when it never will be again."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._rung or self._silenced)
+            self._rung = False
+            return not self._silenced
+
+
+class _Keeper:
+    """One party's threads: a party that is slow or does not answer holds up nobody else."""
 
     def __init__(self, hub: Hub, party: Party, interval: float) -> None:
-        super().__init__(name=f"sync-{party.name}", daemon=True)
         self._hub, self._party, self._interval = hub, party, interval
-        self.woken = threading.Event()
-        self.stopping = False
-        self._next_long_look = 0.0
+        self._next_look = self._next_long_look = 0.0
+        self.bell, self.stopping = _Bell(), threading.Event()
+        self._threads = [self._thread("look", self._look)]
+        self._threads += [self._thread("send", self._send) for _ in range(hub.limits.deliveries_at_once)]
 
-    def run(self) -> None:
-        next_look = 0.0
-        while not self.stopping:
+    def _thread(self, what: str, run: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=run, name=f"{what}-{self._party.name}", daemon=True)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def has_ended(self, until: float) -> bool:
+        """Whether all its threads ended by then."""
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _look(self) -> None:
+        """See what changed at the party, each interval; and whether another process changed the store."""
+        while not self.stopping.is_set():
             seen = self._hub.database.data_version()
-            look = time.monotonic() >= next_look
-            if look:
-                next_look = time.monotonic() + self._interval
-            self._serve(look)
-            self._wait(next_look, seen)
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + self._interval
+                self._do(lambda: sync.look(self._hub, self._party, overlap=self._overlap()))
+            self.bell.ring()
+            self._wait(seen)
 
-    def _serve(self, look: bool) -> None:
+    def _wait(self, seen: int) -> None:
+        while time.monotonic() < self._next_look and not self.stopping.wait(min(POLL, self._interval)):
+            if self._hub.database.data_version() != seen:
+                return
+
+    def _send(self) -> None:
+        """Deliver when there may be something; where there was, there may be more, for this one or another."""
+        while self.bell.wait():
+            self._do(lambda: sync.deliver_next(self._hub, self._party, found=self.bell.ring))
+
+    def _do(self, step: Callable[[], object]) -> None:
         try:
-            if look:
-                sync.cycle(self._hub, self._party, overlap=self._overlap())
-            else:
-                sync.deliver(self._hub, self._party)
+            step()
         except Exception as fault:  # noqa: BLE001 - the worker must outlive whatever one party's data does to it
             circuit.failed(self._hub, self._party, RemoteError(type(fault).__name__))
             log.error("sync failed", party=self._party.name, error=type(fault).__name__)
@@ -89,9 +138,3 @@ class _Keeper(threading.Thread):
             return sync.OVERLAP
         self._next_long_look = time.monotonic() + LONG_LOOK_EVERY
         return sync.LONG_OVERLAP
-
-    def _wait(self, until: float, seen: int) -> None:
-        while not self.stopping and time.monotonic() < until:
-            if self.woken.wait(min(POLL, self._interval)) or self._hub.database.data_version() != seen:
-                break
-        self.woken.clear()

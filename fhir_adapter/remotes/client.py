@@ -6,6 +6,7 @@ put search parameters (they may hold a person number) into a URL, or quote the o
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,10 +65,11 @@ class Answer:
 
 
 class FhirClient:
-    """One FHIR server under `base_url`. Not for several threads at once: give each its own.
+    """One FHIR server under `base_url`. Any number of threads may use it: each has connections of its own.
 
     `timeout` are the seconds for connecting and for each silence in between; a whole answer may take six times that.
-    Credentials are the session's affair. Calls that may be repeated without harm are tried `attempts` times.
+    Credentials are the session's affair; one that is given serves all threads. Calls that may be repeated without harm
+    are tried `attempts` times.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class FhirClient:
         self.base_url = base_url.rstrip("/")
         self._origin = _origin(self.base_url)
         self._timeout = timeout
-        self._session = session or requests.Session()
+        self._sessions = _Sessions(session)
         self._abilities: Abilities | None = None
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_help_at_once),
@@ -94,7 +96,7 @@ class FhirClient:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._session.close()
+        self._sessions.close()
 
     def send(
         self,
@@ -115,7 +117,7 @@ class FhirClient:
         body = dump_json(json) if json is not None else form
         sent = {"Accept": FHIR_JSON} | ({"Content-Type": FHIR_JSON} if json is not None else {}) | dict(headers or {})
         try:
-            with self._session.request(
+            with self._sessions.mine().request(
                 method,
                 url,
                 data=body,
@@ -257,6 +259,29 @@ class FhirClient:
             if time.monotonic() > deadline:
                 raise RemoteError(f"{what}: the answer took longer than {6 * self._timeout:g} seconds")
         return bytes(content)
+
+
+class _Sessions:
+    """A session for each thread: requests does not promise that one may be shared."""
+
+    def __init__(self, given: requests.Session | None) -> None:
+        self._given = given
+        self._of_thread = threading.local()
+        self._opened: list[requests.Session] = [given] if given else []
+
+    def mine(self) -> requests.Session:
+        """The one that was given, else this thread's own."""
+        if self._given is not None:
+            return self._given
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = requests.Session()
+            self._opened.append(session)
+        return session
+
+    def close(self) -> None:
+        for session in self._opened:
+            session.close()
 
 
 def _may_help_at_once(fault: BaseException) -> bool:
