@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_adapter.commands import conflicts, mapping, outbox, parked, parties
+from fhir_adapter.commands import conflicts, mapping, outbox, parked, parties, persons
 from fhir_adapter.commands.merge import merge
 from fhir_adapter.commands.options import SETTINGS
 from fhir_adapter.commands.sync import sync
@@ -34,6 +34,7 @@ app.add_typer(outbox.app, name="outbox")
 app.add_typer(parked.app, name="parked")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(parties.app, name="parties")
+app.add_typer(persons.app, name="persons")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]

@@ -52,6 +52,31 @@ def verdict_of(plan: Mapping[str, Resource], subject: str | None, party: Party, 
     return Verdict(bool(problems), named, tuple(problems or reasons))
 
 
+def refusals_of(
+    plan: Mapping[str, Resource], subject: str | None, party: Party, now: datetime, zone: tzinfo
+) -> list[str]:
+    """Why the Consents of another plan about this person refuse the party: withdrawn, rejected, or they deny it.
+
+    One that has ended, has not begun, or is not there says nothing about any other plan.
+    """
+    current = [_current(voices) for voices in _by_who_gives_it(one for one in plan.values() if _is_about(one, subject))]
+    return [
+        f"{reference_of(one)}, of another plan of this person: {problem}"
+        for one in current
+        if (problem := _why_refused(one, party, plan, now, zone))
+    ]
+
+
+def _why_refused(
+    consent: Resource, party: Party, plan: Mapping[str, Resource], now: datetime, zone: tzinfo
+) -> str | None:
+    if consent.get("status") != "active":
+        return f"its status is {consent['status']}" if consent.get("status") in ("rejected", "inactive") else None
+    if why_outside(consent.get("provision", {}).get("period"), now, zone) in (NOT_YET, EXPIRED):
+        return None
+    return _why_not_in_force(consent, now, zone) or _why_denied(consent, party, plan, now, zone)
+
+
 def _is_about(resource: Resource, subject: str | None) -> bool:
     """A Consent on sharing by this person (or for nobody in particular) that was not an error."""
     if resource.get("resourceType") != "Consent" or resource.get("status") == "entered-in-error":

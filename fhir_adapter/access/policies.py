@@ -5,13 +5,13 @@ docs/decisions/0004-who-may-see-a-plan.md says why the rules are as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_adapter.access.consent import verdict_of
+from fhir_adapter.access.consent import refusals_of, verdict_of
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import speaks_for
 from fhir_adapter.access.periods import why_outside
@@ -47,6 +47,7 @@ def may_see(
     now: datetime,
     main: str = "",
     bases: Collection[str] = (),
+    beside: Iterable[Mapping[str, Resource]] = (),
     zone: tzinfo = SWEDEN,
 ) -> Decision:
     """Whether `party` may see the plan whose resources are given.
@@ -55,7 +56,8 @@ def may_see(
     consent must be in force that does not deny it; who is not a principal of the plan must be named by the consent.
     Or the plan is shared by statute (access/statutes.py) with those who are in its team, whatever the consents say.
     main: reference of the CarePlan that all others are parts of; left out, it is found by what says partOf.
-    bases: statutory bases beside those that the plan names; one that is not understood permits nothing. zone: whose
+    bases: statutory bases beside those that the plan names; one that is not understood permits nothing. beside: other
+    plans whose person turned out to be this one's: what a consent there refuses is refused here, too. zone: whose
     midnight ends a period.
     """
     if party.name == home:
@@ -72,10 +74,12 @@ def may_see(
     for basis in bases:
         if _permits_by_statute(basis, care_plan, parts, now.astimezone(zone).date()):
             return Decision(True, (f"the statute {basis} permits it", *(f"takes part: {part}" for part in parts)))
-    verdict = verdict_of(plan, care_plan.get("subject", {}).get("reference"), party, now, zone)
+    subject = care_plan.get("subject", {}).get("reference")
+    verdict = verdict_of(plan, subject, party, now, zone)
+    elsewhere = [reason for other in beside for reason in refusals_of(other, subject, party, now, zone)]
     unknown = tuple(f"the legal basis {basis} is not understood" for basis in bases if basis not in STATUTES)
-    if verdict.refused:
-        return Decision(False, (*verdict.reasons, *unknown))
+    if verdict.refused or elsewhere:
+        return Decision(False, (*(verdict.reasons if verdict.refused else ()), *elsewhere, *unknown))
     if not verdict.named and not _is_principal(plan, care_plan, party):
         return Decision(False, ("the party is no principal of the plan, and no consent names it by identifier",))
     why = "a consent names the party" if verdict.named else "the party is a principal of the plan"

@@ -95,6 +95,12 @@ def load(connection: sqlite3.Connection, plan: Plan) -> Refs:
     return as_refs(plans.members(connection, plan.id)) if plan.version else {}
 
 
+def person_of(connection: sqlite3.Connection, plan_id: str) -> str | None:
+    """The person whom the plan is about, as `Patient/id`."""
+    stored = resources.read(connection, "CarePlan", plan_id)
+    return parse_json(stored.body).get("subject", {}).get("reference") if stored and not stored.deleted else None
+
+
 def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arrival: Arrival, now: datetime) -> Applied:
     """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance and outbox rows."""
     whole = arrival.theirs

@@ -74,4 +74,5 @@ def pause(hub: Hub, times: int) -> float:
 
 def problem(fault: RemoteError) -> str:
     """What went wrong, in words that hold nothing about a person."""
-    return f"answered {fault.answered}" if fault.answered else str(fault)
+    is_refusal = fault.answered is not None and not 200 <= fault.answered < 300
+    return f"answered {fault.answered}" if is_refusal else str(fault)

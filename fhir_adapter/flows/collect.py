@@ -17,7 +17,7 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, conflicts, joined, safety
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, write_id_of
+from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, without_links, write_id_of
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.plan.steps import normalise
@@ -116,6 +116,7 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     versions = _news(hub, party, seen, look.suspects)
     if not look.deletions_are_meant and safety.deletes_too_much(hub, party, versions):
         return 0
+    look_again = joined.left_alone(hub, party, versions)
     newest = max((utc(version.updated) for version in seen if version.updated), default=since)
     if not versions and newest == since:
         return 0
@@ -123,7 +124,7 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     def take_in(connection: sqlite3.Connection) -> int:
         if not sides.reads_still(connection, turn):
             return 0  # another worker reads since this one stalled: it takes the same in
-        joined.follow(connection, hub, party, seen)
+        joined.follow(connection, hub, party, [*seen, *look_again])
         taken = sum(_take_in_or_park(connection, hub, party, version, versions) for version in versions)
         if newest:
             copies.move_watermark(connection, party.name, newest)
@@ -275,8 +276,8 @@ def _take_in(
     copy = copies.by_remote(connection, party.name, version.type, version.id)
     if copy and (copy.is_theirs or version.version == copy.version):
         return False
-    ours = names_to_ours(connection, hub, party)
-    id_ = id_in(ours(f"{version.type}/{version.id}"))
+    id_ = id_in(names_to_ours(connection, hub, party)(f"{version.type}/{version.id}"))
+    ours = names_to_ours(connection, hub, party, resources.home_plan_of(connection, version.type, id_))
     theirs = as_ours(version.resource, ours) if version.resource else {}
     write_id = write_id_of(version.resource)
     if write_id and copies.made_by(connection, party.name, version.type, id_, version.version) == write_id:
@@ -314,11 +315,12 @@ def _take_in(
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
     before = change.load(connection, plan)
+    theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id)) if version.resource else {}
     if conflicts.is_a_question(theirs, before):
         applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
     else:
-        known = before | _tasks_to_come(theirs, news, ours)
-        arrival = _arrival(party, entry, plan, version, theirs, base, known)
+        said, known = joined.of_its_person(connection, hub, party, plan.id, theirs, base)
+        arrival = _arrival(party, entry, plan, version, said, known, before | _tasks_to_come(theirs, news, ours))
         applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
@@ -364,6 +366,7 @@ def _inner_form(resource: Resource | None, plan: Plan, ours: Refs) -> Refs:
     """
     if resource is None:
         return {}
+    resource = without_links(resource)
     plan_ref = f"CarePlan/{plan.id}"
     beside = _requests_with_notes(resource, ours)
     if plan_ref in ours and _is_loose_intervention(resource, plan_ref, ours):

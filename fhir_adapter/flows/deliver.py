@@ -15,8 +15,8 @@ import structlog
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import RemoteConflict, RemoteError
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.errors import Issue, RemoteConflict, RemoteError
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, circuit, letters
 from fhir_adapter.flows.collect import after, collect, utc
@@ -28,13 +28,16 @@ from fhir_adapter.flows.naming import (
     id_in,
     names_to_ours,
     names_to_theirs,
+    records_to_theirs,
     write_id_of,
 )
 from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.plan.identity import are_born_apart, not_meant
+from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes import feed
 from fhir_adapter.remotes.client import Entry, RemoteVersion
 from fhir_adapter.remotes.directory import find_by_identifiers
-from fhir_adapter.store import copies, outbox, plans
+from fhir_adapter.store import copies, outbox, persons, plans
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
@@ -146,15 +149,17 @@ def _place(out: Outgoing) -> tuple[str, str]:
 def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
     connection = hub.database.read()
     plan = plans.get(connection, plan_id)
-    found = plans.members(connection, plan_id)
-    if plan is None or not decision_for(hub, party, plan, change.as_refs(found)).permit:
+    members = plans.members(connection, plan_id)
+    found = change.as_refs(members)
+    if plan is None or not decision_for(hub, party, plan, found).permit:
         return []
-    _link_what_it_knows(hub, party, plan_id, found)
+    shown = project(found, party)
+    _link_what_it_knows(hub, party, plan_id, shown)
     held = copies.of_plan(connection, party.name, plan_id)
-    visible = as_can_stand_there(project(change.as_refs(found), party), held)
+    visible = as_can_stand_there(connection, party, shown, held)
     return [
         Outgoing(visible[ref], member.seq, held.get(ref))
-        for ref, member in ((f"{member.type}/{member.id}", member) for member in found)
+        for ref, member in ((f"{member.type}/{member.id}", member) for member in members)
         if ref in visible and _is_to_be_sent(visible[ref], member, held.get(ref))
     ]
 
@@ -167,42 +172,52 @@ def _is_to_be_sent(resource: Resource, member: Member, copy: Copy | None) -> boo
     return change.without_storage_meta(resource) != change.without_storage_meta(parse_json(copy.body))
 
 
-def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, found: Sequence[Member]) -> None:
+def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, shown: Refs) -> None:
     """Persons and organisations that the server has under the same national identifier are used, not made twice."""
-    held = copies.of_plan(hub.database.read(), party.name, plan_id)
+    unknown = shown.keys() - copies.of_plan(hub.database.read(), party.name, plan_id).keys() - not_meant(shown)
     for type_ in MATCHED_BY_IDENTIFIER:
-        new = [member for member in found if member.type == type_ and f"{type_}/{member.id}" not in held]
+        new = [shown[ref] for ref in sorted(unknown) if ref.startswith(f"{type_}/")]
         if new:
             _link_by_identifier(hub, party, type_, new)
 
 
-def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Member]) -> None:
-    names = {member.id: _identifiers_of(member) for member in new}
+def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Resource]) -> None:
+    names = {one["id"]: _identifiers_of(one) for one in new}
     wanted = list(dict.fromkeys(name for some in names.values() for name in some))
     known = find_by_identifiers(hub.clients[party.name], type_, wanted)
-    for id_, some in names.items():
-        there = next((known[name] for name in some if known.get(name, id_) != id_), None)
-        if there and not _stands_for_another(hub, party, type_, there, id_):
-            copy = Copy(type_, id_, there, copies.THEIRS, None, b"{}")
+    for one in new:
+        found = [known[name] for name in names[one["id"]] if name in known and known[name]["id"] != one["id"]]
+        there = next((match for match in found if _is_it(hub, party, one, match)), None)
+        if there:
+            copy = Copy(type_, one["id"], there["id"], copies.THEIRS, None, b"{}")
             hub.database.write(partial(copies.save, party=party.name, copy=copy))
 
 
-def _stands_for_another(hub: Hub, party: Party, type_: str, there: str, id_: str) -> bool:
-    """Whether their resource is the copy of another one of ours, to which somebody there gave this identifier."""
-    copy = copies.by_remote(hub.database.read(), party.name, type_, there)
-    return copy is not None and not copy.is_only_a_name and copy.id != id_
+def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
+    """Whether what has our number there is ours, and not the copy of another one of ours that was given it or had it.
+
+    One number and two days of birth: whose plan this would become, a person has to say. Raises RemoteError.
+    """
+    connection, type_ = hub.database.read(), ours["resourceType"]
+    copy = copies.by_remote(connection, party.name, type_, there["id"])
+    other = copy.reference if copy and not copy.is_only_a_name and copy.id != ours["id"] else None
+    if type_ == "Patient" and are_born_apart(ours, there):
+        if other not in persons.ever_linked(connection, reference_of(ours)):
+            words = "a person with this number and another birth date is known there"
+            raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
+    return other is None
 
 
-def _identifiers_of(member: Member) -> list[tuple[str, str]]:
-    given = parse_json(member.body).get("identifier", [])
+def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:
+    given = resource.get("identifier", [])
     return [(each["system"], each["value"]) for each in given if each.get("system") and each.get("value")]
 
 
 def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoing]) -> None:
     write_id = str(hub.new_id())
     hub.database.write(partial(_begin, hub=hub, claim=claim, write_id=write_id, outgoing=outgoing))
-    theirs = names_to_theirs(hub.database.read(), party)
-    entries = [_entry(out, as_sent(out.resource, write_id, theirs)) for out in outgoing]
+    theirs, records = (names(hub.database.read(), party) for names in (names_to_theirs, records_to_theirs))
+    entries = [_entry(out, as_sent(out.resource, write_id, theirs, records)) for out in outgoing]
     try:
         made = hub.clients[party.name].transaction(entries)
     except RemoteError as fault:
@@ -244,7 +259,7 @@ def _settle(
 
     What a reader of the history has seen meanwhile is left out: newer versions may have been taken in since.
     """
-    ours = names_to_ours(connection, hub, party)
+    ours = names_to_ours(connection, hub, party, plan_id)
     by_id = {(item.type, item.id): item for item in copies.items_of(connection, write_id)}
     for version in arrived:
         item = by_id.get((version.type, id_in(ours(f"{version.type}/{version.id}"))))

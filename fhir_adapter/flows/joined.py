@@ -2,50 +2,106 @@
 
 R4 says it in Patient.link (http://hl7.org/fhir/R4/patient-definitions.html#Patient.link): replaced-by on the one that
 is given up. Our person goes by the remaining one's name there from then on, until the party takes it back. The joining
-is that party's: here nobody is joined with anybody.
+is that party's: here nobody is joined with anybody, but where both are persons of ours, somebody is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import structlog
-
 from fhir_adapter.access.identity import Party
-from fhir_adapter.fhir.resources import Resource, dump_json
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, references_in, rewrite_references
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change, persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_ours, id_in, names_to_ours
+from fhir_adapter.flows.naming import as_ours, id_in, names_to_ours, names_to_theirs
+from fhir_adapter.plan.identity import pointers_moved
 from fhir_adapter.remotes.client import RemoteVersion
-from fhir_adapter.store import copies
+from fhir_adapter.remotes.directory import replaced_by
+from fhir_adapter.store import copies, outbox, plans
 from fhir_adapter.store.copies import Copy
 
 if TYPE_CHECKING:
     import sqlite3
-
-log = structlog.get_logger()
 
 
 def follow(connection: sqlite3.Connection, hub: Hub, party: Party, seen: Sequence[RemoteVersion]) -> None:
     """Use the remaining person's name where one was given up, the old name again where that was taken back."""
     newest = {version.id: version for version in seen if version.type == "Patient" and version.resource}
     for version in newest.values():
-        remaining = _replaced_by(version.resource or {})
-        copy = copies.by_remote(connection, party.name, "Patient", version.id)
-        if copy is None:
-            continue
+        remaining = replaced_by(version.resource or {})
         if remaining is None:
             _part(connection, hub, party, version)
-        elif copy.remote_id == version.id and not copies.join(connection, party.name, copy, remaining):
-            log.warning("two persons of ours are one there", party=party.name, kept=copy.reference)
+        else:
+            _join(connection, hub, party, version.id, remaining)
 
 
-def _replaced_by(patient: Resource) -> str | None:
-    links = (link.get("other", {}) for link in patient.get("link", []) if link.get("type") == "replaced-by")
-    names = (str(other.get("reference", "")) for other in links)
-    return next((id_in(name) for name in names if name.startswith("Patient/")), None)
+def _join(connection: sqlite3.Connection, hub: Hub, party: Party, given_up: str, remaining: str) -> None:
+    others = _known_as(connection, party, remaining)
+    for copy in _known_as(connection, party, given_up):
+        if persons.remaining_for(connection, copy.reference) in [other.reference for other in others]:
+            continue  # that is our own word
+        copies.join(connection, party.name, copy, remaining)
+        for other in others:
+            persons.ask(connection, hub, copy.reference, other.reference, "joined-there", party)
 
 
 def _part(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion) -> None:
-    body = dump_json(as_ours(version.resource or {}, names_to_ours(connection, hub, party)))
-    copies.part(connection, party.name, Copy("Patient", version.id, version.id, version.version, 0, body))
+    ours = names_to_ours(connection, hub, party)
+    now = Copy("Patient", version.id, version.id, version.version, 0, dump_json(as_ours(version.resource or {}, ours)))
+    for joined in copies.part(connection, party.name, now):
+        remaining = ours(f"Patient/{joined.remote_id}")
+        persons.withdraw(connection, hub, joined.reference, remaining, "joined-there")
+        for plan_id in plans.plans_of(connection, "Patient", joined.id):
+            _tell_again(connection, hub, party, plan_id, joined.reference, remaining)
+
+
+def _tell_again(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, person: str, remaining: str
+) -> None:
+    """What we wrote there while they were one points to the remaining person, and nobody there takes that back."""
+    for held in copies.of_plan(connection, party.name, plan_id).values():
+        body = parse_json(held.body)
+        if held.sent is not None and any(each["reference"] == person for _, each in references_in(body)):
+            said = dump_json(rewrite_references(body, lambda name: remaining if name == person else name))
+            copies.save(connection, party.name, replace(held, sent=0, body=said))
+    outbox.queue(connection, plan_id, party.name, instant(hub.now()))
+
+
+def _known_as(connection: sqlite3.Connection, party: Party, id_: str) -> list[Copy]:
+    """Our persons who go by this name there."""
+    return [copy for copy in copies.named(connection, party.name, "Patient", id_) if not copy.is_only_a_name]
+
+
+def left_alone(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """The persons, as they are there now, to whom something pointed that points to another one by now.
+
+    What a joining rewrites may be read before the mark on the person that is given up: that is looked for last.
+    """
+    connection = hub.database.read()
+    names = set()
+    for version in versions:
+        copy = copies.by_remote(connection, party.name, version.type, version.id)
+        if version.resource and copy and not copy.is_only_a_name:
+            base = rewrite_references(parse_json(copy.body), names_to_theirs(connection, party))
+            names.update(pointers_moved(base, version.resource))
+    found = (hub.clients[party.name].read("Patient", id_in(name)) for name in sorted(names))
+    return [version for version in found if version]
+
+
+def of_its_person(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, said: Resource, base: Resource | None
+) -> tuple[Resource, Resource | None]:
+    """What is said and what was before, as said of those who remain of the persons that were given up here.
+
+    A plan stays with its person (plan/quarantine.py); where a party points it to another one, somebody is asked
+    whether the two are one.
+    """
+    now, before = (persons.about_the_remaining(connection, one) for one in (said, base or {}))
+    person = change.person_of(connection, plan_id)
+    if person and now and person in pointers_moved(before, now):
+        for other in pointers_moved(now, before):
+            persons.ask(connection, hub, person, other, "moved-there", party)
+    return now, before or None

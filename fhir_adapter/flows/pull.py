@@ -13,8 +13,9 @@ from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
-from fhir_adapter.flows import change
+from fhir_adapter.flows import change, persons
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import conflicts, journal, plans, resources
 from fhir_adapter.store.database import attempt
@@ -100,7 +101,8 @@ def _with_more(
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
     """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
-    return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=f"CarePlan/{plan.id}")
+    main, beside = f"CarePlan/{plan.id}", persons.plans_beside(hub.database.read(), plan.id, found)
+    return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=main, beside=beside)
 
 
 def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
@@ -142,11 +144,20 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
 
 def what_a_record_tells(shown: Refs) -> list[Resource]:
     """The resources that a native record is made of: questions about conflicts are told beside it, never in it."""
-    return [resource for resource in shown.values() if not asks_for_a_decision(resource)]
+    strangers = not_meant(shown)
+    return [one for ref, one in shown.items() if ref not in strangers and not asks_for_a_decision(one)]
 
 
 def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:
-    """Persons and organisations at home in another plan are shown to the party as it brought them itself."""
+    """Persons and organisations at home in another plan are shown to the party as it brought them itself.
+
+    A person whose record was joined with another one is shown under the numbers of today.
+    """
+    plan_ref = f"CarePlan/{plan.id}"
+    person = str(visible.get(plan_ref, {}).get("subject", {}).get("reference"))
+    if person not in own:
+        own = as_the_known_person(dict(own), visible, plan_ref)
+        own |= {person: own[person] | {"identifier": visible[person]["identifier"]}} if person in own else {}
 
     def is_guest(reference: str) -> bool:
         type_, id_ = reference.split("/", 1)

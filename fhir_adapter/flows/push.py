@@ -17,8 +17,9 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import dump_json, reference_of
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change
+from fhir_adapter.flows import change, persons
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.persons import Said
 from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan.identity import as_the_known_person
@@ -126,6 +127,8 @@ def _accept(
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
     else:
         theirs = by_reference(mapped, ours)
+        if is_new:
+            theirs = persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
         bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
         _check_same_person(plan, ours, theirs)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
@@ -289,22 +292,23 @@ def by_reference(mapped: Mapped, ours: Refs) -> Refs:
     return as_the_known_person(found, ours, reference_of(mapped.resources[0]))
 
 
+class AnotherPerson(Refused):
+    """The record was about `old` and comes with `new`: a mistake, another person, or one who got another number."""
+
+    def __init__(self, old: str, new: str, said: Said | None) -> None:
+        words = "this record was about a person with another number until now"
+        expected = "the same person, the number from before beside the new one, or a new record id"
+        super().__init__("another person", [Issue("error", "business-rule", "person", words, expected)])
+        self.old, self.new, self.said = old, new, said
+
+
 def _check_same_person(plan: Plan, ours: Refs, theirs: Refs) -> None:
-    """A plan stays with its person: another number under the same record id is a mistake or another person."""
+    """A plan stays with its person. Raises AnotherPerson."""
     care_plan = f"CarePlan/{plan.id}"
-    if ours and ours[care_plan].get("subject") != theirs.get(care_plan, {}).get("subject"):
-        raise Refused(
-            "another person",
-            [
-                Issue(
-                    "error",
-                    "business-rule",
-                    "person",
-                    "this record was about a person with another number until now",
-                    "the same person, or a new record id",
-                )
-            ],
-        )
+    known, said = (refs.get(care_plan, {}).get("subject", {}) for refs in (ours, theirs))
+    if ours and known != said:
+        new = str(said.get("reference"))
+        raise AnotherPerson(str(known.get("reference")), new, Said(plan.id, theirs[new]) if new in theirs else None)
 
 
 def _refuse(
@@ -314,6 +318,8 @@ def _refuse(
     earlier = earlier_answer(connection, party, delivery)
     if earlier:
         return earlier
+    if isinstance(refusal, AnotherPerson):
+        persons.ask(connection, hub, refusal.old, refusal.new, "another-number", party, refusal.said)
     entry = _enter(connection, party, delivery, hub.now())
     receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
     journal.close(connection, entry, "refused", status=refusal.status, receipt=receipt.decode())

@@ -12,7 +12,7 @@ from fhir_adapter.fhir.differences import Difference, differences
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_can_stand_there, as_ours
+from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.safety import found_by_id
 from fhir_adapter.store import copies, outbox, plans
@@ -49,18 +49,23 @@ def verify(hub: Hub, party: Party) -> Iterator[Deviation]:
 def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resource]) -> Iterator[Deviation]:
     connection = hub.database.read()
     held = copies.of_plan(connection, party.name, plan_id)
-    visible = as_can_stand_there(visible, held)
+    visible = as_can_stand_there(connection, party, visible, held)
     is_on_its_way = outbox.is_open(connection, plan_id, party.name)
     ours = [held[ref] for ref in visible if ref in held and not held[ref].is_theirs]
     there = found_by_id(hub.clients[party.name], ours)
-    names = {f"{copy.type}/{copy.remote_id}": copy.reference for copy in held.values()}
+
+    def renamed(name: str) -> str:
+        type_, _, id_ = name.partition("/")
+        copy = copy_meant(connection, party, plan_id, type_, id_)
+        return copy.reference if copy else name
+
     for reference, resource in visible.items():
         copy = held.get(reference)
         if copy is None:
             yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
         elif not copy.is_theirs:
             theirs = there.get((copy.type, copy.remote_id))
-            taken = as_ours(theirs, lambda name: names.get(name, name)) if theirs else None
+            taken = as_ours(theirs, renamed) if theirs else None
             yield from _compared(plan_id, resource, taken, theirs, copy, is_on_its_way)
 
 

@@ -12,6 +12,7 @@ ATTENTION = f"{CODES}/attention"
 
 _WORDS = {
     "delivery-parked": "A plan could not be delivered to a party. Retry the delivery, or drop it with a reason.",
+    "one-person": "Two records may be of one person. Join them, or say that they are two persons.",
     "party-stopped": "A party lost much of what it held. Nothing is exchanged with it until somebody has looked.",
 }
 

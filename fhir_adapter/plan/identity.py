@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.resources import Resource, references_in, rewrite_references
+from fhir_adapter.fhir.resources import Resource, reference_of, references_in, rewrite_references
 
 Refs = Mapping[str, Resource]
+
+Pointer = tuple[str, str]
+"""A pointer in a plan: the reference of the resource that has it, and its FHIR path there."""
 
 PROTECTED = frozenset({"R", "V", "sekretessmarkering", "skyddadFolkbokforing"})
 """Security labels of a protected identity: v3-Confidentiality (dk-core) and the Swedish base profiles."""
@@ -20,89 +23,82 @@ def is_protected(person: Resource) -> bool:
     return any(label.get("code") in PROTECTED for label in person.get("meta", {}).get("security", ()))
 
 
-@dataclass(frozen=True, slots=True)
-class PersonMerge:
-    """What a merge of two records of a person did, so that it can be undone.
+def is_replaced(resource: Resource) -> bool:
+    """Whether this is a person's record that another one stands for."""
+    links = resource.get("link", ()) if resource.get("resourceType") == "Patient" else ()
+    return any(link.get("type") == "replaced-by" for link in links)
 
-    `pointers` are (reference of a resource, path within it) that pointed to the retired record; `numbers` the
-    identifiers that the surviving record got from it, `active` what the retired one said of itself.
+
+def are_born_apart(one: Resource, other: Resource) -> bool:
+    """Whether two records give days of birth that cannot be one: 1985 and 1985-07-14 can."""
+    first, second = (str(person.get("birthDate", "")) for person in (one, other))
+    return not (first.startswith(second) or second.startswith(first))
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What joining did to the two records, so that it can be undone.
+
+    `numbers` are the identifiers that the remaining record got from the old one, `active` what that one said of itself.
     """
 
-    survivor: str
-    retired: str
-    pointers: tuple[tuple[str, str], ...]
     numbers: tuple[Resource, ...]
     active: bool | None
 
 
-def merge_persons(plan: Refs, *, survivor: str, retired: str) -> tuple[dict[str, Resource], PersonMerge]:
-    """The resources that change when the record `retired` turns out to be the person of `survivor`.
+def join(old: Resource, new: Resource) -> tuple[Resource, Resource, Joining]:
+    """Both records of a person, once `new` stands for `old`, too.
 
-    Both stay: the retired one inactive and linked replaced-by, the surviving one linked replaces and with the old
-    numbers as such (use = old). Whatever pointed to the retired one points to the survivor; consents of both stay in
-    force side by side, so that the stricter one counts. Raises Refused where one of them is protected, where one is
-    missing, or where they are one.
+    Both stay: the old one inactive and linked replaced-by, the new one linked replaces and with the old numbers as
+    such (use = old). Raises Refused where one of them is protected, or they are one already.
     """
-    _check_can_be_one(plan, survivor, retired)
-    new, old = plan[survivor], plan[retired]
+    _check_can_be_one(old, new)
     numbers = tuple(one | {"use": "old"} for one in old.get("identifier", ()) if not _has_number(new, one))
-    pointers = tuple(
+    given_up = _linked(old | {"active": False}, new, "replaced-by")
+    remaining = _linked(_with(new, "identifier", [*new.get("identifier", []), *numbers]), old, "replaces")
+    return given_up, remaining, Joining(numbers, old.get("active"))
+
+
+def part(old: Resource, new: Resource, done: Joining) -> tuple[Resource, Resource]:
+    """Both records once that is undone; whatever else was said since about either person stays."""
+    identifiers = [one for one in new.get("identifier", ()) if one not in done.numbers]
+    return _unlinked(_with(old, "active", done.active), new), _unlinked(_with(new, "identifier", identifiers), old)
+
+
+def pointers_to(plan: Refs, person: str) -> tuple[Pointer, ...]:
+    """Every pointer to the person, but the links between persons."""
+    return tuple(
         (reference, path)
         for reference, resource in plan.items()
-        if reference not in (survivor, retired)
         for path, pointer in references_in(resource)
-        if pointer["reference"] == retired
+        if pointer["reference"] == person and not _is_person(reference)
     )
-    identifiers = [*new.get("identifier", []), *numbers]
-    changed = _repointed(plan, pointers, retired, survivor)
-    changed[survivor] = _linked(_with(new, "identifier", identifiers), retired, "replaces")
-    changed[retired] = _linked(old | {"active": False}, survivor, "replaced-by")
-    return changed, PersonMerge(survivor, retired, pointers, numbers, old.get("active"))
 
 
-def part_persons(plan: Refs, merge: PersonMerge) -> dict[str, Resource]:
-    """The resources that change when that merge is undone; what was said since about either person stays.
-
-    Only what pointed to the retired record goes back to it, where it still points to the survivor.
-    """
-    new, old = plan[merge.survivor], plan[merge.retired]
-    identifiers = [one for one in new.get("identifier", ()) if one not in merge.numbers]
-    changed = _repointed(plan, merge.pointers, merge.survivor, merge.retired)
-    changed[merge.survivor] = _unlinked(_with(new, "identifier", identifiers), merge.retired)
-    changed[merge.retired] = _unlinked(_with(old, "active", merge.active), merge.survivor)
-    return changed
+def repointed(plan: Refs, old: str, new: str, but: Collection[Pointer] = ()) -> dict[str, Resource]:
+    """The resources that change when whatever points to `old` points to `new`, but for some pointers."""
+    paths: dict[str, set[str]] = {}
+    for reference, path in pointers_to(plan, old):
+        if (reference, path) not in but:
+            paths.setdefault(reference, set()).add(path)
+    return {reference: _rewritten_at(plan[reference], found, old, new) for reference, found in paths.items()}
 
 
-def _check_can_be_one(plan: Refs, survivor: str, retired: str) -> None:
-    missing = [reference for reference in (survivor, retired) if reference not in plan]
-    if missing:
-        raise _refused(missing[0], "this person is not in the plan", "the reference of a Patient of the plan")
-    if survivor == retired:
-        raise _refused(survivor, "this is one record already", "two records")
-    for reference in (survivor, retired):
-        if is_protected(plan[reference]):
-            raise _refused(reference, "a protected identity is never linked with another", "two unprotected records")
+def _check_can_be_one(old: Resource, new: Resource) -> None:
+    if reference_of(old) == reference_of(new):
+        raise _refused(old, "this is one record already", "two records")
+    for person in (old, new):
+        if is_protected(person):
+            raise _refused(person, "a protected identity is never linked with another", "two unprotected records")
 
 
-def _refused(reference: str, message: str, expected: str) -> Refused:
-    return Refused(message, [Issue("error", "business-rule", reference, message, expected)])
+def _refused(person: Resource, message: str, expected: str) -> Refused:
+    return Refused(message, [Issue("error", "business-rule", reference_of(person), message, expected)])
 
 
 def _has_number(person: Resource, number: Resource) -> bool:
     known = ((one.get("system"), one.get("value")) for one in person.get("identifier", ()))
     return (number.get("system"), number.get("value")) in known
-
-
-def _repointed(plan: Refs, pointers: Iterable[tuple[str, str]], old: str, new: str) -> dict[str, Resource]:
-    """The resources at whose paths a pointer to `old` becomes one to `new`."""
-    paths: dict[str, set[str]] = {}
-    for reference, path in pointers:
-        paths.setdefault(reference, set()).add(path)
-    return {
-        reference: _rewritten_at(plan[reference], found, old, new)
-        for reference, found in paths.items()
-        if reference in plan
-    }
 
 
 def _rewritten_at(value: Any, paths: Collection[str], old: str, new: str, path: str = "") -> Any:
@@ -117,12 +113,14 @@ def _rewritten_at(value: Any, paths: Collection[str], old: str, new: str, path: 
     }
 
 
-def _linked(person: Resource, other: str, type_: str) -> Resource:
-    return person | {"link": [*person.get("link", []), {"other": {"reference": other}, "type": type_}]}
+def _linked(person: Resource, other: Resource, type_: str) -> Resource:
+    link = {"other": {"reference": reference_of(other)}, "type": type_}
+    return person | {"link": [*person.get("link", []), link]}
 
 
-def _unlinked(person: Resource, other: str) -> Resource:
-    return _with(person, "link", [one for one in person.get("link", ()) if one["other"].get("reference") != other])
+def _unlinked(person: Resource, other: Resource) -> Resource:
+    links = [one for one in person.get("link", ()) if one["other"].get("reference") != reference_of(other)]
+    return _with(person, "link", links)
 
 
 def _with(person: Resource, name: str, value: Any) -> Resource:
@@ -130,6 +128,21 @@ def _with(person: Resource, name: str, value: Any) -> Resource:
     if value not in (None, []):
         return person | {name: value}
     return {other: kept for other, kept in person.items() if other != name}
+
+
+ABOUT = ("subject", "patient", "for")
+"""Elements that say which person a resource of a plan is about."""
+
+
+def pointers_moved(base: Resource, said: Resource) -> set[str]:
+    """The persons whom the resource was about and is not about any more."""
+    before, now = ({_about(resource, name) for name in ABOUT} for resource in (base, said))
+    return {person for person in before - now if _is_person(person)}
+
+
+def _about(resource: Resource, name: str) -> str:
+    pointer = resource.get(name)
+    return str(pointer.get("reference", "")) if isinstance(pointer, dict) else ""
 
 
 def as_the_known_person(said: dict[str, Resource], known: Refs, plan_ref: str) -> dict[str, Resource]:
@@ -141,18 +154,37 @@ def as_the_known_person(said: dict[str, Resource], known: Refs, plan_ref: str) -
     new, old = (str(plan.get(plan_ref, {}).get("subject", {}).get("reference")) for plan in (said, known))
     if new == old or new not in said or old not in known or not _are_one(said[new], known[old]):
         return said
+    return under_the_name(said, new, old)
+
+
+def under_the_name(said: dict[str, Resource], old: str, new: str) -> dict[str, Resource]:
+    """The same with the person `old` under another reference."""
     renamed = {
-        reference: rewrite_references(one, lambda name: old if name == new else name)
+        reference: rewrite_references(one, lambda name: new if name == old else name)
         for reference, one in said.items()
-        if reference != new
+        if reference != old
     }
-    return renamed | {old: said[new] | {"id": old.partition("/")[2]}}
+    return renamed | {new: said[old] | {"id": new.partition("/")[2]}}
+
+
+def not_meant(found: Refs) -> set[str]:
+    """The persons in a plan to whom nothing in it points: given up for another, or there only while two were one."""
+    pointed = {
+        pointer["reference"] for ref, one in found.items() if not _is_person(ref) for _, pointer in references_in(one)
+    }
+    return {ref for ref in found if _is_person(ref) and ref not in pointed}
+
+
+def _is_person(reference: str) -> bool:
+    return reference.startswith("Patient/")
 
 
 def _are_one(said: Resource, known: Resource) -> bool:
+    """Whether a number says so; where one is protected, only all numbers: then none is linked with another."""
+    shared = [_has_number(known, number) for number in said.get("identifier", ())]
     if is_protected(said) or is_protected(known):
-        return False
-    return any(_has_number(known, number) for number in said.get("identifier", ()))
+        return bool(shared) and all(shared) and all(_has_number(said, number) for number in known["identifier"])
+    return any(shared)
 
 
 def are_one_person(one: Resource, other: Resource) -> bool:

@@ -23,17 +23,29 @@ def find_by_identifier(client: FhirClient, type_: str, system: str, value: str) 
 
 def find_by_identifiers(
     client: FhirClient, type_: str, wanted: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    """The same for many (system, value) with one search for each fifty; what is not there is left out."""
-    found: dict[tuple[str, str], set[str]] = {}
+) -> dict[tuple[str, str], Resource]:
+    """The resources with these (system, value), one search for each fifty; what is not there is left out.
+
+    Of persons who were joined there the one that remains: `id` is that one's, whichever record was found.
+    """
+    found: dict[tuple[str, str], dict[str, Resource]] = {}
     for start in range(0, len(wanted), BATCH):
         tokens = (f"{_escaped(system)}|{_escaped(value)}" for system, value in wanted[start : start + BATCH])
         for match in client.search(type_, {"identifier": ",".join(tokens)}):
             if match.get("resourceType") == type_ and "id" in match:
+                remaining = replaced_by(match) or match["id"]
                 for name in _identifiers_of(match) & set(wanted):
-                    found.setdefault(name, set()).add(match["id"])
-    one = {name: _the_one(type_, ids) for name, ids in found.items()}
-    return {name: id_ for name, id_ in one.items() if id_}
+                    found.setdefault(name, {})[remaining] = match | {"id": remaining}
+    one = {name: matches.get(_the_one(type_, set(matches)) or "") for name, matches in found.items()}
+    return {name: match for name, match in one.items() if match}
+
+
+def replaced_by(resource: Resource) -> str | None:
+    """The id of the Patient that stands for this one, if it was joined with another (Patient.link replaced-by)."""
+    links = resource.get("link") if resource.get("resourceType") == "Patient" else None
+    replacing = (link for link in links or () if isinstance(link, dict) and link.get("type") == "replaced-by")
+    names = (str(link.get("other", {}).get("reference", "")) for link in replacing)
+    return next((name.partition("/")[2] for name in names if name.startswith("Patient/")), None)
 
 
 def _identifiers_of(resource: Resource) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_adapter.store.database import queries
 
@@ -83,31 +83,51 @@ def by_remote(connection: sqlite3.Connection, party: str, type_: str, remote_id:
     return Copy(*row) if row else None
 
 
-def join(connection: sqlite3.Connection, party: str, copy: Copy, remote_id: str) -> bool:
+def named_in(connection: sqlite3.Connection, party: str, plan: str, type_: str, remote_id: str) -> list[Copy]:
+    """Those of the plan's members whom the party calls `type_/remote_id`: two persons may go by one name."""
+    values = {"party": party, "plan": plan, "type": type_, "remote_id": remote_id}
+    return [Copy(*row) for row in connection.execute(_SQL["named_in"], values)]
+
+
+def named(connection: sqlite3.Connection, party: str, type_: str, remote_id: str) -> list[Copy]:
+    """Every copy that goes by this name there: of persons whom the party joined there are several."""
+    values = {"party": party, "type": type_, "remote_id": remote_id}
+    return [Copy(*row) for row in connection.execute(_SQL["named"], values)]
+
+
+def record_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> str | None:
+    """The party's name for our `type_/id_`'s own record, also if that was joined with another one there."""
+    row = connection.execute(_SQL["record_of"], {"party": party, "type": type_, "id": id_}).fetchone()
+    return str(row[0]) if row[0] is not None else None
+
+
+def join(connection: sqlite3.Connection, party: str, copy: Copy, remote_id: str) -> None:
     """The party has joined this person with its `remote_id`, which stands for it from now on: pointed to, not written.
 
-    False where that one stands for another person of ours already: then nothing is changed.
+    Another person of ours may go by that name already.
     """
-    other = by_remote(connection, party, copy.type, remote_id)
-    if other is not None:
-        return False
     connection.execute(_SQL["join"], {"party": party, "type": copy.type, "id": copy.id})
     save(connection, party, Copy(copy.type, copy.id, remote_id, THEIRS, None, b"{}"))
-    return True
 
 
-def part(connection: sqlite3.Connection, party: str, now: Copy) -> bool:
-    """The party took a joining back: `now` is the person under the name from before. False if it never was joined."""
+def hand_over(connection: sqlite3.Connection, party: str, type_: str, id_: str, to: str) -> bool:
+    """What the party had before us stands for `to` from now on instead of `id_`. False where `to` has a copy there."""
+    values = {"party": party, "type": type_, "id": id_, "to": to}
+    return connection.execute(_SQL["hand_over"], values).rowcount == 1
+
+
+def part(connection: sqlite3.Connection, party: str, now: Copy) -> list[Copy]:
+    """The party took a joining back: `now` is the person under the name from before.
+
+    Returns what was held of whoever went by that name; nothing where it never was joined.
+    """
     values = {"party": party, "type": now.type, "remote_id": now.remote_id}
-    row = connection.execute(_SQL["alias"], values).fetchone()
-    if row is None:
-        return False
-    id_, version = row
-    connection.execute(_SQL["part"], values)
-    was_theirs = version == THEIRS
-    back = Copy(now.type, id_, now.remote_id, THEIRS, None, b"{}") if was_theirs else now
-    save(connection, party, Copy(back.type, id_, back.remote_id, back.version, back.sent, back.body))
-    return True
+    given_up = connection.execute(_SQL["part"], values).fetchall()
+    held = [copy for id_, _ in given_up if (copy := by_id(connection, party, now.type, id_))]
+    for id_, version in given_up:
+        back = Copy(now.type, id_, now.remote_id, THEIRS, None, b"{}") if version == THEIRS else replace(now, id=id_)
+        save(connection, party, back)
+    return held
 
 
 def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> Copy | None:

@@ -5,22 +5,42 @@ SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body
 FROM plan_member m CROSS JOIN copy c ON c.party = :party AND c.type = m.type AND c.id = m.id WHERE m.plan = :plan;
 
 -- name: by_remote
-SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id;
+-- Where a person goes by another one's name there: the one whose record it is.
+SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+ORDER BY sent IS NULL, version = '', id LIMIT 1;
+
+-- name: named
+-- All persons who go by this name there.
+SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+ORDER BY id;
+
+-- name: named_in
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body
+FROM copy c JOIN plan_member m ON m.type = c.type AND m.id = c.id
+WHERE c.party = :party AND c.type = :type AND c.remote_id = :remote_id AND m.plan = :plan
+ORDER BY c.sent IS NULL, c.version = '', c.id;
+
+-- name: hand_over
+UPDATE copy SET id = :to WHERE party = :party AND type = :type AND id = :id AND version = 'theirs'
+AND NOT EXISTS (SELECT 1 FROM copy o WHERE o.party = :party AND o.type = :type AND o.id = :to);
 
 -- name: by_alias
 -- A name that the party has given up: it joined that person with another one.
 SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy_alias a JOIN copy c USING (party, type, id)
-WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id;
+WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id ORDER BY c.id LIMIT 1;
+
+-- name: record_of
+-- The name of a person's own record there, whatever the person goes by.
+SELECT coalesce(
+    (SELECT min(remote_id) FROM copy_alias WHERE party = :party AND type = :type AND id = :id),
+    (SELECT remote_id FROM copy WHERE party = :party AND type = :type AND id = :id));
 
 -- name: join
 INSERT OR REPLACE INTO copy_alias (party, type, remote_id, id, version, sent, body)
 SELECT party, type, remote_id, id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
 
--- name: alias
-SELECT id, version FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id;
-
 -- name: part
-DELETE FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id;
+DELETE FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id RETURNING id, version;
 
 -- name: by_id
 SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fhir_adapter.errors import Refused
-from fhir_adapter.plan.identity import is_protected, merge_persons, part_persons
+from fhir_adapter.plan.identity import (
+    are_born_apart,
+    is_protected,
+    is_replaced,
+    join,
+    part,
+    pointers_to,
+    repointed,
+)
 
 CPR = "urn:oid:1.2.208.176.1.2"
 
@@ -14,66 +22,89 @@ def patient(id_, number, **more):
     return {"resourceType": "Patient", "id": id_, "identifier": [{"system": CPR, "value": number}]} | more
 
 
+OLD, NEW = patient("old", "0201919990"), patient("new", "0201919991")
+
+
 def team(*members):
     return {"resourceType": "CareTeam", "id": "c", "participant": [{"member": {"reference": one}} for one in members]}
 
 
-def a_plan(**new):
+def a_plan(*more):
     plan = {"resourceType": "CarePlan", "id": "p", "subject": {"reference": "Patient/old"}}
     goal = {"resourceType": "Goal", "id": "g", "subject": {"reference": "Patient/old"}}
-    found = [patient("old", "0201919990"), patient("new", "0201919991", **new), plan, goal,
-             team("Patient/new", "Patient/old")]  # fmt: skip
+    found = [OLD, plan, goal, team("Patient/new", "Patient/old"), *more]
     return {f"{one['resourceType']}/{one['id']}": one for one in found}
 
 
-def test_whatever_pointed_to_the_retired_record_points_to_the_survivor():
+def test_whatever_pointed_to_the_old_record_points_to_the_new_one():
     plan = a_plan()
-    changed, _ = merge_persons(plan, survivor="Patient/new", retired="Patient/old")
+    changed = repointed(plan, "Patient/old", "Patient/new")
     assert changed["CarePlan/p"]["subject"] == changed["Goal/g"]["subject"] == {"reference": "Patient/new"}
     assert changed["CareTeam/c"] == team("Patient/new", "Patient/new")
     assert plan == a_plan(), "no argument is changed"
 
 
 def test_both_records_stay_linked_and_the_old_number_is_kept_as_old():
-    changed, _ = merge_persons(a_plan(), survivor="Patient/new", retired="Patient/old")
-    assert changed["Patient/new"]["identifier"] == [
+    given_up, remaining, _ = join(OLD, NEW)
+    assert remaining["identifier"] == [
         {"system": CPR, "value": "0201919991"},
         {"system": CPR, "value": "0201919990", "use": "old"},
     ]
-    assert changed["Patient/new"]["link"] == [{"other": {"reference": "Patient/old"}, "type": "replaces"}]
-    assert changed["Patient/old"]["link"] == [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
-    assert changed["Patient/old"]["active"] is False
+    assert remaining["link"] == [{"other": {"reference": "Patient/old"}, "type": "replaces"}]
+    assert given_up["link"] == [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
+    assert given_up["active"] is False
+    assert [is_replaced(one) for one in (given_up, remaining, OLD)] == [True, False, False]
 
 
-def test_a_merge_that_is_undone_leaves_no_trace():
+def test_what_is_undone_leaves_no_trace():
     plan = a_plan()
-    changed, merge = merge_persons(plan, survivor="Patient/new", retired="Patient/old")
-    merged = plan | changed
-    assert merged | part_persons(merged, merge) == plan
+    before = pointers_to(plan, "Patient/new")
+    joined = plan | repointed(plan, "Patient/old", "Patient/new")
+    assert joined | repointed(joined, "Patient/new", "Patient/old", but=before) == plan
+    given_up, remaining, done = join(OLD, NEW)
+    assert part(given_up, remaining, done) == (OLD, NEW)
 
 
-def test_undoing_keeps_what_was_said_since():
+def test_what_the_plan_was_told_since_goes_back_with_it_and_what_a_person_was_told_stays():
     plan = a_plan()
-    changed, merge = merge_persons(plan, survivor="Patient/new", retired="Patient/old")
-    edited = changed["Goal/g"] | {"lifecycleStatus": "completed"}
+    before = pointers_to(plan, "Patient/new")
     new = {"resourceType": "Goal", "id": "h", "subject": {"reference": "Patient/new"}}
-    since = plan | changed | {"Goal/g": edited, "Goal/h": new}
-    parted = since | part_persons(since, merge)
-    assert parted["Goal/g"] == plan["Goal/g"] | {"lifecycleStatus": "completed"}
-    assert parted["Goal/h"]["subject"] == {"reference": "Patient/new"}, "it was said of the survivor"
+    since = plan | repointed(plan, "Patient/old", "Patient/new") | {"Goal/h": new}
+    parted = since | repointed(since, "Patient/new", "Patient/old", but=before)
+    assert parted["Goal/h"]["subject"] == {"reference": "Patient/old"}, "a plan is about one person"
+    given_up, remaining, done = join(OLD, NEW)
+    phone = [{"system": "phone", "value": "070"}]
+    assert part(given_up | {"telecom": phone}, remaining, done)[0] == OLD | {"telecom": phone}
 
 
 @pytest.mark.parametrize("label", ["R", "V", "sekretessmarkering", "skyddadFolkbokforing"])
 def test_a_protected_identity_is_never_linked(label):
-    plan = a_plan(meta={"security": [{"code": label}]})
-    assert is_protected(plan["Patient/new"])
-    for survivor, retired in (("Patient/new", "Patient/old"), ("Patient/old", "Patient/new")):
+    hidden = NEW | {"meta": {"security": [{"code": label}]}}
+    assert is_protected(hidden)
+    for pair in ((OLD, hidden), (hidden, OLD)):
         with pytest.raises(Refused, match="protected"):
-            merge_persons(plan, survivor=survivor, retired=retired)
+            join(*pair)
 
 
-def test_a_record_that_is_not_there_or_is_the_same_is_refused():
-    with pytest.raises(Refused, match="not in the plan"):
-        merge_persons(a_plan(), survivor="Patient/new", retired="Patient/nobody")
+def test_one_record_cannot_be_joined_with_itself():
     with pytest.raises(Refused, match="one record already"):
-        merge_persons(a_plan(), survivor="Patient/new", retired="Patient/new")
+        join(NEW, NEW)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("1985-07-14", "1985-07-15", True),
+        ("1985-07-14", "1991", True),
+        ("1985-07-14", "1985", False),
+        ("1985-07", "1985-07-14", False),
+        ("1985-07-14", "1985-07-14", False),
+        ("1985-07-14", "", False),
+    ],
+)
+def test_days_of_birth_that_cannot_be_one(one, other, apart):
+    def born(day):
+        return {"birthDate": day} if day else {}
+
+    assert are_born_apart(OLD | born(one), NEW | born(other)) is apart
+    assert are_born_apart(NEW | born(other), OLD | born(one)) is apart
