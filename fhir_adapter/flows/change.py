@@ -30,7 +30,7 @@ from fhir_adapter.plan.lead import hold_back_the_leads
 from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import hold_back
 from fhir_adapter.plan.owners import Owners
-from fhir_adapter.store import conflicts, outbox, plans, resources, tombstones
+from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
 from fhir_adapter.store.plans import Member, Plan
 from fhir_adapter.store.tombstones import KeptTombstone
@@ -135,9 +135,18 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
     written = _write(connection, hub, plan, arrival, steps, ours, new, closed, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
-    for party in hub.fhir_parties:
-        outbox.queue(connection, plan.id, party.name, instant(now))
+    for plan_id in _concerned(connection, plan, written, ours):
+        for party in hub.fhir_parties:
+            outbox.queue(connection, plan_id, party.name, instant(now))
     return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
+
+
+def _concerned(connection: sqlite3.Connection, plan: Plan, written: Refs, ours: Refs) -> list[str]:
+    """The plan; where its consents changed, also the other plans of a person who was joined: they go by them, too."""
+    person = ours.get(f"CarePlan/{plan.id}", {}).get("subject", {}).get("reference", "")
+    is_about_consent = any(reference.startswith("Consent/") for reference in written)
+    beside = persons.plans_of_joined(connection, person) if is_about_consent else ()
+    return list(dict.fromkeys([plan.id, *beside]))
 
 
 def _write(

@@ -224,6 +224,20 @@ def test_what_a_consent_refuses_in_one_plan_is_refused_in_the_other(town: Town, 
     assert "varje dag" in json.dumps(there(town), ensure_ascii=False)
 
 
+def test_a_consent_that_is_given_again_in_one_plan_lets_the_other_go_on(town: Town, sip: dict[str, Any]) -> None:
+    first, second = _two_plans(town, sip)
+    withdrawn = other(sip)
+    withdrawn["samtycke"] |= {"status": "inactive"}
+    town.push(withdrawn, party="nykvarn")
+    join(town, first, second)
+    sip["mal"][2]["text"] = "Jag åker buss varje dag."
+    town.push(sip)
+    town.sync()
+    town.push(other(sip), party="nykvarn")
+    settle(town)
+    assert town.goal_at_region(first, "varje dag")
+
+
 def test_a_protected_identity_is_neither_joined_nor_asked_about(town: Town, sip: dict[str, Any]) -> None:
     """E2: old and new number of a protected identity are never linked, not even by a question."""
     hidden = copy.deepcopy(sip)
