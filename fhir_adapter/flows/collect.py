@@ -17,7 +17,16 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, conflicts, joined, safety
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, without_links, write_id_of
+from fhir_adapter.flows.naming import (
+    Renaming,
+    as_ours,
+    id_in,
+    names_in,
+    names_to_ours,
+    with_our_words,
+    without_links,
+    write_id_of,
+)
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.plan.steps import normalise
@@ -315,7 +324,9 @@ def _take_in(
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
     before = change.load(connection, plan)
-    theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id)) if version.resource else {}
+    if version.resource:
+        theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id))
+        theirs = with_our_words(connection, party, theirs, base or {})
     if conflicts.is_a_question(theirs, before):
         applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
     else:

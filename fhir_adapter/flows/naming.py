@@ -17,7 +17,7 @@ from fhir_adapter.fhir.resources import (
 )
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.plan.identity import is_replaced, not_meant
+from fhir_adapter.plan.identity import is_replaced, not_meant, with_words_kept
 from fhir_adapter.store import copies, persons
 from fhir_adapter.store.copies import Copy
 
@@ -159,6 +159,13 @@ def as_ours(resource: Resource, ours: Renaming) -> Resource:
     extensions = [extension for extension in taken.pop("extension", []) if extension.get("url") != WRITE_ID]
     named = taken | {"id": id_in(ours(reference_of(resource)))}
     return named | ({"extension": extensions} if extensions else {})
+
+
+def with_our_words(connection: sqlite3.Connection, party: Party, said: Resource, base: Resource) -> Resource:
+    """What the party says, with what we wrote beside references that it rewrote because it joined their persons."""
+    persons_joined = copies.joined(connection, party.name, "Patient")
+    kept: Resource = with_words_kept(said, base, persons_joined) if persons_joined else said
+    return kept
 
 
 def write_id_of(resource: Resource | None) -> str | None:

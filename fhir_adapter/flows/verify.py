@@ -12,7 +12,7 @@ from fhir_adapter.fhir.differences import Difference, differences
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant
+from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant, with_our_words
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.safety import found_by_id
 from fhir_adapter.store import copies, outbox, plans
@@ -65,7 +65,7 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
             yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
         elif not copy.is_theirs:
             theirs = there.get((copy.type, copy.remote_id))
-            taken = as_ours(theirs, renamed) if theirs else None
+            taken = with_our_words(connection, party, as_ours(theirs, renamed), resource) if theirs else None
             yield from _compared(plan_id, resource, taken, theirs, copy, is_on_its_way)
 
 

@@ -140,6 +140,18 @@ def pointers_moved(base: Resource, said: Resource) -> set[str]:
     return {person for person in before - now if _is_person(person)}
 
 
+def with_words_kept(said: Any, base: Any, persons: Collection[str]) -> Any:
+    """What is said, with what `base` had beside a reference to one of the persons (display) where the same place has
+    nothing beside it: HAPI's $merge writes such references anew."""
+    if isinstance(said, list) and isinstance(base, list) and len(said) == len(base):
+        return [with_words_kept(one, before, persons) for one, before in zip(said, base, strict=True)]
+    if not isinstance(said, dict) or not isinstance(base, dict):
+        return said
+    if any(said == {"reference": person} and base.get("reference") == person for person in persons):
+        return base
+    return {name: with_words_kept(value, base.get(name), persons) for name, value in said.items()}
+
+
 def _about(resource: Resource, name: str) -> str:
     pointer = resource.get(name)
     return str(pointer.get("reference", "")) if isinstance(pointer, dict) else ""

@@ -95,6 +95,12 @@ def named(connection: sqlite3.Connection, party: str, type_: str, remote_id: str
     return [Copy(*row) for row in connection.execute(_SQL["named"], values)]
 
 
+def joined(connection: sqlite3.Connection, party: str, type_: str) -> set[str]:
+    """`Type/id` of everybody whom the party joined with another one."""
+    rows = connection.execute(_SQL["joined"], {"party": party, "type": type_})
+    return {f"{type_}/{id_}" for (id_,) in rows}
+
+
 def record_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> str | None:
     """The party's name for our `type_/id_`'s own record, also if that was joined with another one there."""
     row = connection.execute(_SQL["record_of"], {"party": party, "type": type_, "id": id_}).fetchone()

@@ -29,6 +29,10 @@ AND NOT EXISTS (SELECT 1 FROM copy o WHERE o.party = :party AND o.type = :type A
 SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy_alias a JOIN copy c USING (party, type, id)
 WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id ORDER BY c.id LIMIT 1;
 
+-- name: joined
+-- Whom the party joined with another one.
+SELECT DISTINCT id FROM copy_alias WHERE party = :party AND type = :type;
+
 -- name: record_of
 -- The name of a person's own record there, whatever the person goes by.
 SELECT coalesce(

@@ -9,10 +9,9 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import references_in, rewrite_references
 from fhir_adapter.flows import persons
-from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import conflicts, plans
 from tests.flows.conftest import Town
-from tests.flows.test_persons import content, other, person_of, settle
+from tests.flows.test_persons import content, other, person_of, settle, there
 
 
 def test_the_plan_follows_a_person_whom_the_region_joined_and_comes_back_when_it_is_undone(
@@ -22,19 +21,23 @@ def test_the_plan_follows_a_person_whom_the_region_joined_and_comes_back_when_it
     town.sync()
     ours = person_of(town, plan)
     before = content(town, plan)
-    town.put_at_region({"resourceType": "Patient", "id": "4711", "active": True, "name": [{"text": "Elin Å."}]})
-    pointing = join(town, ours, "Patient/4711")
+    theirs = a_patient(town, sip)
+    pointing = join(town, ours, theirs)
     settle(town)
     assert content(town, plan) == before, "nobody is joined here"
     sip["mal"][2]["text"] = "Jag åker buss varje dag."
     sip["insatser"].append({"id": "I9", "mal": ["M1"], "text": "Ny insats", "huvudman": "kommun", "status": "pågående"})
     town.push(sip)
     settle(town)
-    assert town.goal_at_region(plan, "varje dag")["subject"]["reference"] == "Patient/4711"
-    new = next(one for one in everything(town).values() if one.get("code", {}).get("text") == "Ny insats")
-    assert new["subject"]["reference"] == "Patient/4711"
+    assert town.goal_at_region(plan, "varje dag")["subject"]["reference"] == theirs
+    new = next(
+        one
+        for ref, one in everything(town).items()
+        if ref.startswith("ServiceRequest/") and one["code"].get("text") == "Ny insats"
+    )
+    assert new["subject"]["reference"] == theirs
     assert town.at_region(ours)["active"] is False, "what the region gave up is not written over"
-    part(town, ours, "Patient/4711", pointing)
+    part(town, ours, theirs, pointing)
     settle(town)
     sip["mal"][2]["text"] = "Jag cyklar."
     town.push(sip)
@@ -48,8 +51,8 @@ def test_a_duplicate_that_the_region_joined_into_our_person_stays_the_regions_af
     plan = town.push(sip).json()["plan"]["id"]
     settle(town)
     ours = person_of(town, plan)
-    town.put_at_region({"resourceType": "Patient", "id": "4711", "active": True})
-    join(town, "Patient/4711", ours)
+    theirs = a_patient(town, sip)
+    join(town, theirs, ours)
     settle(town)
     assert "link" not in town.get(f"/fhir/{ours}").json()
     kinds = [member.type for member in plans.members(town.service.hub.database.read(), plan)]
@@ -58,7 +61,7 @@ def test_a_duplicate_that_the_region_joined_into_our_person_stays_the_regions_af
     town.push(sip)
     settle(town)
     there = town.at_region(ours)
-    replaces = {"other": {"reference": "Patient/4711"}, "type": "replaces"}
+    replaces = {"other": {"reference": theirs}, "type": "replaces"}
     assert (there["telecom"][0]["value"], there["link"]) == ("070-222 22 22", [replaces]), "what the region said stays"
 
 
@@ -141,6 +144,13 @@ def count_writes(town: Town) -> int:
     return int(row[0])
 
 
+def a_patient(town: Town, sip: dict[str, Any]) -> str:
+    """Somebody whom the region knows by a name of its own, which is nobody else's."""
+    id_ = f"p{sip['person']['personnummer']}"
+    town.put_at_region({"resourceType": "Patient", "id": id_, "active": True, "name": [{"text": "Elin Å."}]})
+    return f"Patient/{id_}"
+
+
 def join(town: Town, source: str, target: str) -> list[str]:
     """What a merge does: everything points to the new one, then the old one says who replaces it."""
     pointing = [ref for ref, one in everything(town).items() if pointed_to(one, source) and ref != source]
@@ -170,6 +180,5 @@ def pointed_to(resource: dict[str, Any], person: str) -> bool:
 
 
 def everything(town: Town) -> dict[str, dict[str, Any]]:
-    kinds = ("CarePlan", "CareTeam", "Goal", "ServiceRequest", "Task", "Consent", "RelatedPerson", "Appointment")
-    found = [one for type_ in kinds for one in FhirClient(town.region).search(type_, {})]
-    return {f"{one['resourceType']}/{one['id']}": one for one in found}
+    """What the region has of the plans, but the persons."""
+    return {ref: town.at_region(ref) for ref in there(town) if not ref.startswith("Patient/")}

@@ -13,7 +13,9 @@ from fhir_adapter.cli import app
 from fhir_adapter.errors import AdapterError
 from fhir_adapter.settings import mark_demo
 from tests.flows.conftest import Town
-from tests.flows.test_persons import NEW, OLD, person_of
+from tests.flows.test_persons import numbers_of, person_of
+
+OLD, NEW = "198507142381", "198507142386"
 
 
 def run(*words: str) -> Result:
@@ -24,6 +26,7 @@ def run(*words: str) -> Result:
 def folder(town: Town, sip: dict[str, Any], tmp_path: Path) -> tuple[str, str]:
     """A data folder in which a record came with another number, and its plan."""
     plan = town.push(sip).json()["plan"]["id"]
+    assert numbers_of(sip) == (OLD, NEW)
     sip["person"]["personnummer"] = NEW
     assert town.push(sip).status_code == 422
     mark_demo(tmp_path, town.region)

@@ -13,6 +13,7 @@ from fhir_adapter.plan.identity import (
     part,
     pointers_to,
     repointed,
+    with_words_kept,
 )
 
 CPR = "urn:oid:1.2.208.176.1.2"
@@ -108,3 +109,23 @@ def test_days_of_birth_that_cannot_be_one(one, other, apart):
 
     assert are_born_apart(OLD | born(one), NEW | born(other)) is apart
     assert are_born_apart(NEW | born(other), OLD | born(one)) is apart
+
+
+def test_words_beside_a_reference_to_a_person_are_kept_where_the_reference_was_written_anew():
+    """HAPI's $merge puts a bare Reference in the place of one with a display."""
+
+    def team(*members):
+        return {"participant": [{"member": member} for member in members]}
+
+    elin, karin = {"reference": "Patient/a", "display": "Elin"}, {"reference": "Practitioner/k", "display": "Karin"}
+    bare = {"reference": "Patient/a"}
+    assert with_words_kept(team(bare, karin), team(elin, karin), {"Patient/a"}) == team(elin, karin)
+    for said in (
+        team(bare, karin),  # joined with nobody: taken away on purpose
+        team(elin | {"display": "Elin Å."}, karin),
+        team({"reference": "Patient/b"}, karin),
+        team(elin, {"reference": "Practitioner/k"}),
+        team(bare),
+    ):
+        joined = set() if said == team(bare, karin) else {"Patient/a"}
+        assert with_words_kept(said, team(elin, karin), joined) == said
