@@ -45,11 +45,24 @@ class HapiMissingError(Exception):
     """There can be no HAPI here; the sentence says what is missing."""
 
 
+AS_IT_COMES = {
+    "hapi.history": "CACHED_ONLY_WITHOUT_OFFSET",
+    "hapi.reuse": "60000",
+    "hapi.fhir.reuse_cached_search_results_millis": "60000",
+}
+"""HAPI's own defaults for the counts of histories and the answers to searches, as other people's servers have them."""
+
+
 @contextlib.contextmanager
-def running_hapi(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """A fresh, empty HAPI FHIR R4 server; yields its base URL. Raises HapiMissingError where none can run."""
+def running_hapi(
+    environment: Mapping[str, str] = os.environ, settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A fresh, empty HAPI FHIR R4 server; yields its base URL. Raises HapiMissingError where none can run.
+
+    `settings`: environment of the server beside ENVIRONMENT.
+    """
     _check_engine()
-    container = _started(_image(environment))
+    container = _started(_image(environment), ENVIRONMENT | dict(settings or {}))
     try:
         host, port = container.get_container_host_ip(), container.get_exposed_port(PORT)
         url = f"http://{host}:{port}/fhir"
@@ -88,11 +101,11 @@ def _image(environment: Mapping[str, str]) -> str:
     return built.stdout.strip()
 
 
-def _started(image: str) -> Any:
+def _started(image: str, settings: Mapping[str, str]) -> Any:
     from testcontainers.core.container import DockerContainer
 
     container = DockerContainer(image).with_exposed_ports(PORT)
-    for name, value in ENVIRONMENT.items():
+    for name, value in settings.items():
         container.with_env(name, value)
     try:
         return container.start()

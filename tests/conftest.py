@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from scripts.with_hapi import NO_ENGINE, HapiMissingError, running_hapi
+from scripts.with_hapi import AS_IT_COMES, NO_ENGINE, HapiMissingError, running_hapi
 
 # The laws try the same records in every run, so that a run says something about the change and not about its luck;
 # FHIR_ADAPTER_DEEP=1 tries others each time.
@@ -28,8 +28,18 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def hapi() -> Iterator[str]:
     """The base URL of a real HAPI FHIR R4 server, one for the whole run: use ids of your own in it."""
+    yield from _a_hapi({})
+
+
+@pytest.fixture(scope="module")
+def hapi_as_it_comes() -> Iterator[str]:
+    """The same for one that counts histories as others' do: for a minute it does not see newer versions."""
+    yield from _a_hapi(AS_IT_COMES)
+
+
+def _a_hapi(settings: dict[str, str]) -> Iterator[str]:
     try:
-        server = running_hapi()
+        server = running_hapi(settings=settings)
         url = server.__enter__()
     except HapiMissingError as missing:
         pytest.skip(str(missing))
@@ -40,9 +50,9 @@ def hapi() -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for the fixture `hapi` is marked `hapi`: `-m 'not hapi'` leaves it out, and CI knows it."""
+    """Whatever asks for a HAPI is marked `hapi`: `-m 'not hapi'` leaves it out, and CI knows it."""
     for item in items:
-        if "hapi" in getattr(item, "fixturenames", ()):
+        if {"hapi", "hapi_as_it_comes"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("hapi")
 
 

@@ -23,6 +23,9 @@ from fhir_adapter.remotes.failures import failure_of, no_answer, unusable
 
 FHIR_JSON = "application/fhir+json"
 PAGE = 100
+BEGINNING = "1970-01-01T00:00:00Z"
+"""Before everything that FHIR servers hold."""
+
 LARGEST_ANSWER = 64 * 1024 * 1024
 LONGEST_PATIENCE = 5.0
 """Seconds that a call waits before it tries again; who is asked to wait longer is told so and comes back by himself."""
@@ -168,10 +171,11 @@ class FhirClient:
     def search(self, type_: str, params: Mapping[str, str | Sequence[str]]) -> Iterator[Resource]:
         """Every match of a search and what it includes, page by page as they are asked for.
 
-        Sent as POST `_search`: parameters in a URL end up in logs (R4 http.html#search).
+        Sent as POST `_search`: parameters in a URL end up in logs (R4 http.html#search). Done anew each time: HAPI else
+        gives the answer of up to a minute ago, and a person who was not there then would be made twice.
         """
-        form = {"_count": str(PAGE), **params}
-        for entry in self._entries(self._ask("POST", f"{type_}/_search", form=form)):
+        form, headers = {"_count": str(PAGE), **params}, {"Cache-Control": "no-cache"}
+        for entry in self._entries(self._ask("POST", f"{type_}/_search", form=form, headers=headers)):
             resource = _object(entry.get("resource"))
             if resource and _object(entry.get("search")).get("mode") != "outcome":
                 yield resource
@@ -179,9 +183,12 @@ class FhirClient:
     def history(
         self, type_: str | None = None, id_: str | None = None, since: str | None = None
     ) -> list[RemoteVersion]:
-        """Every version since the instant `since` (inclusive), oldest first; each once, though pages may overlap."""
+        """Every version since the instant `since` (inclusive), oldest first; each once, though pages may overlap.
+
+        A beginning is always named: HAPI keeps the count of a history without one for a minute and gives only as many.
+        """
         path = "/".join(part for part in (type_, id_, "_history") if part)
-        params = {"_count": str(PAGE)} | ({"_since": since} if since else {})
+        params = {"_count": str(PAGE), "_since": since or BEGINNING}
         newest_first: dict[tuple[str, str, str], RemoteVersion] = {}
         for entry in self._entries(self._ask("GET", path, params=params)):
             version = _version_of(entry)

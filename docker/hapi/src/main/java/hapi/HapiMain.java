@@ -80,7 +80,8 @@ public class HapiMain {
     s.setResourceServerIdStrategy(JpaStorageSettings.IdStrategyEnum.UUID); // so that the server's ids cannot collide with those
     long reuse = env.getProperty("hapi.reuse", Long.class, 0L);
     s.setReuseCachedSearchResultsForMillis(reuse > 0 ? reuse : null); // null: every search is run; HAPI's own default is 60000
-    s.setHistoryCountMode(HistoryCountModeEnum.COUNT_ACCURATE); // the default caches the count: a type history stays empty for a minute after its first 0
+    // HAPI's own default (hapi.history=CACHED_ONLY_WITHOUT_OFFSET) keeps a history's count for a minute: newer versions than it counted are left out
+    s.setHistoryCountMode(env.getProperty("hapi.history", HistoryCountModeEnum.class, HistoryCountModeEnum.COUNT_ACCURATE));
     s.setEnforceReferentialIntegrityOnWrite(env.getProperty("hapi.integrity", Boolean.class, true));
     s.setAllowExternalReferences(true); // absolute references to other servers
     s.setAllowContainsSearches(true); // :contains, on in the starter as well
