@@ -21,6 +21,10 @@ PLANS = "plans.sqlite"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+BASE_URL = r"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s/\[\]:?#@]+)(:\d{1,5})?(/[^\s?#]*)?$"
+"""What the base URL of a FHIR server looks like. Credentials in it would end up in logs."""
+
+
 class PartySettings(BaseModel):
     """One system that takes part: a municipal system with a mapping, or a FHIR server with its base URL."""
 
@@ -30,7 +34,7 @@ class PartySettings(BaseModel):
     title: str
     identifiers: tuple[tuple[str, str], ...] = ()
     mapping: str | None = None
-    fhir: str | None = Field(default=None, pattern=r"^https?://")
+    fhir: str | None = Field(default=None, pattern=BASE_URL)
 
     @model_validator(mode="after")
     def _speaks_one_language(self) -> PartySettings:

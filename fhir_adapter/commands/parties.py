@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,8 +49,12 @@ def probe(
 
 
 def _address_of(server: str) -> str:
-    if server.startswith(("http://", "https://")):
+    from fhir_adapter.settings import BASE_URL
+
+    if re.match(BASE_URL, server):
         return server
+    if "://" in server:
+        raise typer.BadParameter("not the base URL of a FHIR server; one looks like https://fhir.region.example/fhir")
     known = {each.name: each.fhir for each in settings_for().parties if each.fhir}
     if server not in known:
         raise typer.BadParameter(f"{server}: neither a URL nor a FHIR party of the settings ({', '.join(known)})")

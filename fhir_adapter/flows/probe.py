@@ -76,15 +76,34 @@ def _answers(found: Probe) -> bool:
     try:
         capability = found.client.capability()
     except RemoteError as fault:
-        return found.note("answers", False, problem(fault), needed=True)
+        return found.note("answers", False, f"{problem(fault)}{_advice(fault)}", needed=True)
+    if capability["resourceType"] != "CapabilityStatement":
+        words = f"{capability['resourceType']} instead of a CapabilityStatement: is this the base URL of a FHIR server?"
+        return found.note("answers", False, words, needed=True)
     version = str(capability.get("fhirVersion", "nothing"))
     software = capability.get("software")
     name = software.get("name", "") if isinstance(software, dict) else ""
     found.note("answers", True, str(name), needed=True)
-    listed = [each for rest in capability.get("rest", []) for each in rest.get("resource", [])]
-    offers = any(each.get("type") == "Subscription" for each in listed)
+    offers = found.client.abilities().subscriptions
     found.note("subscriptions", offers, "" if offers else "changes are found by looking every few seconds")
     return found.note("FHIR R4", version.startswith("4.0"), f"it says that it speaks {version}", needed=True)
+
+
+_ADVICE = {
+    200: ": is this the base URL of a FHIR server?",
+    401: ": it asks who calls, and nobody is named yet when a FHIR server is called",
+    403: ": whoever calls from here may not",
+    404: ": there is no `metadata` below this URL; a base URL often ends in /fhir",
+}
+
+
+def _advice(fault: RemoteError) -> str:
+    """What an operator can do about a server that does not say what it is."""
+    if fault.answered is not None and 300 <= fault.answered < 400:
+        return ": it leads elsewhere, and that is not followed; name the address itself"
+    if "certificate" in str(fault):
+        return "; REQUESTS_CA_BUNDLE names a file of those to trust"
+    return _ADVICE.get(fault.answered or 0, "")
 
 
 def _takes_our_ids(found: Probe) -> bool:

@@ -11,7 +11,8 @@ from fhir_adapter.fhir.resources import Resource
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """Which histories there are (of everything, of types, of single resources of types), and how a create is guarded.
+    """Which histories there are (of everything, of types, of single resources of types), how a create is guarded, and
+    whether it tells by itself what changed.
 
     `create_condition` goes into a transaction's request: write only where nothing is. RFC 9110 says If-None-Match: *;
     HAPI does not look at it, but refuses If-Match of version 0 where something is.
@@ -21,6 +22,7 @@ class Abilities:
     history_of_type: frozenset[str] = frozenset()
     history_of_one: frozenset[str] = frozenset()
     create_condition: dict[str, str] = field(default_factory=dict)
+    subscriptions: bool = False
 
 
 def abilities_in(capability: Resource) -> Abilities:
@@ -36,6 +38,7 @@ def abilities_in(capability: Resource) -> Abilities:
         frozenset(type_ for type_, code in claimed if code == "history-type"),
         frozenset(type_ for type_, code in claimed if code == "history-instance"),
         {"ifMatch": 'W/"0"'} if is_hapi else {"ifNoneMatch": "*"},
+        any(each.get("type") == "Subscription" for each in _objects(rest.get("resource"))),
     )
 
 

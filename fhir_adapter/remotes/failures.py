@@ -25,7 +25,22 @@ _SEVERITIES: dict[str, Severity] = {
 
 def no_answer(what: str, fault: requests.RequestException) -> RemoteError:
     """Nothing, or only half an answer, came back. The fault's own text is left out: it holds the whole URL."""
-    return RemoteError(f"{what}: no answer ({type(fault).__name__})")
+    return RemoteError(f"{what}: no answer, {_why_not(fault)} ({type(fault).__name__})")
+
+
+def _why_not(fault: requests.RequestException) -> str:
+    """In words; most kinds of failure come as one class, with the kind in its text alone."""
+    text = str(fault)
+    if isinstance(fault, requests.exceptions.SSLError):
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in text
+        return "its certificate is not trusted here" if is_untrusted else "it does not speak TLS (https) there"
+    if isinstance(fault, requests.Timeout):
+        return "it took too long"
+    if "Name or service not known" in text or "NameResolutionError" in text:
+        return "nobody knows this host name"
+    if "Connection refused" in text:
+        return "nobody listens there"
+    return "the connection broke"
 
 
 def unusable(what: str, reason: str, status: int = 200) -> RemoteError:
