@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, references_in, rewrite_references
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, persons
+from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_ours, id_in, names_to_ours, names_to_theirs
 from fhir_adapter.plan.identity import pointers_moved
@@ -41,11 +41,11 @@ def follow(connection: sqlite3.Connection, hub: Hub, party: Party, seen: Sequenc
 def _join(connection: sqlite3.Connection, hub: Hub, party: Party, given_up: str, remaining: str) -> None:
     others = _known_as(connection, party, remaining)
     for copy in _known_as(connection, party, given_up):
-        if persons.remaining_for(connection, copy.reference) in [other.reference for other in others]:
+        if known_persons.remaining_for(connection, copy.reference) in [other.reference for other in others]:
             continue  # that is our own word
         copies.join(connection, party.name, copy, remaining)
         for other in others:
-            persons.ask(connection, hub, copy.reference, other.reference, "joined-there", party)
+            known_persons.ask(connection, hub, copy.reference, other.reference, "joined-there", party)
 
 
 def _part(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion) -> None:
@@ -53,7 +53,7 @@ def _part(connection: sqlite3.Connection, hub: Hub, party: Party, version: Remot
     now = Copy("Patient", version.id, version.id, version.version, 0, dump_json(as_ours(version.resource or {}, ours)))
     for joined in copies.part(connection, party.name, now):
         remaining = ours(f"Patient/{joined.remote_id}")
-        persons.withdraw(connection, hub, joined.reference, remaining, "joined-there")
+        known_persons.withdraw(connection, hub, joined.reference, remaining, "joined-there")
         for plan_id in plans.plans_of(connection, "Patient", joined.id):
             _tell_again(connection, hub, party, plan_id, joined.reference, remaining)
 
@@ -99,9 +99,9 @@ def of_its_person(
     A plan stays with its person (plan/quarantine.py); where a party points it to another one, somebody is asked
     whether the two are one.
     """
-    now, before = (persons.about_the_remaining(connection, one) for one in (said, base or {}))
+    now, before = (known_persons.about_the_remaining(connection, one) for one in (said, base or {}))
     person = change.person_of(connection, plan_id)
     if person and now and person in pointers_moved(before, now):
         for other in pointers_moved(now, before):
-            persons.ask(connection, hub, person, other, "moved-there", party)
+            known_persons.ask(connection, hub, person, other, "moved-there", party)
     return now, before or None

@@ -13,7 +13,7 @@ from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
-from fhir_adapter.flows import change, persons
+from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
@@ -101,7 +101,7 @@ def _with_more(
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
     """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
-    main, beside = f"CarePlan/{plan.id}", persons.plans_beside(hub.database.read(), plan.id, found)
+    main, beside = f"CarePlan/{plan.id}", known_persons.plans_beside(hub.database.read(), plan.id, found)
     return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=main, beside=beside)
 
 

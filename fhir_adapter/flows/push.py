@@ -17,9 +17,9 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import dump_json, reference_of
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, persons
+from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.persons import Said
+from fhir_adapter.flows.known_persons import Said
 from fhir_adapter.flows.pull import decision_for, what_a_record_tells
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.plan.identity import as_the_known_person
@@ -128,7 +128,7 @@ def _accept(
     else:
         theirs = by_reference(mapped, ours)
         if is_new:
-            theirs = persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
+            theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
         bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
         _check_same_person(plan, ours, theirs)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
@@ -319,7 +319,7 @@ def _refuse(
     if earlier:
         return earlier
     if isinstance(refusal, AnotherPerson):
-        persons.ask(connection, hub, refusal.old, refusal.new, "another-number", party, refusal.said)
+        known_persons.ask(connection, hub, refusal.old, refusal.new, "another-number", party, refusal.said)
     entry = _enter(connection, party, delivery, hub.now())
     receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
     journal.close(connection, entry, "refused", status=refusal.status, receipt=receipt.decode())

@@ -53,9 +53,10 @@ def decide(
     reason: str,
     done: bytes | None = None,
 ) -> None:
-    """They are `joined`, or kept `apart`."""
+    """They are `joined`, or kept `apart`; the same question the other way round is answered, too."""
     values = {"old": old, "new": new, "state": state, "party": party, "at": at, "reason": reason, "done": done}
     connection.execute(_SQL["decide"], values)
+    connection.execute(_SQL["drop_reversed"], {"old": old, "new": new})
 
 
 def get(connection: sqlite3.Connection, old: str, new: str) -> Pair | None:

@@ -14,6 +14,9 @@ VALUES (:old, :new, :state, 'asked by hand', :party, :at, :reason, :done)
 ON CONFLICT (old, new) DO UPDATE SET state = :state, party = :party, at = :at, reason = :reason, said = NULL,
     done = coalesce(:done, done);
 
+-- name: drop_reversed
+DELETE FROM person_pair WHERE old = :new AND new = :old AND state = 'open';
+
 -- name: get
 SELECT old, new, state, why, party, at, reason, said, done FROM person_pair WHERE old = :old AND new = :new;
 

@@ -289,6 +289,22 @@ def test_a_record_that_comes_with_another_number_is_asked_about_and_taken_once_t
     assert town.record(sip["id"])["person"]["tidigare_nummer"]
 
 
+def test_the_record_that_came_last_can_be_the_one_that_is_given_up(town: Town, sip: dict[str, Any]) -> None:
+    """A mistyped number: the one that was there first remains, and the other one leads to it."""
+    plan = town.push(sip).json()["plan"]["id"]
+    right, sip["person"]["personnummer"] = sip["person"]["personnummer"], numbers_of(sip)[1]
+    town.push(sip)
+    (asked,) = persons.listed(town.service.hub)
+    persons.join(town.service.hub, asked.pair.new, asked.pair.old, town.service.hub.parties["sodertalje"], "mistyped")
+    assert persons.listed(town.service.hub) == []
+    assert person_of(town, plan) == asked.pair.old
+    third = town.push(sip | {"id": "S-3"}).json()["plan"]["id"]
+    assert person_of(town, third) == asked.pair.old
+    sip["person"]["personnummer"] = right
+    assert town.push(sip).json()["state"] == "unchanged"
+    settle(town)
+
+
 def test_one_number_and_two_birth_dates_stay_two_persons_until_somebody_has_looked(
     town: Town, sip: dict[str, Any]
 ) -> None:

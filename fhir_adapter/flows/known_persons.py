@@ -1,0 +1,155 @@
+"""How a person is known here: which record stands for whom, and the question whether two records are of one person.
+
+Who holds plans of both is nobody's to know but the keeper's (decision 7): a party is neither asked nor told here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid5
+
+import structlog
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import NotFound
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of, rewrite_references
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.plan import attention, identity
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.store import persons, plans, resources
+from fhir_adapter.store.persons import Pair
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Why = Literal["another-number", "two-birth-dates", "joined-there", "moved-there"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A person's record that is not here (yet), and the plan that it came with."""
+
+    plan: str
+    person: Resource
+
+
+def ask(
+    connection: sqlite3.Connection, hub: Hub, old: str, new: str, why: Why, party: Party, said: Said | None = None
+) -> None:
+    """Have somebody look whether two records are one person's. `said`: the one of them that is not here.
+
+    Nothing is asked about a protected identity (the question alone would link it), nor what was decided before.
+    """
+    found = [person_here(connection, name, said) for name in (old, new)]
+    if old == new or any(person is None or identity.is_protected(person) for person in found):
+        return
+    known = persons.get(connection, old, new)
+    if known and known.state != "open":
+        return
+    now = hub.now()
+    kept = dump_json(asdict(said)) if said else None
+    persons.ask(connection, Pair(old, new, "open", why, party.name, instant(now), said=kept))
+    task = attention.task(
+        "one-person",
+        id=_task_id(hub, old, new),
+        about=None,
+        owner=party.reference,
+        said={"party": party.name, "problem": why, "person": f"{old} {new}"},
+        now=now,
+    )
+    resources.save(connection, task, now=now)
+    log.warning("two records of one person?", party=party.name, why=why)
+
+
+def withdraw(connection: sqlite3.Connection, hub: Hub, old: str, new: str, why: Why) -> None:
+    """The reason to ask is gone."""
+    if persons.withdraw(connection, old, new, why):
+        close_task(connection, hub, old, new, "cancelled")
+
+
+def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, said: Refs, plan_ref: str) -> Refs:
+    """What is said of a new plan, about the person as known here.
+
+    Who was given up for another record is that one. Who has the number of a person with another birth date gets a
+    record of its own until somebody has looked; the sender is not told, for it may not learn that there is another.
+    """
+    name = str(said[plan_ref].get("subject", {}).get("reference"))
+    known = person_here(connection, name) if name in said else None
+    if known is None:
+        return said
+    remaining = remaining_for(connection, name)
+    if remaining != name:
+        there = {plan_ref: {"subject": {"reference": remaining}}, remaining: required_person(connection, remaining)}
+        return identity.as_the_known_person(said, there, plan_ref)
+    if identity.are_born_apart(known, said[name]):
+        own = f"Patient/{uuid5(hub.namespace, f'{plan_ref}|{name}')}"
+        apart = identity.under_the_name(said, name, own)
+        ask(connection, hub, own, name, "two-birth-dates", party, Said(id_of(plan_ref), apart[own]))
+        return apart
+    return said
+
+
+def remaining_for(connection: sqlite3.Connection, name: str) -> str:
+    """The record that stands for this person: its own, or the one it was given up for."""
+    while other := persons.replaced_by(connection, name):
+        name = other
+    return name
+
+
+def about_the_remaining(connection: sqlite3.Connection, resource: Resource) -> Resource:
+    """The resource with pointers to persons who were given up here leading to those who stand for them."""
+
+    def rename(name: str) -> str:
+        return remaining_for(connection, name) if name.startswith("Patient/") else name
+
+    renamed: Resource = rewrite_references(resource, rename)
+    return renamed
+
+
+def plans_beside(connection: sqlite3.Connection, plan_id: str, found: Refs) -> list[Refs]:
+    """The other plans of a person for whom another record was given up: what they refuse is refused here, too."""
+    person = found.get(f"CarePlan/{plan_id}", {}).get("subject", {}).get("reference", "")
+    others = persons.plans_of_joined(connection, person)
+    return [change.as_refs(plans.members(connection, other)) for other in dict.fromkeys(others) if other != plan_id]
+
+
+def person_here(connection: sqlite3.Connection, name: str, said: Said | None = None) -> Resource | None:
+    """The record `Patient/id` as it is here, else as it was said."""
+    stored = resources.read(connection, "Patient", id_of(name)) if name.startswith("Patient/") else None
+    if stored and not stored.deleted:
+        return change.without_storage_meta(parse_json(stored.body))
+    return said.person if said and reference_of(said.person) == name else None
+
+
+def required_person(connection: sqlite3.Connection, name: str, said: Said | None = None) -> Resource:
+    """The same. Raises NotFound."""
+    person = person_here(connection, name, said)
+    if person is None:
+        raise NotFound(f"{name}: there is no such person here")
+    return person
+
+
+def said_in(pair: Pair | None) -> Said | None:
+    """What was kept of a record that is not here."""
+    return Said(**parse_json(pair.said)) if pair and pair.said else None
+
+
+def id_of(name: str) -> str:
+    """The id in `Patient/id`."""
+    return name.partition("/")[2]
+
+
+def _task_id(hub: Hub, old: str, new: str) -> str:
+    return str(uuid5(hub.namespace, f"one person|{old}|{new}"))
+
+
+def close_task(connection: sqlite3.Connection, hub: Hub, old: str, new: str, status: str) -> None:
+    """Nobody needs to look any more."""
+    stored = resources.read(connection, "Task", _task_id(hub, old, new))
+    if stored and not stored.deleted:
+        resources.save(connection, attention.closed(stored.body, status, None), now=hub.now())
