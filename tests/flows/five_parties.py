@@ -19,6 +19,7 @@ from fhir_adapter.flows.verify import verify
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 from fhir_adapter.settings import ORGNR, PartySettings, as_demo, demo_parties, read_settings
+from fhir_adapter.store import conflicts
 from tests.flows.conftest import SAMPLES
 
 MUNICIPALITIES = ("sodertalje", "nykvarn", "salem")
@@ -113,42 +114,62 @@ def a_plan_of_five(number: str) -> dict[str, Any]:
 
 
 def all_edit_and_it_settles(five: Five, number: str) -> None:
-    """Each changes something of its own and all change one text; then all have the same, and nobody writes any more."""
+    """Each changes something of its own and all change one text, unseen by the others; then all have the same, what was
+    not live is kept, and nobody writes any more."""
     five.plan = five.push("sodertalje", a_plan_of_five(number))["plan"]["id"]
     five.settle()
     for round_ in (1, 2, 3):
-        for party in MUNICIPALITIES:
-            record = five.record_of(party)
-            record["insatser"][MUNICIPALITIES.index(party) + 1]["text"] += f" ({party} {round_})"
-            record["mal"][2]["text"] = f"{party} skriver {round_}"
-            five.push(party, record)
+        records = {party: five.record_of(party) for party in MUNICIPALITIES}
         note = {"time": f"2025-03-{round_:02d}T09:00:00Z", "text": f"stockholm {round_}"}
         five.edit_at("region-stockholm", "Goal", "ringer", note=[note])
         five.edit_at("region-uppsala", "ServiceRequest", "Region Uppsala", patientInstruction=f"uppsala {round_}")
+        for party, record in records.items():
+            record["insatser"][MUNICIPALITIES.index(party) + 1]["text"] += f" ({party} {round_})"
+            record["mal"][2]["text"] = f"{party} skriver {round_}"
+            five.push(party, record)
         five.turn()
     five.settle()
     assert {name: list(verify(five.hub, five.hub.parties[name])) for name in REGIONS} == {name: [] for name in REGIONS}
-    records = [five.record_of(party) for party in MUNICIPALITIES]
-    texts = [sorted(mal["text"] for mal in record["mal"]) for record in records]
-    assert texts[0] == texts[1] == texts[2]
-    interventions = [sorted(insats["text"] for insats in record["insatser"]) for record in records]
-    assert interventions[0] == interventions[1] == interventions[2]
-    everything = json.dumps([each.resource for each in _at(five)], ensure_ascii=False)
-    assert all(f"({party} 3)" in everything for party in MUNICIPALITIES)
-    assert "stockholm 3" in everything
-    assert "uppsala 3" in everything
+    _check_all_have_the_same(five)
+    _check_nothing_is_lost(five)
     before = five.writes()
     for _ in range(3):
         assert not five.turn()
     assert five.writes() == before
 
 
-def _at(five: Five) -> list[Any]:
-    """What stands at Region Uppsala of the plan."""
-    client = five.regions["region-uppsala"]
+def _check_all_have_the_same(five: Five) -> None:
+    records = [five.record_of(party) for party in MUNICIPALITIES]
+    for field in ("mal", "insatser"):
+        texts = [sorted(each["text"] for each in record[field]) for record in records]
+        assert texts[0] == texts[1] == texts[2]
+    first, second = (_at(five, region) for region in REGIONS)
+    assert first == second
+
+
+def _check_nothing_is_lost(five: Five) -> None:
+    """The lead's word is live, the others' words wait for a decision; what only one changed is everywhere, with the notes
+    that the region wrote over."""
+    words = {f"{party} skriver {round_}" for party in MUNICIPALITIES for round_ in (1, 2, 3)}
+    kept = [each.other for each in conflicts.of_plan(five.hub.database.read(), five.plan) if each.other]
+    assert sorted(json.loads(each)["text"] for each in kept) == sorted(
+        word for word in words if "sodertalje" not in word
+    )
+    everything = json.dumps(_at(five, "region-uppsala"), ensure_ascii=False)
+    own = [f"({party} 3)" for party in MUNICIPALITIES]
+    for word in (*own, "sodertalje skriver 3", "stockholm 1", "stockholm 2", "stockholm 3", "uppsala 3"):
+        assert everything.count(word) == 1, word
+
+
+def _at(five: Five, region: str) -> list[Any]:
+    """What a region has of the plan: its contents, without what only says where and when they were stored."""
+    client = five.regions[region]
     plan = client.read("CarePlan", five.plan)
     assert plan
     assert plan.resource
     names = [each["reference"] for each in plan.resource["goal"]]
     names += [each["reference"]["reference"] for each in plan.resource["activity"]]
-    return [plan, *(client.read(*name.split("/")) for name in names)]
+    found = [plan, *(client.read(*name.split("/")) for name in sorted(names))]
+    whole = [each.resource for each in found if each and each.resource]
+    assert len(whole) == len(names) + 1
+    return [{name: value for name, value in one.items() if name not in ("meta", "extension")} for one in whole]
