@@ -148,8 +148,8 @@ def _check_all_have_the_same(five: Five) -> None:
 
 
 def _check_nothing_is_lost(five: Five) -> None:
-    """The lead's word is live, the others' words wait for a decision; what only one changed is everywhere, with the notes
-    that the region wrote over."""
+    """The lead's word is live, the others' words wait for a decision; what only one changed is everywhere, and so are
+    the notes that the region wrote over."""
     words = {f"{party} skriver {round_}" for party in MUNICIPALITIES for round_ in (1, 2, 3)}
     kept = [each.other for each in conflicts.of_plan(five.hub.database.read(), five.plan) if each.other]
     assert sorted(json.loads(each)["text"] for each in kept) == sorted(
