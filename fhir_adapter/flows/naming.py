@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -31,6 +32,7 @@ Renaming = Callable[[str], str]
 def names_to_theirs(connection: sqlite3.Connection, party: Party) -> Renaming:
     """Our references in the party's ids. What it never saw keeps the id that it will be created under."""
 
+    @cache  # one resource names another many times
     def rename(reference: str) -> str:
         type_, _, id_ = reference.partition("/")
         copy = copies.by_id(connection, party.name, type_, id_) if _is_relative(reference) else None
@@ -57,6 +59,7 @@ def names_to_ours(connection: sqlite3.Connection, hub: Hub, party: Party, plan: 
     party joined go by one name: in what is said of a plan, the one of that plan is meant.
     """
 
+    @cache  # one resource names another many times
     def rename(reference: str) -> str:
         type_, _, id_ = reference.partition("/")
         if not _is_relative(reference):
