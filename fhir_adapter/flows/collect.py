@@ -314,7 +314,11 @@ def _take_in(
     )
     plan = _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
     base = parse_json(copy.body) if copy and not copy.is_only_a_name else None
-    problem = _reason_to_park(connection, version, id_, plan, base, theirs)
+    if plan and version.resource:
+        theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id))
+        theirs = with_our_words(connection, party, theirs, base or {})
+    said, known = joined.of_its_person(connection, hub, party, plan, theirs, base)
+    problem = _reason_to_park(connection, version, id_, plan, known, said)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         if not _leave_alone(connection, party, version) and resources.read(
@@ -324,13 +328,9 @@ def _take_in(
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
         return True
     before = change.load(connection, plan)
-    if version.resource:
-        theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id))
-        theirs = with_our_words(connection, party, theirs, base or {})
     if conflicts.is_a_question(theirs, before):
         applied = conflicts.take_answer(connection, hub, party, plan, before, theirs, entry, now)
     else:
-        said, known = joined.of_its_person(connection, hub, party, plan.id, theirs, base)
         arrival = _arrival(party, entry, plan, version, said, known, before | _tasks_to_come(theirs, news, ours))
         applied = change.apply(connection, hub, plan, before, arrival, now)
     _note_copy(connection, party, version, id_, theirs)
@@ -449,10 +449,17 @@ def _reason_to_park(
         return NOT_SHOWN
     if version.deleted:
         return None if base else "a deletion of something that was not shared"
-    if base and is_about_another_person(theirs, [base], lambda ref: change.load(connection, plan).get(ref)):
+    if base and _is_about_another_person(connection, plan, base, theirs):
         return "about another person than it was shared for"  # whom a question about it would show to others
     errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
     return f"not valid: {errors[0].path}: {errors[0].code}" if errors else None
+
+
+def _is_about_another_person(connection: sqlite3.Connection, plan: Plan, base: Resource, theirs: Resource) -> bool:
+    """Than it was there, and than the plan has it for: a party that takes back that it joined two persons is right."""
+    ours = resources.read(connection, theirs["resourceType"], theirs["id"])
+    known = [base, *([parse_json(ours.body)] if ours and not ours.deleted else [])]
+    return is_about_another_person(theirs, known, lambda reference: change.load(connection, plan).get(reference))
 
 
 def _plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resource) -> Plan | None:
@@ -515,11 +522,12 @@ def take_in_again(
     plan = _plan_of(connection, version.type, id_, theirs)
     if copy and base is not None and copy.version != version.version:
         return "a newer version of it has been taken in since"
-    problem = _reason_to_park(connection, version, id_, plan, base, theirs)
+    said, known = joined.of_its_person(connection, hub, party, plan, theirs, base)
+    problem = _reason_to_park(connection, version, id_, plan, known, said)
     if plan is None or (problem and problem != NOT_SHOWN):
         return problem
     before = change.load(connection, plan)
-    arrival = _arrival(party, entry, plan, version, theirs, base, before)
+    arrival = _arrival(party, entry, plan, version, said, known, before)
     change.apply(connection, hub, plan, before, arrival, hub.now())
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(hub.now()))

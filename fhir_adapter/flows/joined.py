@@ -22,6 +22,7 @@ from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.remotes.directory import replaced_by
 from fhir_adapter.store import copies, outbox, plans
 from fhir_adapter.store.copies import Copy
+from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -92,16 +93,16 @@ def left_alone(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> lis
 
 
 def of_its_person(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, said: Resource, base: Resource | None
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan | None, said: Resource, base: Resource | None
 ) -> tuple[Resource, Resource | None]:
     """What is said and what was before, as said of those who remain of the persons that were given up here.
 
-    A plan stays with its person (plan/quarantine.py); where a party points it to another one, somebody is asked
-    whether the two are one.
+    A plan stays with its person; where a party points it to another one, somebody is asked whether the two are one.
     """
-    now, before = (known_persons.about_the_remaining(connection, one) for one in (said, base or {}))
-    person = change.person_of(connection, plan_id)
-    if person and now and person in pointers_moved(before, now):
-        for other in pointers_moved(now, before):
+    now = known_persons.about_the_remaining(connection, said)
+    before = known_persons.about_the_remaining(connection, base) if base else base
+    person = change.person_of(connection, plan.id) if plan and now and before else None
+    if person and person in pointers_moved(before or {}, now):
+        for other in pointers_moved(now, before or {}):
             known_persons.ask(connection, hub, person, other, "moved-there", party)
-    return now, before or None
+    return now, before
