@@ -82,11 +82,11 @@ def left_alone(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> lis
     What a joining rewrites may be read before the mark on the person that is given up: that is looked for last.
     """
     connection = hub.database.read()
-    names = set()
+    theirs, names = names_to_theirs(connection, party), set()
     for version in versions:
         copy = copies.by_remote(connection, party.name, version.type, version.id)
         if version.resource and copy and not copy.is_only_a_name:
-            base = rewrite_references(parse_json(copy.body), names_to_theirs(connection, party))
+            base = rewrite_references(parse_json(copy.body), theirs)
             names.update(pointers_moved(base, version.resource))
     found = (hub.clients[party.name].read("Patient", id_in(name)) for name in sorted(names))
     return [version for version in found if version]

@@ -181,10 +181,11 @@ def under_the_name(said: dict[str, Resource], old: str, new: str) -> dict[str, R
 
 def not_meant(found: Refs) -> set[str]:
     """The persons in a plan to whom nothing in it points: given up for another, or there only while two were one."""
-    pointed = {
-        pointer["reference"] for ref, one in found.items() if not _is_person(ref) for _, pointer in references_in(one)
-    }
-    return {ref for ref in found if _is_person(ref) and ref not in pointed}
+    persons = {ref for ref in found if _is_person(ref)}
+    if len(persons) < 2:  # who is alone is who it is about
+        return set()
+    others = (one for ref, one in found.items() if ref not in persons)
+    return persons - {pointer["reference"] for one in others for _, pointer in references_in(one)}
 
 
 def _is_person(reference: str) -> bool:

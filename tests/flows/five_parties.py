@@ -169,7 +169,17 @@ def _at(five: Five, region: str) -> list[Any]:
     assert plan.resource
     names = [each["reference"] for each in plan.resource["goal"]]
     names += [each["reference"]["reference"] for each in plan.resource["activity"]]
-    found = [plan, *(client.read(*name.split("/")) for name in sorted(names))]
+    found = [plan, *(client.read(*name.split("/")) for name in names)]
     whole = [each.resource for each in found if each and each.resource]
     assert len(whole) == len(names) + 1
-    return [{name: value for name, value in one.items() if name not in ("meta", "extension")} for one in whole]
+    return [_content({name: one[name] for name in one if name not in ("id", "meta", "extension")}) for one in whole]
+
+
+def _content(value: Any) -> Any:
+    """Without the ids that a region has for persons and organisations that it knew before."""
+    if isinstance(value, list):
+        return [_content(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: each.partition("/")[0] if name == "reference" and isinstance(each, str) else _content(each)
+            for name, each in value.items()}  # fmt: skip

@@ -199,6 +199,36 @@ def test_a_party_that_never_had_the_other_person_hears_no_more_of_it_once_it_was
     assert "111 11 11" not in json.dumps(there(town))
 
 
+def test_who_was_known_at_the_region_before_us_goes_by_that_name_after_a_joining_and_after_its_undoing(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    theirs = f"Patient/q{sip['person']['personnummer']}"
+    number = {"system": NUMBER, "value": sip["person"]["personnummer"]}
+    town.put_at_region({"resourceType": "Patient", "id": theirs.partition("/")[2], "identifier": [number]})
+    first, second = town.push(sip).json()["plan"]["id"], town.push(_unshared(sip), party="nykvarn").json()["plan"]["id"]
+    settle(town)
+    new = person_of(town, second)
+    assert town.at_region(f"CarePlan/{first}")["subject"]["reference"] == theirs
+    before = there(town)
+    old, _ = join(town, first, second)
+    settle(town)
+    assert there(town) == before, "there it is the same person as ever, and nobody is made twice"
+    sip["mal"].append({"id": "M9", "typ": "delmål", "overmal": "M1", "text": "Nytt mål"})
+    town.push(sip)
+    settle(town)
+    assert town.goal_at_region(first, "Nytt mål")["subject"]["reference"] == theirs
+    goal = town.goal_at_region(first, "buss")
+    town.put_at_region(goal | {"note": [{"time": "2025-03-01T10:00:00Z", "text": "regionen"}]})
+    settle(town)
+    assert [one["subject"]["reference"] for ref, one in content(town, first).items() if ref.startswith("Goal/")] == [
+        new
+    ] * 5
+    undo(town, old, new)
+    settle(town)
+    assert town.goal_at_region(first, "Nytt mål")["subject"]["reference"] == theirs
+    assert not {old, new} & there(town).keys()
+
+
 def _unshared(sip: dict[str, Any]) -> dict[str, Any]:
     """A record in which the region takes no part."""
     record = other(sip)
@@ -287,6 +317,12 @@ def test_a_record_that_comes_with_another_number_is_asked_about_and_taken_once_t
     assert person_of(town, plan) == asked.pair.new
     assert town.goal_at_region(plan, "varje dag")["subject"]["reference"] == asked.pair.new
     assert town.record(sip["id"])["person"]["tidigare_nummer"]
+    undo(town, asked.pair.old, asked.pair.new)
+    settle(town)
+    assert town.goal_at_region(plan, "varje dag")["subject"]["reference"] == asked.pair.old
+    assert "link" not in there(town)[asked.pair.new]
+    assert town.push(sip).status_code == 422
+    assert persons.listed(town.service.hub) == [], "it was decided"
 
 
 def test_the_record_that_came_last_can_be_the_one_that_is_given_up(town: Town, sip: dict[str, Any]) -> None:

@@ -60,6 +60,7 @@ __all__ = [
     "test_what_a_consent_refuses_in_one_plan_is_refused_in_the_other",
     "test_what_the_region_joined_can_be_joined_here_too",
     "test_what_was_undone_is_as_before_and_keeps_what_was_said_since",
+    "test_who_was_known_at_the_region_before_us_goes_by_that_name_after_a_joining_and_after_its_undoing",
     "two_plans",
 ]
 
