@@ -201,10 +201,10 @@ def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
     connection, type_ = hub.database.read(), ours["resourceType"]
     copy = copies.by_remote(connection, party.name, type_, there["id"])
     other = copy.reference if copy and not copy.is_only_a_name and copy.id != ours["id"] else None
-    if type_ == "Patient" and are_born_apart(ours, there):
-        if other not in persons.ever_linked(connection, reference_of(ours)):
-            words = "a person with this number and another birth date is known there"
-            raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
+    is_linked = other in persons.ever_linked(connection, reference_of(ours))
+    if type_ == "Patient" and are_born_apart(ours, there) and not is_linked:
+        words = "a person with this number and another birth date is known there"
+        raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
     return other is None
 
 

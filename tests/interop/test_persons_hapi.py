@@ -42,6 +42,7 @@ from tests.flows.test_persons import (
     test_one_number_and_two_birth_dates_stay_two_persons_until_somebody_has_looked,
     test_what_a_consent_refuses_in_one_plan_is_refused_in_the_other,
     test_what_was_undone_is_as_before_and_keeps_what_was_said_since,
+    test_who_was_known_at_the_region_before_us_goes_by_that_name_after_a_joining_and_after_its_undoing,
     there,
     two_plans,
 )
