@@ -167,7 +167,7 @@ def _news(
             found += after(feed.versions_of(hub.clients[party.name], type_, id_), copy)
     found += _those_that_hang_on(connection, party, found, strangers)
     found += _what_they_name(hub, party, found)
-    return _in_the_order_they_were_made(found)
+    return _in_the_order_they_were_made(joined.without_strangers(connection, party, found))
 
 
 def _those_that_hang_on(

@@ -16,8 +16,8 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_ours, id_in, names_to_ours, names_to_theirs
-from fhir_adapter.plan.identity import pointers_moved
+from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, names_to_theirs
+from fhir_adapter.plan.identity import are_one_person, pointers_moved
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.remotes.directory import replaced_by
 from fhir_adapter.store import copies, outbox, plans
@@ -90,6 +90,37 @@ def left_alone(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> lis
             names.update(pointers_moved(base, version.resource))
     found = (hub.clients[party.name].read("Patient", id_in(name)) for name in sorted(names))
     return [version for version in found if version]
+
+
+def without_strangers(
+    connection: sqlite3.Connection, party: Party, versions: Sequence[RemoteVersion]
+) -> list[RemoteVersion]:
+    """Without persons who are new and named only by what was about somebody else, unless a number says they are one.
+
+    What names them is parked; with them in the plan, those who see it would see a person whom it is not about.
+    """
+    theirs = names_to_theirs(connection, party)
+
+    def is_stranger(person: RemoteVersion) -> bool:
+        if person.type != "Patient" or _known_as(connection, party, person.id):
+            return False
+        naming = [each for each in versions if f"Patient/{person.id}" in names_in(each.resource)]
+        return bool(naming) and all(_was_about_another(connection, party, each, person, theirs) for each in naming)
+
+    return [version for version in versions if not is_stranger(version)]
+
+
+def _was_about_another(
+    connection: sqlite3.Connection, party: Party, version: RemoteVersion, person: RemoteVersion, theirs: Renaming
+) -> bool:
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    base = parse_json(copy.body) if copy and not copy.is_only_a_name else {}
+    about = [known_persons.person_here(connection, name) for name in pointers_moved(base, {})]
+    if not about or f"Patient/{person.id}" not in pointers_moved(
+        version.resource or {}, rewrite_references(base, theirs)
+    ):
+        return False
+    return not any(are_one_person(person.resource or {}, one) for one in about if one)
 
 
 def of_its_person(

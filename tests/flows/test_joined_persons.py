@@ -144,6 +144,23 @@ def test_a_plan_that_the_region_points_to_another_person_stays_with_its_own(town
     assert "regionen" in str(content(town, first))
 
 
+def test_a_stranger_to_whom_the_region_points_a_goal_by_mistake_is_shown_to_nobody(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    settle(town)
+    before, goal = content(town, plan), town.goal_at_region(plan, "buss")
+    stranger = a_patient(town, sip)
+    town.put_at_region(goal | {"subject": {"reference": stranger}})
+    town.sync()
+    members = [one.type for one in plans.members(town.service.hub.database.read(), plan)]
+    assert members.count("Patient") == 1
+    assert "Elin Å." not in town.get("/fhir/Patient").text
+    town.put_at_region(town.goal_at_region(plan, "buss") | {"subject": goal["subject"]})
+    town.sync()
+    assert content(town, plan) == before
+
+
 def count_writes(town: Town) -> int:
     row = town.service.hub.database.read().execute("SELECT count(*) FROM remote_write").fetchone()
     return int(row[0])

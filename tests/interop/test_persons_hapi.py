@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 
 from fhir_adapter.errors import RemoteError
-from fhir_adapter.flows import persons
+from fhir_adapter.flows import parked, persons, sync
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import plans
 from tests.flows.conftest import SAMPLES, Town, a_town
@@ -119,16 +119,18 @@ class Index:
         self.client.send("PUT", name, json=patient)
         return name
 
-    def merge(self, source: str, target: str) -> None:
-        self._send("$merge", source, target)
+    def merge(self, source: str, target: str, *more: dict[str, Any]) -> None:
+        self._send("$merge", source, target, *more)
 
     def undo(self, source: str, target: str) -> None:
         self._send("$hapi.fhir.undo-merge", source, target)
 
-    def _send(self, operation: str, source: str, target: str) -> None:
+    def _send(self, operation: str, source: str, target: str, *more: dict[str, Any]) -> None:
         given = [{"name": f"{name}-patient", "valueReference": {"reference": reference}}
                  for name, reference in (("source", source), ("target", target))]  # fmt: skip
-        self.client.send("POST", f"Patient/{operation}", json={"resourceType": "Parameters", "parameter": given})
+        self.client.send(
+            "POST", f"Patient/{operation}", json={"resourceType": "Parameters", "parameter": [*given, *more]}
+        )
 
 
 def test_the_plan_goes_on_when_hapi_merges_its_person_into_another_one(
@@ -173,6 +175,23 @@ def test_the_plan_comes_back_to_its_person_when_hapi_undoes_it(town: Town, small
     settle(town)
     assert town.goal_at_region(plan, "cyklar")["subject"]["reference"] == ours
     assert "link" not in town.at_region(ours)
+
+
+def test_where_hapi_deletes_the_person_what_it_rewrote_is_parked(
+    town: Town, small: dict[str, Any], index: Index
+) -> None:
+    hub = town.service.hub
+    plan = town.push(small).json()["plan"]["id"]
+    settle(town)
+    ours, before = person_of(town, plan), content(town, plan)
+    theirs = index.add(name=[{"text": "Elin Å."}])
+    index.merge(ours, theirs, {"name": "delete-source", "valueBoolean": True})
+    for _ in range(3):
+        sync.cycle(hub, hub.parties["region-stockholm"])
+    assert content(town, plan) == before
+    kept = parked.listed(hub)
+    assert {each.what.partition("/")[0] for each in kept} >= {"CarePlan", "CareTeam", "Consent", "Goal"}
+    assert {each.why for each in kept} == {"about another person than it was shared for"}
 
 
 def test_hapi_merges_nobody_who_stands_in_a_list_of_several(town: Town, sip: dict[str, Any], index: Index) -> None:
