@@ -15,7 +15,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, conflicts, joined, safety
+from fhir_adapter.flows import change, conflicts, joined, known_persons, safety
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import (
     Renaming,
@@ -27,6 +27,7 @@ from fhir_adapter.flows.naming import (
     without_links,
     write_id_of,
 )
+from fhir_adapter.plan.identity import about
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.plan.steps import normalise
@@ -134,7 +135,9 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
         if not sides.reads_still(connection, turn):
             return 0  # another worker reads since this one stalled: it takes the same in
         joined.follow(connection, hub, party, [*seen, *look_again])
-        taken = sum(_take_in_or_park(connection, hub, party, version, versions) for version in versions)
+        is_due = partial(_person_it_is_due_to, connection, hub, party, versions)
+        news = joined.without_strangers(connection, party, versions, is_due)
+        taken = sum(_take_in_or_park(connection, hub, party, version, news) for version in news)
         if newest:
             copies.move_watermark(connection, party.name, newest)
         return taken
@@ -167,7 +170,7 @@ def _news(
             found += after(feed.versions_of(hub.clients[party.name], type_, id_), copy)
     found += _those_that_hang_on(connection, party, found, strangers)
     found += _what_they_name(hub, party, found)
-    return _in_the_order_they_were_made(joined.without_strangers(connection, party, found))
+    return _in_the_order_they_were_made(found)
 
 
 def _those_that_hang_on(
@@ -187,13 +190,18 @@ def _those_that_hang_on(
             version
             for version in remaining
             if f"{version.type}/{version.id}" in named
-            or plans.naming(connection, version.type, version.id)
+            or _is_named_in_a_plan(connection, party, version)
             or _points_into_a_plan(connection, party, version, inside)
         ]
         joined += more
         remaining = [version for version in remaining if version not in more]
         growing = bool(more)
     return joined
+
+
+def _is_named_in_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
+    known = copies.by_remote(connection, party.name, version.type, version.id)
+    return bool(plans.naming(connection, version.type, known.id if known else version.id))
 
 
 def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]) -> bool:
@@ -312,13 +320,15 @@ def _take_in(
         body=dump_json(theirs),
         received=instant(now),
     )
-    plan = _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
+    plan = _plan_for(connection, version, theirs, news, ours)
     base = parse_json(copy.body) if copy and not copy.is_only_a_name else None
     if plan and version.resource:
         theirs = as_ours(version.resource, names_to_ours(connection, hub, party, plan.id))
         theirs = with_our_words(connection, party, theirs, base or {})
     said, known = joined.of_its_person(connection, hub, party, plan, theirs, base)
-    problem = _reason_to_park(connection, version, id_, plan, known, said)
+    problem = _reason_to_park(connection, version, id_, plan, known, said) or (
+        _reason_to_park_a_new_one(connection, plan, said, news, ours) if plan and known is None else None
+    )
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         if not _leave_alone(connection, party, version) and resources.read(
@@ -455,6 +465,20 @@ def _reason_to_park(
     return f"not valid: {errors[0].path}: {errors[0].code}" if errors else None
 
 
+def _reason_to_park_a_new_one(
+    connection: sqlite3.Connection, plan: Plan, said: Resource, news: Sequence[RemoteVersion], ours: Renaming
+) -> str | None:
+    """The same for what is new here and whole: it is about the person of the plan, or nobody's to see in it."""
+    person = change.person_of(connection, plan.id)
+
+    def look_up(name: str) -> Resource | None:
+        came = (each.resource for each in news if each.type == "Patient" and ours(f"Patient/{each.id}") == name)
+        return known_persons.person_here(connection, name) or next(came, None)
+
+    is_anothers = person and is_about_another_person(said, [about(person)], look_up)
+    return "about another person than the plan that names it" if is_anothers else None
+
+
 def _is_about_another_person(connection: sqlite3.Connection, plan: Plan, base: Resource, theirs: Resource) -> bool:
     """Than it was there, and than the plan has it for: a party that takes back that it joined two persons is right."""
     ours = resources.read(connection, theirs["resourceType"], theirs["id"])
@@ -474,7 +498,29 @@ def _plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resou
     for candidate in candidates:
         if homes := plans.plans_of(connection, *candidate):
             return plans.get(connection, homes[0])
-    return None
+    named_in = plans.naming(connection, type_, id_)
+    return plans.get(connection, named_in[0]) if named_in else None
+
+
+def _plan_for(
+    connection: sqlite3.Connection,
+    version: RemoteVersion,
+    theirs: Resource,
+    news: Sequence[RemoteVersion],
+    ours: Renaming,
+) -> Plan | None:
+    """The plan of a version, `theirs` in our ids: by itself, else by what came along and points to it."""
+    id_ = id_in(ours(f"{version.type}/{version.id}"))
+    return _plan_of(connection, version.type, id_, theirs) or _plan_of_whoever_names(connection, version, news, ours)
+
+
+def _person_it_is_due_to(
+    connection: sqlite3.Connection, hub: Hub, party: Party, news: Sequence[RemoteVersion], version: RemoteVersion
+) -> str | None:
+    """The person of the plan that the version would become part of, as `Patient/id`."""
+    ours = names_to_ours(connection, hub, party)
+    plan = _plan_for(connection, version, as_ours(version.resource or {}, ours), news, ours)
+    return change.person_of(connection, plan.id) if plan else None
 
 
 def _plan_of_whoever_names(

@@ -7,7 +7,7 @@ is that party's: here nobody is joined with anybody, but where both are persons 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours, names_to_theirs
-from fhir_adapter.plan.identity import are_one_person, pointers_moved
+from fhir_adapter.flows.naming import as_ours, id_in, names_in, names_to_ours, names_to_theirs
+from fhir_adapter.plan.identity import about, are_one_person, pointers_moved
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.remotes.directory import replaced_by
 from fhir_adapter.store import copies, outbox, plans
@@ -93,34 +93,34 @@ def left_alone(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> lis
 
 
 def without_strangers(
-    connection: sqlite3.Connection, party: Party, versions: Sequence[RemoteVersion]
+    connection: sqlite3.Connection,
+    party: Party,
+    versions: Sequence[RemoteVersion],
+    is_due: Callable[[RemoteVersion], str | None],
 ) -> list[RemoteVersion]:
-    """Without persons who are new and named only by what was about somebody else, unless a number says they are one.
+    """Without persons who are new and named only by what was, or had to be, about somebody else, unless a number says
+    that they are one.
 
     What names them is parked; with them in the plan, those who see it would see a person whom it is not about.
+    `is_due`: the person of the plan that a version which is new here would become part of.
     """
     theirs = names_to_theirs(connection, party)
+
+    def is_of_another(version: RemoteVersion, person: RemoteVersion) -> bool:
+        copy = copies.by_remote(connection, party.name, version.type, version.id)
+        base = parse_json(copy.body) if copy and not copy.is_only_a_name else about(is_due(version) or "")
+        moved = pointers_moved(version.resource or {}, rewrite_references(base, theirs))
+        before = [known_persons.person_here(connection, name) for name in pointers_moved(base, {})]
+        is_one = any(are_one_person(person.resource or {}, one) for one in before if one)
+        return bool(before) and f"Patient/{person.id}" in moved and not is_one
 
     def is_stranger(person: RemoteVersion) -> bool:
         if person.type != "Patient" or _known_as(connection, party, person.id):
             return False
         naming = [each for each in versions if f"Patient/{person.id}" in names_in(each.resource)]
-        return bool(naming) and all(_was_about_another(connection, party, each, person, theirs) for each in naming)
+        return bool(naming) and all(is_of_another(each, person) for each in naming)
 
     return [version for version in versions if not is_stranger(version)]
-
-
-def _was_about_another(
-    connection: sqlite3.Connection, party: Party, version: RemoteVersion, person: RemoteVersion, theirs: Renaming
-) -> bool:
-    copy = copies.by_remote(connection, party.name, version.type, version.id)
-    base = parse_json(copy.body) if copy and not copy.is_only_a_name else {}
-    about = [known_persons.person_here(connection, name) for name in pointers_moved(base, {})]
-    if not about or f"Patient/{person.id}" not in pointers_moved(
-        version.resource or {}, rewrite_references(base, theirs)
-    ):
-        return False
-    return not any(are_one_person(person.resource or {}, one) for one in about if one)
 
 
 def of_its_person(

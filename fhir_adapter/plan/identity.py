@@ -134,6 +134,11 @@ ABOUT = ("subject", "patient", "for")
 """Elements that say which person a resource of a plan is about."""
 
 
+def about(person: str) -> Resource:
+    """What is about the person, `Patient/id`, whichever element says so."""
+    return {name: {"reference": person} for name in ABOUT}
+
+
 def pointers_moved(base: Resource, said: Resource) -> set[str]:
     """The persons whom the resource was about and is not about any more."""
     before, now = ({_about(resource, name) for name in ABOUT} for resource in (base, said))

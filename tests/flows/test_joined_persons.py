@@ -161,6 +161,31 @@ def test_a_stranger_to_whom_the_region_points_a_goal_by_mistake_is_shown_to_nobo
     assert content(town, plan) == before
 
 
+def test_what_is_new_and_about_a_stranger_does_not_come_into_the_plan_that_names_it_by_mistake(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    settle(town)
+    before, stranger = content(town, plan), a_patient(town, sip)
+    goal = {"resourceType": "Goal", "id": "g77", "lifecycleStatus": "active", "subject": {"reference": stranger}}
+    town.put_at_region(goal | {"description": {"text": "Elin Å. tvättar själv"}})
+    there = town.at_region(f"CarePlan/{plan}")
+    town.put_at_region(there | {"goal": [*there["goal"], {"reference": "Goal/g77"}]})
+    settle(town)
+    members = [one.type for one in plans.members(town.service.hub.database.read(), plan)]
+    assert members.count("Patient") == 1
+    for path in ("/fhir/Patient", "/fhir/Goal", f"/fhir/CarePlan?_id={plan}&_include=CarePlan:goal"):
+        assert "Elin Å." not in town.get(path).text
+    assert {"reference": "Goal/g77"} in town.at_region(f"CarePlan/{plan}")["goal"], "what was written there stays"
+    assert {ref: one for ref, one in content(town, plan).items() if "CarePlan" not in ref} == {
+        ref: one for ref, one in before.items() if "CarePlan" not in ref
+    }
+    goal = town.at_region("Goal/g77")
+    town.put_at_region(goal | {"subject": there["subject"], "description": {"text": "Mål på rätt ställe"}})
+    settle(town)
+    assert "Mål på rätt ställe" in str(content(town, plan))
+
+
 def count_writes(town: Town) -> int:
     row = town.service.hub.database.read().execute("SELECT count(*) FROM remote_write").fetchone()
     return int(row[0])
