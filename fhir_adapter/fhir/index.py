@@ -16,36 +16,47 @@ TEXT_LENGTH = 200
 
 
 class Rows(NamedTuple):
-    """Index rows by table; the first value of each row is the number of the parameter. The rest:
+    """Index rows by table: first the number of the parameter, last that of the resource (`rid`). Between them:
 
-    token: code, system. reference: target id or URL, type. date: low, high (ticks). string: norm, exact. uri: uri.
+    token: code, system. reference: target (its type and id). date: low, high (ticks). string: norm, exact. uri: uri.
     quantity: low, high, system, code, unit.
     """
 
-    token: list[tuple[int, str, str]]
-    reference: list[tuple[int, str, str]]
-    date: list[tuple[int, int, int]]
-    string: list[tuple[int, str, str]]
-    uri: list[tuple[int, str]]
-    quantity: list[tuple[int, float, float, str, str, str]]
+    token: list[tuple[int, str, str, int]]
+    reference: list[tuple[int, tuple[str, str], int]]
+    date: list[tuple[int, int, int, int]]
+    string: list[tuple[int, str, str, int]]
+    uri: list[tuple[int, str, int]]
+    quantity: list[tuple[int, float, float, str, str, str, int]]
+
+    @staticmethod
+    def none() -> Rows:
+        """No rows yet, or those of what is deleted."""
+        return Rows([], [], [], [], [], [])
 
 
-Take = Callable[[Rows, int, Any], None]
+Take = Callable[[Rows, int, int, Any], None]
+"""Adds the rows of a value: all rows, number of the parameter, rid, the value."""
 
 
-def index_rows(resource: Resource) -> Rows:
+def index_rows(resource: Resource, rid: int = 0) -> Rows:
     """Every row that the resource is found by. Values of a wrong JSON type are passed over: checks report them."""
-    rows = Rows([], [], [], [], [], [])
+    rows = Rows.none()
+    add_index_rows(rows, resource, rid)
+    return rows
+
+
+def add_index_rows(rows: Rows, resource: Resource, rid: int) -> None:
+    """The same, added to the rows of others."""
     readers = _READERS.get(resource["resourceType"])
     if readers is not None:
         for name, value in resource.items():
             for number, names, take in readers.get(name, ()):
                 if names or type(value) is list:
                     for item in _values(value, names):
-                        take(rows, number, item)
+                        take(rows, number, rid, item)
                 else:
-                    take(rows, number, value)
-    return rows
+                    take(rows, number, rid, value)
 
 
 def normal(text: str) -> str:
@@ -57,12 +68,12 @@ def normal(text: str) -> str:
 
 @lru_cache(maxsize=8192)  # everything in a plan refers to the same person
 def split_reference(reference: str) -> tuple[str, str]:
-    """Target and type: (id, Type) for `Type/id` with or without /_history, (the whole text, '') for anything else."""
+    """Type and id of what is referred to by `Type/id`, with or without /_history; '' and the text for anything else."""
     parts = reference.split("/")
     is_relative = len(parts) == 2 or (len(parts) == 4 and parts[2] == "_history")
     if is_relative and parts[0].isalpha() and parts[0][0].isupper():
-        return parts[1], parts[0]
-    return reference, ""
+        return parts[0], parts[1]
+    return "", reference
 
 
 def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
@@ -81,134 +92,136 @@ def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
     return found
 
 
-def _take_code(rows: Rows, number: int, value: Any) -> None:
+def _take_code(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is str:
-        rows.token.append((number, value, ""))
+        rows.token.append((number, value, "", rid))
 
 
-def _take_boolean(rows: Rows, number: int, value: Any) -> None:
+def _take_boolean(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is bool:
-        rows.token.append((number, "true" if value else "false", ""))
+        rows.token.append((number, "true" if value else "false", "", rid))
 
 
-def _take_presence(rows: Rows, number: int, value: Any) -> None:
-    rows.token.append((number, "true", ""))
+def _take_presence(rows: Rows, number: int, rid: int, value: Any) -> None:
+    rows.token.append((number, "true", "", rid))
 
 
-def _take_coding(rows: Rows, number: int, value: Any) -> None:
+def _take_coding(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is not dict:
         return
     code = value.get("code")
     if type(code) is str:
-        rows.token.append((number, code, _text(value, "system")))
-    _take_words(rows, number, value.get("display"))
+        rows.token.append((number, code, _text(value, "system"), rid))
+    _take_words(rows, number, rid, value.get("display"))
 
 
-def _take_concept(rows: Rows, number: int, value: Any) -> None:
+def _take_concept(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is not dict:
         return
     codings = value.get("coding")
     if type(codings) is list:
         for coding in codings:
-            _take_coding(rows, number, coding)
-    _take_words(rows, number, value.get("text"))
+            _take_coding(rows, number, rid, coding)
+    _take_words(rows, number, rid, value.get("text"))
 
 
-def _take_words(rows: Rows, number: int, words: Any) -> None:
+def _take_words(rows: Rows, number: int, rid: int, words: Any) -> None:
     if type(words) is str:
-        rows.string.append((number, normal(words[:TEXT_LENGTH]), ""))
+        rows.string.append((number, normal(words[:TEXT_LENGTH]), "", rid))
 
 
-def _take_identifier(rows: Rows, number: int, value: Any) -> None:
+def _take_identifier(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is dict and type(value.get("value")) is str:
-        rows.token.append((number, value["value"], _text(value, "system")))
+        rows.token.append((number, value["value"], _text(value, "system"), rid))
 
 
-def _take_contact(rows: Rows, number: int, value: Any) -> None:
+def _take_contact(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is dict and type(value.get("value")) is str:
-        rows.token.append((number, value["value"], _text(value, "system")))
+        rows.token.append((number, value["value"], _text(value, "system"), rid))
 
 
 def _contact_of(system: str) -> Take:
-    def take(rows: Rows, number: int, value: Any) -> None:
+    def take(rows: Rows, number: int, rid: int, value: Any) -> None:
         if type(value) is dict and value.get("system") == system:
-            _take_contact(rows, number, value)
+            _take_contact(rows, number, rid, value)
 
     return take
 
 
-def _take_reference(rows: Rows, number: int, value: Any) -> None:
+def _take_reference(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is not dict:
         return
     literal = value.get("reference")
     if type(literal) is str and not literal.startswith("#"):
-        rows.reference.append((number, *split_reference(literal)))
+        rows.reference.append((number, split_reference(literal), rid))
     if "identifier" in value:
-        _take_identifier(rows, number, value["identifier"])
+        _take_identifier(rows, number, rid, value["identifier"])
 
 
-def _take_canonical(rows: Rows, number: int, value: Any) -> None:
+def _take_canonical(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is str:
-        rows.reference.append((number, value, ""))
+        rows.reference.append((number, ("", value), rid))
 
 
-def _take_uri(rows: Rows, number: int, value: Any) -> None:
+def _take_uri(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is str:
-        rows.uri.append((number, value))
+        rows.uri.append((number, value, rid))
 
 
-def _take_string(rows: Rows, number: int, value: Any) -> None:
+def _take_string(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is str:
-        rows.string.append((number, normal(value), value))
+        rows.string.append((number, normal(value), value, rid))
 
 
 def _parts(*names: str) -> Take:
-    def take(rows: Rows, number: int, value: Any) -> None:
+    def take(rows: Rows, number: int, rid: int, value: Any) -> None:
         if type(value) is dict:
             for name in names:
                 if name in value:
                     for part in _values(value[name], ()):
-                        _take_string(rows, number, part)
+                        _take_string(rows, number, rid, part)
 
     return take
 
 
-def _take_date(rows: Rows, number: int, value: Any) -> None:
-    _add_range(rows, number, value, value)
+def _take_date(rows: Rows, number: int, rid: int, value: Any) -> None:
+    _add_range(rows, number, rid, value, value)
 
 
-def _take_period(rows: Rows, number: int, value: Any) -> None:
+def _take_period(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is dict and ("start" in value or "end" in value):
-        _add_range(rows, number, value.get("start"), value.get("end"))
+        _add_range(rows, number, rid, value.get("start"), value.get("end"))
 
 
-def _take_timing(rows: Rows, number: int, value: Any) -> None:
+def _take_timing(rows: Rows, number: int, rid: int, value: Any) -> None:
     """From the first to the last instant that a Timing names: its events and the bounds of its repetition."""
     if type(value) is not dict:
         return
     for event in _values(value.get("event"), ()):
-        _take_date(rows, number, event)
+        _take_date(rows, number, rid, event)
     for bounds in _values(value, ("repeat", "boundsPeriod")):
-        _take_period(rows, number, bounds)
+        _take_period(rows, number, rid, bounds)
 
 
-def _add_range(rows: Rows, number: int, start: Any, end: Any) -> None:
+def _add_range(rows: Rows, number: int, rid: int, start: Any, end: Any) -> None:
     try:
         low = range_of(start)[0] if type(start) is str else FIRST
         high = range_of(end)[1] if type(end) is str else LAST
     except ValueError:
         return
     if low > FIRST or high < LAST:
-        rows.date.append((number, low, high))
+        rows.date.append((number, low, high, rid))
 
 
-def _take_quantity(rows: Rows, number: int, value: Any) -> None:
+def _take_quantity(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is dict and (size := _number(value.get("value"))) is not None:
         low, high = _BOUNDS.get(value.get("comparator"), _exactly)(size)
-        rows.quantity.append((number, low, high, _text(value, "system"), _text(value, "code"), _text(value, "unit")))
+        rows.quantity.append(
+            (number, low, high, _text(value, "system"), _text(value, "code"), _text(value, "unit"), rid)
+        )
 
 
-def _take_range(rows: Rows, number: int, value: Any) -> None:
+def _take_range(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is dict:
         low, high = value.get("low") or {}, value.get("high") or {}
         ends = _number(low.get("value")), _number(high.get("value"))
@@ -216,13 +229,13 @@ def _take_range(rows: Rows, number: int, value: Any) -> None:
             unit = low or high
             rows.quantity.append(
                 (number, -_ENDLESS if ends[0] is None else ends[0], _ENDLESS if ends[1] is None else ends[1],
-                 _text(unit, "system"), _text(unit, "code"), _text(unit, "unit"))
+                 _text(unit, "system"), _text(unit, "code"), _text(unit, "unit"), rid)
             )  # fmt: skip
 
 
-def _take_number(rows: Rows, number: int, value: Any) -> None:
+def _take_number(rows: Rows, number: int, rid: int, value: Any) -> None:
     if (size := _number(value)) is not None:
-        rows.quantity.append((number, size, size, "", "", ""))
+        rows.quantity.append((number, size, size, "", "", "", rid))
 
 
 def _number(value: Any) -> float | None:

@@ -159,7 +159,7 @@ class _Parser:
 
     def _target(self, text: str, types: tuple[str, ...], only: str | None) -> Target:
         """`Type/id`, `id` (of one of `types`), or a URL, which under our own base is `Type/id`."""
-        target, named = split_reference(text.removeprefix(f"{self._base}/"))
+        named, target = split_reference(text.removeprefix(f"{self._base}/"))
         if named:
             return Target(target, () if only and named != only else (named,))  # Device:patient: nothing can match
         return Target(target, types if _ID.fullmatch(target) else ("",))

@@ -15,6 +15,7 @@ from uuid import uuid5
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
+from fhir_adapter.fhir.index import split_reference
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import questions
@@ -32,6 +33,7 @@ from fhir_adapter.plan.negotiation import hold_back
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
+from fhir_adapter.store.names import Names
 from fhir_adapter.store.plans import Member, Plan
 from fhir_adapter.store.tombstones import KeptTombstone
 
@@ -102,9 +104,10 @@ def person_of(connection: sqlite3.Connection, plan_id: str) -> str | None:
 
 
 def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arrival: Arrival, now: datetime) -> Applied:
-    """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance and outbox rows."""
+    """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance, audit and outbox rows."""
     whole = arrival.theirs
-    arrival = _without_guests(connection, plan, arrival, ours)
+    names = Names(connection)
+    arrival = _without_guests(connection, names, plan, arrival, ours)
     guests = {ref: one for ref, one in whole.items() if ref not in arrival.theirs}
     owned = owners_of(connection, hub, plan, ours)
     merged = merge(
@@ -132,8 +135,9 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     )
     steps.save.update(closed.tasks)
     if not steps.save and not new:
+        audit(connection, hub, plan, arrival.party, "U", now)
         return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
-    written = _write(connection, hub, plan, arrival, steps, ours, new, closed, now)
+    written = _write(connection, names, hub, plan, arrival, steps, ours, new, closed, now)
     advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
     for plan_id in _concerned(connection, plan, written, ours):
         for party in hub.fhir_parties:
@@ -151,6 +155,7 @@ def _concerned(connection: sqlite3.Connection, plan: Plan, written: Refs, ours: 
 
 def _write(
     connection: sqlite3.Connection,
+    names: Names,
     hub: Hub,
     plan: Plan,
     arrival: Arrival,
@@ -183,9 +188,11 @@ def _write(
         agent=arrival.party.reference,
         recorded=now,
     )
-    resources.save_all(connection, [*written, provenance], now=now, plan=plan.id, owner=arrival.party.name)
-    found = {reference_of(resource): resource for resource in written}
-    return found
+    event = _audit_event(hub, plan, arrival.party, "U" if plan.version else "C", now)
+    resources.save_all(
+        connection, [*written, provenance, event], now=now, plan=plan.id, owner=arrival.party.name, names=names
+    )
+    return {reference_of(resource): resource for resource in written}
 
 
 def audit(
@@ -197,8 +204,15 @@ def audit(
     now: datetime,
     reasons: Sequence[str] = (),
 ) -> None:
-    """Note who made (`C`), changed (`U`) or was shown (`R`) the plan, in the transaction in which it happened."""
-    event = changes.audit_event(
+    """Note who looked at the plan or worked on it, in the transaction in which it happened. `apply` does it itself."""
+    event = _audit_event(hub, plan, party, action, now, reasons)
+    resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
+
+
+def _audit_event(
+    hub: Hub, plan: Plan, party: Party, action: AuditAction, now: datetime, reasons: Sequence[str] = ()
+) -> Resource:
+    return changes.audit_event(
         id=str(hub.new_id()),
         action=action,
         agent=party.reference,
@@ -206,7 +220,6 @@ def audit(
         recorded=now,
         reasons=reasons,
     )
-    resources.save(connection, event, now=now, plan=plan.id, owner=party.name)
 
 
 def intervention_of(resource: Resource) -> str:
@@ -258,13 +271,18 @@ def _buried(connection: sqlite3.Connection, plan: Plan) -> list[Tombstone]:
     ]
 
 
-def _without_guests(connection: sqlite3.Connection, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:
+def _without_guests(connection: sqlite3.Connection, names: Names, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:
     """Leave out persons and organisations at home in another plan: they change there, not here.
 
     Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
     """
-    homes = resources.home_plans_of(connection, [ref for ref in arrival.theirs if ref not in ours])
-    new = {reference for reference, home in homes.items() if home != plan.id}
+    unknown = {reference: split_reference(reference) for reference in arrival.theirs if reference not in ours}
+    names.look_up(unknown.values())
+    new = {
+        reference
+        for reference, name in unknown.items()
+        if (known := names.current(name)) and known.plan not in (None, plan.id)
+    }
     for reference in new:
         if reference.partition("/")[0] not in DIRECTORY:
             raise Refused(

@@ -346,7 +346,6 @@ def _take_in(
     _note_copy(connection, party, version, id_, theirs)
     outbox.queue(connection, plan.id, party.name, instant(now))
     journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
-    change.audit(connection, hub, applied.plan, party, "U", now)
     return True
 
 

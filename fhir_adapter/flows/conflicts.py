@@ -244,7 +244,6 @@ def _decide(
     after = case_of(connection, hub, party, conflict)
     answer = Answer(200, dump_json(_receipt(connection, hub, after)))
     journal.close(connection, entry, "applied", plan=case.plan.id, receipt=answer.receipt.decode())
-    change.audit(connection, hub, case.plan, party, "U", now)
     return answer
 
 

@@ -125,6 +125,7 @@ def _accept(
     record = None if is_new else plans.record_of(connection, party.name, plan.id)
     if _says_the_same_again(connection, record, delivery):
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
+        change.audit(connection, hub, plan, party, "U", now)
     else:
         theirs = by_reference(mapped, ours)
         if is_new:
@@ -138,7 +139,6 @@ def _accept(
         arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
-    change.audit(connection, hub, plan, party, "C" if is_new else "U", now)
     kept = (_kept_issue(mapped, kept, applied.found) for kept in applied.kept)
     steps = (_step_issue(mapped, reference, step, applied.found) for reference, step in applied.steps)
     issues = list(dict.fromkeys([*mapped.issues, *kept, *steps]))

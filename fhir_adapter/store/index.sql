@@ -1,15 +1,5 @@
 -- The search index: rows are added and dropped as the caller worked them out.
 
--- name: name_of
-SELECT rid FROM resource WHERE type = ? AND id = ?;
-
--- name: name_add
--- Something is referred to that is not here (yet).
-INSERT INTO resource (rid, type, id, seq, version, deleted) VALUES (?, ?, ?, 0, 0, 1);
-
--- name: newest_name
-SELECT coalesce(max(rid), 0) FROM resource;
-
 -- name: body
 SELECT body FROM version WHERE seq = ?;
 

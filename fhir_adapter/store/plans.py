@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_adapter.store.database import queries
 
@@ -24,8 +25,7 @@ class Plan:
     updated: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One resource of a plan: the stored bytes of the version `seq`."""
 
     type: str

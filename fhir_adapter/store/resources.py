@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, NamedTuple
 
 from fhir_adapter.errors import NotFound
-from fhir_adapter.fhir.index import Rows, index_rows
+from fhir_adapter.fhir.index import Rows, add_index_rows, index_rows
 from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.store.database import for_rows, insert, portions, queries
-from fhir_adapter.store.index import NOTHING, Names, add_rows, replace_rows, rows_of_version
+from fhir_adapter.store.database import Row, insert, queries
+from fhir_adapter.store.index import add_rows, replace_rows, rows_of_version
+from fhir_adapter.store.names import Names
 
 _SQL = queries("resources.sql")
 _NEWEST = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One version of one resource. `updated` is a FHIR instant (ms, Z); `body` the JSON, empty for a deletion."""
 
     type: str
@@ -61,87 +59,71 @@ def save_all(
     now: datetime,
     plan: str | None = None,
     owner: str | None = None,
+    names: Names | None = None,
 ) -> list[Stored]:
-    """`save` for many resources, each of which is there once: a third quicker than one after the other."""
-    batch = _Batch(connection, instant(now), plan, owner)
-    batch.take(resources)
+    """`save` for many resources, each of which is there once: a third quicker than one after the other.
+
+    `names`: what this piece of work has looked up already.
+    """
+    names = names or Names(connection)
+    names.look_up((one["resourceType"], one["id"]) for one in resources)
+    batch = _Batch(connection, names, instant(now), plan, owner)
+    saved = [batch.take(resource) for resource in resources]
     batch.write()
-    return [stored for _, stored in batch.done]
+    return saved
 
 
 class _Batch:
-    """Versions that are written together: one statement a table, whatever their number."""
+    """Versions that are written together: few statements a table, whatever their number."""
 
-    def __init__(self, connection: sqlite3.Connection, updated: str, plan: str | None, owner: str | None) -> None:
-        self._connection, self._updated, self._plan, self._owner = connection, updated, plan, owner
-        self._names = Names(connection)
+    def __init__(
+        self, connection: sqlite3.Connection, names: Names, updated: str, plan: str | None, owner: str | None
+    ) -> None:
+        self._connection, self._names = connection, names
+        self._updated, self._plan, self._owner = updated, plan, owner
         self._seq: int = connection.execute(_SQL["newest"]).fetchone()[0]
-        self._added: list[tuple[Any, ...]] = []
-        self._changed: list[tuple[Any, ...]] = []
-        self._found_by: list[tuple[int, Rows]] = []
-        self._found_otherwise: list[tuple[int, int, Rows]] = []
-        self.done: list[tuple[int, Stored]] = []
+        self._added: list[Row] = []
+        self._changed: list[Row] = []
+        self._versions: list[Row] = []
+        self._found_by = Rows.none()
+        self._found_otherwise: list[tuple[Rows, Rows]] = []
 
-    def take(self, resources: Sequence[Resource]) -> None:
-        """Work out the next version of each resource."""
-        current = _current(self._connection, [(one["resourceType"], one["id"]) for one in resources])
-        for (type_, id_), known in current.items():
-            self._names.note(type_, id_, known.rid)
-        for resource in resources:
-            self._take(resource, current.get((resource["resourceType"], resource["id"])))
-
-    def _take(self, resource: Resource, known: _Current | None) -> None:
-        type_, id_, rows = resource["resourceType"], resource["id"], index_rows(resource)
+    def take(self, resource: Resource) -> Stored:
+        """Work out the next version of a resource whose name was looked up."""
+        type_, id_ = name = resource["resourceType"], resource["id"]
+        known = self._names.current(name)
         self._seq += 1
         if known is None:
-            rid, version = self._names.number_new(type_, id_), 1
+            rid, version = self._names.number_new(name), 1
             self._added.append((rid, type_, id_, self._seq, version, self._owner, self._plan))
         else:
             rid, version = known.rid, known.version + 1
             home = known.owner or self._owner, known.plan or self._plan
             self._changed.append((self._seq, version, 0, *home, rid))
         if known is None or known.seq == 0:  # 0: it was only referred to
-            self._found_by.append((rid, rows))
+            add_index_rows(self._found_by, resource, rid)
         else:
-            self._found_otherwise.append((rid, known.seq, rows))
+            before = rows_of_version(self._connection, known.seq, rid)
+            self._found_otherwise.append((before, index_rows(resource, rid)))
         body = dump_json(_stamped(resource, version, self._updated))
-        self.done.append((rid, Stored(type_, id_, version, self._seq, self._updated, False, body)))
+        self._versions.append((self._seq, rid, type_, id_, version, self._updated, 0, body))
+        return Stored(type_, id_, version, self._seq, self._updated, False, body)
 
     def write(self) -> None:
         """Write what was taken."""
-        versions = [(one.seq, rid, one.type, one.id, one.version, one.updated, 0, one.body) for rid, one in self.done]
         insert(self._connection, _SQL["resource_add"], self._added)
         self._connection.executemany(_SQL["resource_set"], self._changed)
-        insert(self._connection, _SQL["version_add"], versions)
+        insert(self._connection, _SQL["version_add"], self._versions)
         add_rows(self._connection, self._names, self._found_by)
-        for rid, old_seq, rows in self._found_otherwise:
-            replace_rows(self._connection, self._names, rid, rows_of_version(self._connection, old_seq), rows)
-        self._names.write_new()
-
-
-class _Current(NamedTuple):
-    """What a save must know of a resource that is here; seq is 0 while it is only referred to."""
-
-    rid: int
-    seq: int
-    version: int
-    deleted: int
-    owner: str | None
-    plan: str | None
-
-
-def _current(connection: sqlite3.Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Current]:
-    """Of those (type, id) that have a row."""
-    rows = chain.from_iterable(
-        connection.execute(for_rows(_SQL["current"], len(some)), [*chain.from_iterable(some)])
-        for some in portions(names)
-    )
-    return {(type_, id_): _Current(*rest) for type_, id_, *rest in rows}
+        for before, after in self._found_otherwise:
+            replace_rows(self._connection, self._names, before, after)
 
 
 def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetime) -> Stored:
     """Store a deletion as the next version. Raises NotFound where there is nothing; a second one changes nothing."""
-    known = _current(connection, [(type_, id_)]).get((type_, id_))
+    names = Names(connection)
+    names.look_up([(type_, id_)])
+    known = names.current((type_, id_))
     if known is None or known.seq == 0:
         raise NotFound(f"there is no {type_}/{id_} here")
     if known.deleted:
@@ -150,7 +132,7 @@ def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetim
     seq = connection.execute(_SQL["newest"]).fetchone()[0] + 1
     connection.execute(_SQL["version_add"], (seq, known.rid, type_, id_, version, updated, 1, b""))
     connection.execute(_SQL["resource_set"], (seq, version, 1, known.owner, known.plan, known.rid))
-    replace_rows(connection, Names(connection), known.rid, rows_of_version(connection, known.seq), NOTHING)
+    replace_rows(connection, names, rows_of_version(connection, known.seq, known.rid), Rows.none())
     return Stored(type_, id_, version, seq, updated, True, b"")
 
 
@@ -199,12 +181,6 @@ def owner_of(connection: sqlite3.Connection, type_: str, id_: str) -> str | None
 def home_plan_of(connection: sqlite3.Connection, type_: str, id_: str) -> str | None:
     """The plan that the resource came with."""
     return _owner_and_plan(connection, type_, id_)[1]
-
-
-def home_plans_of(connection: sqlite3.Connection, references: Iterable[str]) -> dict[str, str]:
-    """The plans that resources came with, by `Type/id`; what is not here, or came with none, is left out."""
-    current = _current(connection, [(type_, id_) for type_, _, id_ in (each.partition("/") for each in references)])
-    return {f"{type_}/{id_}": known.plan for (type_, id_), known in current.items() if known.plan}
 
 
 def _owner_and_plan(connection: sqlite3.Connection, type_: str, id_: str) -> tuple[str | None, str | None]:

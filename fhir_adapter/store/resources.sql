@@ -4,17 +4,13 @@
 -- Where the numbering of versions stands: numbers are given by the caller, many at a time.
 SELECT coalesce(max(seq), 0) FROM version;
 
--- name: current
--- What a save must know of the resources that it changes.
-WITH name (type, id) AS (VALUES (?, ?))
-SELECT r.type, r.id, r.rid, r.seq, r.version, r.deleted, r.owner, r.plan
-FROM name n CROSS JOIN resource r ON r.type = n.type AND r.id = n.id;
-
 -- name: version_add
-INSERT INTO version (seq, rid, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+-- OR FAIL: undoing half of what one statement inserted is not wanted, who fails undoes its whole work (database.py). It
+-- spares SQLite a copy of each page that the statement changes.
+INSERT OR FAIL INTO version (seq, rid, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: resource_add
-INSERT INTO resource (rid, type, id, seq, version, deleted, owner, plan) VALUES (?, ?, ?, ?, ?, 0, ?, ?);
+INSERT OR FAIL INTO resource (rid, type, id, seq, version, deleted, owner, plan) VALUES (?, ?, ?, ?, ?, 0, ?, ?);
 
 -- name: resource_set
 UPDATE resource SET seq = ?, version = ?, deleted = ?, owner = ?, plan = ? WHERE rid = ?;

@@ -63,7 +63,7 @@ def test_search_goes_by_an_index(database: Database, query: str, cursor: Cursor 
     assert [step for step in found if reads_a_whole_table(step)] == []
 
 
-@pytest.mark.parametrize("name", ["current", "newest", "read", "vread", "as_of", "history_of_instance",
+@pytest.mark.parametrize("name", ["newest", "read", "vread", "as_of", "history_of_instance",
                                   "history_of_type", "history_of_type_since", "history", "history_since"])  # fmt: skip
 def test_reading_goes_by_an_index(database: Database, name: str) -> None:
     statement = queries("resources.sql")[name]
@@ -71,6 +71,11 @@ def test_reading_goes_by_an_index(database: Database, name: str) -> None:
     found = steps(database, statement, values)
     if name == "history":  # newest first is the order of the table: it stops after a page
         assert found == ["SEARCH version USING INTEGER PRIMARY KEY (rowid<?)"]
+    assert [step for step in found if reads_a_whole_table(step)] == []
+
+
+def test_names_are_looked_up_by_an_index(database: Database) -> None:
+    found = steps(database, queries("names.sql")["current"], ("Goal", "1"))
     assert [step for step in found if reads_a_whole_table(step)] == []
 
 
