@@ -48,15 +48,20 @@ def index_rows(resource: Resource, rid: int = 0) -> Rows:
 
 def add_index_rows(rows: Rows, resource: Resource, rid: int) -> None:
     """The same, added to the rows of others."""
-    readers = _READERS.get(resource["resourceType"])
-    if readers is not None:
-        for name, value in resource.items():
-            for number, names, take in readers.get(name, ()):
-                if names or type(value) is list:
-                    for item in _values(value, names):
-                        take(rows, number, rid, item)
-                else:
-                    take(rows, number, rid, value)
+    _add_below(rows, rid, resource, _READERS.get(resource["resourceType"], {}))
+
+
+def _add_below(rows: Rows, rid: int, element: dict[str, Any], readers: Readers) -> None:
+    """The rows of everything inside an element."""
+    for name in element:
+        if name in readers:
+            takes, below = readers[name]
+            value = element[name]
+            for item in value if type(value) is list else (value,):
+                for number, take in takes:
+                    take(rows, number, rid, item)
+                if below and type(item) is dict:
+                    _add_below(rows, rid, item, below)
 
 
 def normal(text: str) -> str:
@@ -64,6 +69,10 @@ def normal(text: str) -> str:
     if text.isascii():
         return text.strip().lower()
     return normalize("NFC", normalize("NFC", text).casefold()).strip()
+
+
+_normal_words = lru_cache(maxsize=2048)(normal)
+"""For the words of codes, which are the same in every plan."""
 
 
 @lru_cache(maxsize=8192)  # everything in a plan refers to the same person
@@ -127,7 +136,7 @@ def _take_concept(rows: Rows, number: int, rid: int, value: Any) -> None:
 
 def _take_words(rows: Rows, number: int, rid: int, words: Any) -> None:
     if type(words) is str:
-        rows.string.append((number, normal(words[:TEXT_LENGTH]), "", rid))
+        rows.string.append((number, _normal_words(words[:TEXT_LENGTH]), "", rid))
 
 
 def _take_identifier(rows: Rows, number: int, rid: int, value: Any) -> None:
@@ -152,7 +161,7 @@ def _take_reference(rows: Rows, number: int, rid: int, value: Any) -> None:
     if type(value) is not dict:
         return
     literal = value.get("reference")
-    if type(literal) is str and not literal.startswith("#"):
+    if type(literal) is str and literal[:1] != "#":
         rows.reference.append((number, split_reference(literal), rid))
     if "identifier" in value:
         _take_identifier(rows, number, rid, value["identifier"])
@@ -292,16 +301,28 @@ _TAKE: dict[str, dict[str, Take]] = {
     },
 }  # fmt: skip
 
-Readers = dict[str, list[tuple[int, tuple[str, ...], Take]]]
+
+class Reader(NamedTuple):
+    """What to take of the element with one name, by the numbers of parameters, and what of the elements inside it."""
+
+    takes: list[tuple[int, Take]]
+    below: Readers
+
+
+Readers = dict[str, Reader]
 
 
 def _readers_of(parameters: Iterable[Parameter]) -> Readers:
-    """First property name → what to take below it; parameters that share a number are read once."""
+    """Parameters that share a number are read once."""
     readers: Readers = {}
     for parameter in {parameter.number: parameter for parameter in parameters}.values():
         for source in parameter.sources:
+            *outer, last = source.names
+            place = readers
+            for name in outer:
+                place = place.setdefault(name, Reader([], {})).below
             take = _contact_of(source.system) if source.system else _TAKE[parameter.kind][source.fhir_type]
-            readers.setdefault(source.names[0], []).append((parameter.number, source.names[1:], take))
+            place.setdefault(last, Reader([], {})).takes.append((parameter.number, take))
     return readers
 
 
