@@ -68,7 +68,7 @@ class NativeWords:
         record = copied(self._record(self.visible))
         _write(record, path, value)
         mapped = self.mapping.get(record, source=self.source, namespace=self.namespace)
-        resource = by_reference(mapped, self.visible).get(conflict.reference)
+        resource = by_reference(mapped.resources, self.visible).get(conflict.reference)
         said = decisions.said_in(conflict, resource) if resource else None
         if said is None:
             raise Refused("no value", [Issue("error", "value", path, "this says nothing in the plan", "a value")])

@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import dump_json, reference_of
+from fhir_adapter.fhir.resources import Resource, dump_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
 from fhir_adapter.flows.pull import decision_for, what_a_record_tells
-from fhir_adapter.mapping.engine import Mapped, Mapping
+from fhir_adapter.flows.said import Lens
+from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.identity import as_the_known_person
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
@@ -92,11 +91,22 @@ def earlier_answer(connection: sqlite3.Connection, party: Party, delivery: Deliv
     return Answer(entry.status, (entry.receipt or "").encode(), True)
 
 
-def _source_of(connection: sqlite3.Connection, party: Party, native: Any) -> str:
-    """The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought."""
-    record = native.get("id") if isinstance(native, dict) else None
-    plan = plans.of_record(connection, party.name, record) if isinstance(record, str) else None
-    return plan.source if plan else party.source
+class _Known(NamedTuple):
+    """The plan that a record stands for, the party's own copy of it, and the entry in which it spoke of it last."""
+
+    plan: Plan
+    record: Record | None
+    said: journal.Entry | None
+
+
+def _known(connection: sqlite3.Connection, party: Party, native: Any) -> _Known | None:
+    """What is here of a record, if the party sent it before or was shown it."""
+    id_ = native.get("id") if isinstance(native, dict) else None
+    plan = plans.of_record(connection, party.name, str(id_)) if id_ is not None else None
+    if plan is None:
+        return None
+    record = plans.record_of(connection, party.name, plan.id)
+    return _Known(plan, record, journal.by_id(connection, record.said) if record and record.said is not None else None)
 
 
 def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery) -> Answer:
@@ -107,30 +117,47 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
         return earlier
     if delivery.fault:
         raise delivery.fault
-    source = _source_of(connection, party, hub.mapping_of(party).record_in(delivery.body))
-    mapped = _mapped(hub.mapping_of(party), delivery.body, source, hub.namespace)
-    return _accept(connection, hub, party, delivery, mapped, source)
+    mapping = hub.mapping_of(party)
+    native = mapping.record_in(delivery.body)
+    known = _known(connection, party, native)
+    # The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought.
+    lens = Lens(mapping, known.plan.source if known else party.source, hub.namespace)
+    again = _says_the_same_again(known, delivery)
+    told = lens.rest(again) if again else None
+    mapped = told or lens.get(native)
+    answer = _accept(connection, hub, party, delivery, lens, mapped, known, again=again is not None)
+    if mapped is not told:
+        lens.remember(journal.digest_of(delivery.body), mapped)
+    return answer
 
 
 def _accept(
-    connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery, mapped: Mapped, source: str
+    connection: sqlite3.Connection,
+    hub: Hub,
+    party: Party,
+    delivery: Delivery,
+    lens: Lens,
+    mapped: Mapped,
+    known: _Known | None,
+    *,
+    again: bool,
 ) -> Answer:
     now = hub.now()
     entry = _enter(connection, party, delivery, now)
-    plan, is_new = _plan_for(connection, party, mapped, source, instant(now))
-    if is_new and delivery.seen is not None:
+    plan = known.plan if known else _new_plan(connection, party, mapped, lens.source, instant(now))
+    if not known and delivery.seen is not None:
         issue = Issue("error", "conflict", "If-Match", "there is no record of this id yet", "no If-Match")
         raise PreconditionFailed("If-Match names a version of a record that is not here", [issue])
     ours = change.load(connection, plan)
-    record = None if is_new else plans.record_of(connection, party.name, plan.id)
-    if _says_the_same_again(connection, record, delivery):
+    record = known.record if known else None
+    if again:
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
         change.audit(connection, hub, plan, party, "U", now)
     else:
-        theirs = by_reference(mapped, ours)
-        if is_new:
+        theirs = by_reference(mapped.resources, ours)
+        if not known:
             theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
-        bases = _bases(connection, hub, party, plan, ours, record, delivery) if record else []
+        bases = _bases(connection, party, lens, known, ours, delivery) if known else []
         _check_same_person(plan, ours, theirs)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry)
@@ -152,7 +179,7 @@ def _accept(
         [change.conflict_in_words(mapped, conflict, applied.found) for conflict in applied.conflicts],
         _shared_with(hub, plan, applied.found),
     )
-    status = 201 if is_new else 200
+    status = 200 if known else 201
     journal.close(
         connection,
         entry,
@@ -164,14 +191,14 @@ def _accept(
     return Answer(status, receipt)
 
 
-def _says_the_same_again(connection: sqlite3.Connection, record: Record | None, delivery: Delivery) -> bool:
-    """Whether the body is the party's last one to the byte, and it was shown nothing that it could have taken up.
+def _says_the_same_again(known: _Known | None, delivery: Delivery) -> journal.Entry | None:
+    """The party's last entry if the body is that one to the byte, and it was shown nothing that it could have taken up.
 
     Then every element equals what it said before: nothing is edited, nothing is missing, and nothing is old either.
     """
-    if record is None or record.said is None or record.shown is not None or delivery.seen is not None:
-        return False
-    return journal.by_id(connection, record.said).digest == journal.digest_of(delivery.body)
+    if known is None or known.record is None or known.record.shown is not None or delivery.seen is not None:
+        return None
+    return known.said if known.said and known.said.digest == journal.digest_of(delivery.body) else None
 
 
 def _apply(
@@ -202,11 +229,8 @@ def _enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now
     )
 
 
-def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str) -> tuple[Plan, bool]:
+def _new_plan(connection: sqlite3.Connection, party: Party, mapped: Mapped, source: str, now: str) -> Plan:
     care_plan = _plan_in(mapped)
-    plan = plans.of_record(connection, party.name, mapped.record_id)
-    if plan:
-        return plan, False
     if plans.get(connection, care_plan):
         raise Refused(
             "not a record of this party",
@@ -220,7 +244,7 @@ def _plan_for(connection: sqlite3.Connection, party: Party, mapped: Mapped, sour
                 )
             ],
         )
-    return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now), True
+    return plans.add(connection, id=care_plan, party=party.name, source=source, record=mapped.record_id, now=now)
 
 
 def _plan_in(mapped: Mapped) -> str:
@@ -234,62 +258,48 @@ def _plan_in(mapped: Mapped) -> str:
 
 
 def _bases(
-    connection: sqlite3.Connection,
-    hub: Hub,
-    party: Party,
-    plan: Plan,
-    ours: Refs,
-    record: Record,
-    delivery: Delivery,
+    connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs, delivery: Delivery
 ) -> list[Refs]:
     """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
 
     What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
     """
-    said = journal.by_id(connection, record.said).body if record.said is not None else None
     if delivery.seen is not None:
-        seen = plans.change_of_version(connection, plan.id, delivery.seen)
+        seen = plans.change_of_version(connection, known.plan.id, delivery.seen)
         if seen is None:
             raise PreconditionFailed(
                 "If-Match names a version that this plan never had",
-                [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{plan.version}"')],
+                [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{known.plan.version}"')],
             )
-        return _shown(connection, hub, party, plan, ours, said, seen)
-    bases = [by_reference(_mapped(hub.mapping_of(party), said, plan.source, hub.namespace), ours)] if said else []
-    if record.shown is not None:
-        bases += _shown(connection, hub, party, plan, ours, said, record.shown)
+        return _shown(connection, party, lens, known, ours, seen)
+    bases = [by_reference(lens.resources(known.said), ours)] if known.said else []
+    if known.record and known.record.shown is not None:
+        bases += _shown(connection, party, lens, known, ours, known.record.shown)
     return bases
 
 
-@lru_cache(maxsize=512)
-def _mapped(mapping: Mapping, body: bytes, source: str, namespace: UUID) -> Mapped:
-    """A record in FHIR. What a party says now is what it said before at its next push; the newest are remembered."""
-    return mapping.get(mapping.record_in(body), source=source, namespace=namespace)
-
-
 def _shown(
-    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, ours: Refs, said: bytes | None, seen: int
+    connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs, seen: int
 ) -> list[Refs]:
-    shown = project(change.as_refs(plans.members_as_of_change(connection, plan.id, seen)), party)
-    mapping = hub.mapping_of(party)
-    before = mapping.record_in(said) if said else {}
-    native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
+    shown = project(change.as_refs(plans.members_as_of_change(connection, known.plan.id, seen)), party)
+    before = lens.mapping.record_in(known.said.body) if known.said else {}
+    native = lens.put(what_a_record_tells(shown), before)
     try:
-        return [shown, by_reference(mapping.get(native, source=plan.source, namespace=hub.namespace), ours)]
+        return [shown, by_reference(lens.get(native).resources, ours)]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
         return [shown]
 
 
-def by_reference(mapped: Mapped, ours: Refs) -> Refs:
+def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
     a person who got another number is the one whom the plan knows."""
     known = {focus: ref for ref, task in ours.items() if (focus := change.intervention_of(task))}
     found: Refs = {}
-    for resource in mapped.resources:
+    for resource in said:
         own = reference_of(resource)
         reference = known.get(change.intervention_of(resource), own)
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    return as_the_known_person(found, ours, reference_of(mapped.resources[0]))
+    return as_the_known_person(found, ours, reference_of(said[0]))
 
 
 class AnotherPerson(Refused):

@@ -1,0 +1,65 @@
+"""What parties said last, in FHIR: each record is compared with that at its next push, and the newest are remembered.
+
+They are found by the digest of their bytes, so it does not matter what became of the push that brought them. And they
+are kept as JSON: the objects would take more room, and be looked through for garbage again and again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.mapping.engine import Mapped, Mapping
+from fhir_adapter.store.journal import Entry
+
+MOST = 1024
+"""Records that are remembered, of some 30 kB each."""
+
+
+class _Told(NamedTuple):
+    resources: bytes
+    rest: Mapped
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """A mapping with all that decides beside a record what it is in FHIR: the system whose ids it uses, our namespace."""
+
+    mapping: Mapping
+    source: str
+    namespace: UUID
+
+    def get(self, native: Any) -> Mapped:
+        """The record in FHIR. Raises Refused."""
+        return self.mapping.get(native, source=self.source, namespace=self.namespace)
+
+    def put(self, resources: Sequence[Resource], before: dict[str, Any]) -> dict[str, Any]:
+        """The record as it was before, with what the resources say differently."""
+        return self.mapping.put(resources, before, source=self.source, namespace=self.namespace)
+
+    def remember(self, digest: bytes, mapped: Mapped) -> None:
+        """Keep what the bytes with this digest say."""
+        rest = replace(mapped, resources=[], trace=lambda _reference, _element: "")
+        _told[self, digest] = _Told(dump_json(mapped.resources), rest)
+        if len(_told) > MOST:
+            _told.popitem(last=False)
+
+    def resources(self, said: Entry) -> list[Resource]:
+        """What an entry says: remembered, or mapped once more."""
+        told = _told.pop((self, said.digest), None)
+        if told is None:
+            return self.get(self.mapping.record_in(said.body)).resources
+        resources: list[Resource] = parse_json(told.resources)
+        return resources
+
+    def rest(self, said: Entry) -> Mapped | None:
+        """What the mapping had to tell of an entry beside the resources, if it is remembered."""
+        told = _told.get((self, said.digest))
+        return told.rest if told else None
+
+
+_told: OrderedDict[tuple[Lens, bytes], _Told] = OrderedDict()
