@@ -67,7 +67,7 @@ def may_see(
     care_plan = plan.get(main) or _whole_plan(plan)
     if care_plan is None:
         return Decision(False, ("there is no plan",))
-    parts = tuple(dict.fromkeys(_parts_of(plan, care_plan, party, now, zone)))
+    parts = tuple(_parts_of(plan, care_plan, party, now, zone))
     if not parts:
         return Decision(False, ("the party's organisation takes no part in the plan",))
     bases = (*bases, *bases_named_by(care_plan))
@@ -96,9 +96,11 @@ def _permits_by_statute(basis: str, care_plan: Resource, parts: Sequence[str], d
 def _parts_of(
     plan: Mapping[str, Resource], care_plan: Resource, party: Party, now: datetime, zone: tzinfo
 ) -> Iterator[str]:
-    """The places where the plan names the party's organisation."""
+    """The places where the plan names the party's organisation, each once."""
+    found = set()
     for path, reference in (*_of_plan(care_plan), *_of_teams(plan, now, zone), *_of_interventions(plan)):
-        if speaks_for(party, reference, plan):
+        if path not in found and speaks_for(party, reference, plan):
+            found.add(path)
             yield path
 
 

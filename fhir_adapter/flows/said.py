@@ -27,7 +27,7 @@ class _Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A mapping with all that decides beside a record what it is in FHIR: the system whose ids it uses, our namespace."""
+    """A mapping, the system whose ids a record uses, and our namespace: with its bytes, all that its FHIR depends on."""
 
     mapping: Mapping
     source: str
