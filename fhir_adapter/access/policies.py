@@ -147,9 +147,9 @@ def _of_interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[str, Any]]
             yield "Task.owner", task.get("owner")
 
 
-def _of_type(plan: Mapping[str, Resource], type_: str) -> Iterator[Resource]:
+def _of_type(plan: Mapping[str, Resource], type_: str) -> list[Resource]:
     """The resources of a type that have not come to nothing."""
-    return (one for one in plan.values() if one.get("resourceType") == type_ and one.get("status") not in _ENDED)
+    return [one for one in plan.values() if one.get("resourceType") == type_ and one.get("status") not in _ENDED]
 
 
 def _interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[Resource, list[Resource]]]:

@@ -116,27 +116,22 @@ def _take_presence(rows: Rows, number: int, rid: int, value: Any) -> None:
 
 
 def _take_coding(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is not dict:
-        return
-    code = value.get("code")
-    if type(code) is str:
-        rows.token.append((number, code, _text(value, "system"), rid))
-    _take_words(rows, number, rid, value.get("display"))
+    if type(value) is dict:
+        code, system, display = value.get("code"), value.get("system"), value.get("display")
+        if type(code) is str:
+            rows.token.append((number, code, system if type(system) is str else "", rid))
+        if type(display) is str:
+            rows.string.append((number, _normal_words(display[:TEXT_LENGTH]), "", rid))
 
 
 def _take_concept(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is not dict:
-        return
-    codings = value.get("coding")
-    if type(codings) is list:
-        for coding in codings:
-            _take_coding(rows, number, rid, coding)
-    _take_words(rows, number, rid, value.get("text"))
-
-
-def _take_words(rows: Rows, number: int, rid: int, words: Any) -> None:
-    if type(words) is str:
-        rows.string.append((number, _normal_words(words[:TEXT_LENGTH]), "", rid))
+    if type(value) is dict:
+        codings, text = value.get("coding"), value.get("text")
+        if type(codings) is list:
+            for coding in codings:
+                _take_coding(rows, number, rid, coding)
+        if type(text) is str:
+            rows.string.append((number, _normal_words(text[:TEXT_LENGTH]), "", rid))
 
 
 def _take_identifier(rows: Rows, number: int, rid: int, value: Any) -> None:
@@ -158,13 +153,12 @@ def _contact_of(system: str) -> Take:
 
 
 def _take_reference(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is not dict:
-        return
-    literal = value.get("reference")
-    if type(literal) is str and literal[:1] != "#":
-        rows.reference.append((number, split_reference(literal), rid))
-    if "identifier" in value:
-        _take_identifier(rows, number, rid, value["identifier"])
+    if type(value) is dict:
+        literal = value.get("reference")
+        if type(literal) is str and literal[:1] != "#":
+            rows.reference.append((number, split_reference(literal), rid))
+        if "identifier" in value:
+            _take_identifier(rows, number, rid, value["identifier"])
 
 
 def _take_canonical(rows: Rows, number: int, rid: int, value: Any) -> None:

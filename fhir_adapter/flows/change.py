@@ -281,7 +281,7 @@ def _without_guests(connection: sqlite3.Connection, names: Names, plan: Plan, ar
     new = {
         reference
         for reference, name in unknown.items()
-        if (known := names.current(name)) and known.plan not in (None, plan.id)
+        if (known := names.current[name]) and known.plan not in (None, plan.id)
     }
     for reference in new:
         if reference.partition("/")[0] not in DIRECTORY:

@@ -27,7 +27,7 @@ class _Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A mapping, the system whose ids a record uses, and our namespace: with its bytes, all that its FHIR depends on."""
+    """A mapping, the system whose ids a record uses, and our namespace: all that its form in FHIR depends on."""
 
     mapping: Mapping
     source: str

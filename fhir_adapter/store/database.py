@@ -40,9 +40,9 @@ ROWS_AT_ONCE = (128, 64, 32, 16, 8, 4, 2, 1)
 
 def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in pieces of those sizes, the largest first."""
-    done = 0
+    done, count = 0, len(rows)
     for size in ROWS_AT_ONCE:
-        while len(rows) - done >= size:
+        while count - done >= size:
             yield rows[done : done + size]
             done += size
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 
 from fhir_adapter.fhir.index import Rows, index_rows
 from fhir_adapter.fhir.parameters import FINGERPRINT
@@ -20,34 +19,22 @@ def rows_of_version(connection: sqlite3.Connection, seq: int, rid: int) -> Rows:
     return index_rows(parse_json(body), rid) if body else Rows.none()
 
 
-def add_rows(connection: sqlite3.Connection, names: Names, rows: Rows) -> None:
-    """The rows of resources that have none yet: few statements a table, in the order of its keys."""
-    for table, values in _stored(names, rows).items():
-        if values:
-            insert(connection, _SQL[f"{table}_add"], sorted(values))
-
-
-def replace_rows(connection: sqlite3.Connection, names: Names, old: Rows, new: Rows) -> None:
-    """Only the difference is written: an edit of one status moves one row."""
-    if old == new:
-        return
-    for table, values in _stored(names, _without(old, new)).items():
+def write_rows(connection: sqlite3.Connection, names: Names, *, gone: Rows, come: Rows) -> None:
+    """Take rows out and put others in: few statements a table, in the order of its keys."""
+    for table, values in _stored(names, gone).items():
         if values:
             connection.executemany(_SQL[f"{table}_drop"], values)
-    add_rows(connection, names, _without(new, old))
-
-
-def _without(rows: Rows, others: Rows) -> Rows:
-    tables: Iterable[tuple[list[Row], list[Row]]] = zip(rows, others, strict=True)
-    return Rows._make([*set(some).difference(other)] for some, other in tables)
+    for table, values in _stored(names, come).items():
+        if values:
+            insert(connection, _SQL[f"{table}_add"], sorted(values))
 
 
 def _stored(names: Names, rows: Rows) -> dict[str, list[Row]]:
     """Rows by their table, as it holds them: a reference by the number of its target."""
     tables: dict[str, list[Row]] = rows._asdict()
     if rows.reference:
-        numbers = names.numbers_of(target for _, target, _ in rows.reference)
-        tables["reference"] = [(param, numbers[target], rid) for param, target, rid in rows.reference]
+        names.number_all({target for _, target, _ in rows.reference})
+        tables["reference"] = [(param, names.numbers[target], rid) for param, target, rid in rows.reference]
     return tables
 
 
@@ -61,5 +48,5 @@ def _make_again(connection: sqlite3.Connection) -> None:
     for table in Rows._fields:
         connection.execute(f"DELETE FROM idx_{table}")  # noqa: S608  (our own table names)
     for rid, seq in connection.execute(_SQL["all_current"]).fetchall():
-        add_rows(connection, Names(connection), rows_of_version(connection, seq, rid))
+        write_rows(connection, Names(connection), gone=Rows.none(), come=rows_of_version(connection, seq, rid))
     connection.execute(_SQL["index_made_by_set"], (FINGERPRINT,))

@@ -34,34 +34,33 @@ class Names:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._known: dict[Name, Current | None] = {}
         self._newest: int | None = None
+        self.current: dict[Name, Current | None] = {}
+        """What stands behind the names that were looked up; None: it was never heard of."""
+        self.numbers: dict[Name, int] = {}
+        """The numbers of names, as far as they have one and somebody asked for it."""
 
     def look_up(self, names: Iterable[Name]) -> None:
         """Get ready to tell about these, in as few statements as there can be."""
-        wanted = [name for name in dict.fromkeys(names) if name not in self._known]
-        self._known.update(dict.fromkeys(wanted))
+        wanted = [name for name in dict.fromkeys(names) if name not in self.current]
+        self.current.update(dict.fromkeys(wanted))
         for some in portions(wanted):
             rows = self._connection.execute(for_rows(_SQL["current"], len(some)), [*chain.from_iterable(some)])
             for type_, id_, *rest in rows:
-                self._known[type_, id_] = Current(*rest)
-
-    def current(self, name: Name) -> Current | None:
-        """What stands behind a name that was looked up; None: it was never heard of."""
-        return self._known[name]
+                known = self.current[type_, id_] = Current(*rest)
+                self.numbers[type_, id_] = known.rid
 
     def number_new(self, name: Name) -> int:
         """A number for a name that was never heard of. The caller writes its row."""
         if self._newest is None:
             self._newest = self._connection.execute(_SQL["newest"]).fetchone()[0]
         self._newest += 1
-        self._known[name] = Current(self._newest, 0, 0, 1, None, None)
+        self.numbers[name] = self._newest
         return self._newest
 
-    def numbers_of(self, names: Iterable[Name]) -> dict[Name, int]:
-        """The numbers of names that are referred to; what was never heard of gets one, and is written down."""
-        wanted = dict.fromkeys(names)
-        self.look_up(wanted)
-        new = [(self.number_new(name), *name) for name in wanted if self._known[name] is None]
+    def number_all(self, names: Iterable[Name]) -> None:
+        """See to it that these have numbers; what was never heard of is written down as referred to."""
+        unknown = {name for name in names if name not in self.numbers}
+        self.look_up(unknown)
+        new = [(self.number_new(name), *name) for name in sorted(unknown) if name not in self.numbers]
         insert(self._connection, _SQL["add"], new)
-        return {name: known.rid for name in wanted if (known := self._known[name])}

@@ -12,7 +12,7 @@ from fhir_adapter.fhir.index import Rows, add_index_rows, index_rows
 from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.store.database import Row, insert, queries
-from fhir_adapter.store.index import add_rows, replace_rows, rows_of_version
+from fhir_adapter.store.index import rows_of_version, write_rows
 from fhir_adapter.store.names import Names
 
 _SQL = queries("resources.sql")
@@ -85,13 +85,12 @@ class _Batch:
         self._added: list[Row] = []
         self._changed: list[Row] = []
         self._versions: list[Row] = []
-        self._found_by = Rows.none()
-        self._found_otherwise: list[tuple[Rows, Rows]] = []
+        self._gone, self._come = Rows.none(), Rows.none()
 
     def take(self, resource: Resource) -> Stored:
         """Work out the next version of a resource whose name was looked up."""
         type_, id_ = name = resource["resourceType"], resource["id"]
-        known = self._names.current(name)
+        known = self._names.current[name]
         self._seq += 1
         if known is None:
             rid, version = self._names.number_new(name), 1
@@ -101,10 +100,9 @@ class _Batch:
             home = known.owner or self._owner, known.plan or self._plan
             self._changed.append((self._seq, version, 0, *home, rid))
         if known is None or known.seq == 0:  # 0: it was only referred to
-            add_index_rows(self._found_by, resource, rid)
+            add_index_rows(self._come, resource, rid)
         else:
-            before = rows_of_version(self._connection, known.seq, rid)
-            self._found_otherwise.append((before, index_rows(resource, rid)))
+            self._compare(rows_of_version(self._connection, known.seq, rid), index_rows(resource, rid))
         body = dump_json(_stamped(resource, version, self._updated))
         self._versions.append((self._seq, rid, type_, id_, version, self._updated, 0, body))
         return Stored(type_, id_, version, self._seq, self._updated, False, body)
@@ -114,16 +112,22 @@ class _Batch:
         insert(self._connection, _SQL["resource_add"], self._added)
         self._connection.executemany(_SQL["resource_set"], self._changed)
         insert(self._connection, _SQL["version_add"], self._versions)
-        add_rows(self._connection, self._names, self._found_by)
-        for before, after in self._found_otherwise:
-            replace_rows(self._connection, self._names, before, after)
+        write_rows(self._connection, self._names, gone=self._gone, come=self._come)
+
+    def _compare(self, before: Rows, after: Rows) -> None:
+        """Only the difference is written: an edit of one status moves one row."""
+        for table in Rows._fields:
+            old, new = getattr(before, table), getattr(after, table)
+            if old != new:
+                getattr(self._gone, table).extend(set(old).difference(new))
+                getattr(self._come, table).extend(set(new).difference(old))
 
 
 def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetime) -> Stored:
     """Store a deletion as the next version. Raises NotFound where there is nothing; a second one changes nothing."""
     names = Names(connection)
     names.look_up([(type_, id_)])
-    known = names.current((type_, id_))
+    known = names.current[type_, id_]
     if known is None or known.seq == 0:
         raise NotFound(f"there is no {type_}/{id_} here")
     if known.deleted:
@@ -132,7 +136,7 @@ def remove(connection: sqlite3.Connection, type_: str, id_: str, *, now: datetim
     seq = connection.execute(_SQL["newest"]).fetchone()[0] + 1
     connection.execute(_SQL["version_add"], (seq, known.rid, type_, id_, version, updated, 1, b""))
     connection.execute(_SQL["resource_set"], (seq, version, 1, known.owner, known.plan, known.rid))
-    replace_rows(connection, names, rows_of_version(connection, known.seq, known.rid), Rows.none())
+    write_rows(connection, names, gone=rows_of_version(connection, known.seq, known.rid), come=Rows.none())
     return Stored(type_, id_, version, seq, updated, True, b"")
 
 
