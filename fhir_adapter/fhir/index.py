@@ -1,42 +1,29 @@
-"""What a resource can be found by: its index rows, taken by plain accessors made from the parameter table."""
+"""What a resource can be found by: its index rows, taken by one function a type, written from the parameter table.
+
+A walk through a table of parameters for every element of every resource costs more than the work itself, and each save
+does it. `python -m fhir_adapter.fhir.index Goal` prints the function of a type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from unicodedata import normalize
 
 from fhir_adapter.fhir.parameters import PARAMETERS, Parameter
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.fhir.times import FIRST, LAST, range_of
+from fhir_adapter.fhir.takes import (
+    TAKES,
+    TEXT_LENGTH,
+    Rows,
+    Take,
+    contact_of,
+    normal,
+    split_reference,
+    take_identifier,
+)
 
-TEXT_LENGTH = 200
-"""Of the words beside a code so much is searchable with :text; a goal can be 5,000 words long."""
-
-
-class Rows(NamedTuple):
-    """Index rows by table: first the number of the parameter, last that of the resource (`rid`). Between them:
-
-    token: code, system. reference: target (its type and id). date: low, high (ticks). string: norm, exact. uri: uri.
-    quantity: low, high, system, code, unit.
-    """
-
-    token: list[tuple[int, str, str, int]]
-    reference: list[tuple[int, tuple[str, str], int]]
-    date: list[tuple[int, int, int, int]]
-    string: list[tuple[int, str, str, int]]
-    uri: list[tuple[int, str, int]]
-    quantity: list[tuple[int, float, float, str, str, str, int]]
-
-    @staticmethod
-    def none() -> Rows:
-        """No rows yet, or those of what is deleted."""
-        return Rows([], [], [], [], [], [])
-
-
-Take = Callable[[Rows, int, int, Any], None]
-"""Adds the rows of a value: all rows, number of the parameter, rid, the value."""
+__all__ = ["TEXT_LENGTH", "Rows", "add_index_rows", "index_rows", "normal", "split_reference"]
 
 
 def index_rows(resource: Resource, rid: int = 0) -> Rows:
@@ -48,276 +35,75 @@ def index_rows(resource: Resource, rid: int = 0) -> Rows:
 
 def add_index_rows(rows: Rows, resource: Resource, rid: int) -> None:
     """The same, added to the rows of others."""
-    _add_below(rows, rid, resource, _READERS.get(resource["resourceType"], {}))
+    walk = _WALKS.get(resource["resourceType"])
+    if walk is not None:
+        walk(rows, resource, rid)
 
 
-def _add_below(rows: Rows, rid: int, element: dict[str, Any], readers: Readers) -> None:
-    """The rows of everything inside an element."""
-    for name in element:
-        if name in readers:
-            takes, below = readers[name]
-            value = element[name]
-            for item in value if type(value) is list else (value,):
-                for number, take in takes:
-                    take(rows, number, rid, item)
-                if below and type(item) is dict:
-                    _add_below(rows, rid, item, below)
-
-
-def normal(text: str) -> str:
-    """Text as a plain search compares it: composed (NFC), without case, without space around it."""
-    if text.isascii():
-        return text.strip().lower()
-    return normalize("NFC", normalize("NFC", text).casefold()).strip()
-
-
-_normal_words = lru_cache(maxsize=2048)(normal)
-"""For the words of codes, which are the same in every plan."""
-
-
-@lru_cache(maxsize=8192)  # everything in a plan refers to the same person
-def split_reference(reference: str) -> tuple[str, str]:
-    """Type and id of what is referred to by `Type/id`, with or without /_history; '' and the text for anything else."""
-    parts = reference.split("/")
-    is_relative = len(parts) == 2 or (len(parts) == 4 and parts[2] == "_history")
-    if is_relative and parts[0].isalpha() and parts[0][0].isupper():
-        return parts[0], parts[1]
-    return "", reference
-
-
-def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
-    """What is found along `names`, lists opened at every step."""
-    found = value if type(value) is list else [value]
-    for name in names:
-        below: list[Any] = []
-        for item in found:
-            if type(item) is dict and name in item:
-                child = item[name]
-                if type(child) is list:
-                    below += child
-                else:
-                    below.append(child)
-        found = below
-    return found
-
-
-def _take_code(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is str:
-        rows.token.append((number, value, "", rid))
-
-
-def _take_boolean(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is bool:
-        rows.token.append((number, "true" if value else "false", "", rid))
-
-
-def _take_presence(rows: Rows, number: int, rid: int, value: Any) -> None:
-    rows.token.append((number, "true", "", rid))
-
-
-def _take_coding(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict:
-        code, system, display = value.get("code"), value.get("system"), value.get("display")
-        if type(code) is str:
-            rows.token.append((number, code, system if type(system) is str else "", rid))
-        if type(display) is str:
-            rows.string.append((number, _normal_words(display[:TEXT_LENGTH]), "", rid))
-
-
-def _take_concept(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict:
-        codings, text = value.get("coding"), value.get("text")
-        if type(codings) is list:
-            for coding in codings:
-                _take_coding(rows, number, rid, coding)
-        if type(text) is str:
-            rows.string.append((number, _normal_words(text[:TEXT_LENGTH]), "", rid))
-
-
-def _take_identifier(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict and type(value.get("value")) is str:
-        rows.token.append((number, value["value"], _text(value, "system"), rid))
-
-
-def _take_contact(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict and type(value.get("value")) is str:
-        rows.token.append((number, value["value"], _text(value, "system"), rid))
-
-
-def _contact_of(system: str) -> Take:
-    def take(rows: Rows, number: int, rid: int, value: Any) -> None:
-        if type(value) is dict and value.get("system") == system:
-            _take_contact(rows, number, rid, value)
-
-    return take
-
-
-def _take_reference(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict:
-        literal = value.get("reference")
-        if type(literal) is str and literal[:1] != "#":
-            rows.reference.append((number, split_reference(literal), rid))
-        if "identifier" in value:
-            _take_identifier(rows, number, rid, value["identifier"])
-
-
-def _take_canonical(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is str:
-        rows.reference.append((number, ("", value), rid))
-
-
-def _take_uri(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is str:
-        rows.uri.append((number, value, rid))
-
-
-def _take_string(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is str:
-        rows.string.append((number, normal(value), value, rid))
-
-
-def _parts(*names: str) -> Take:
-    def take(rows: Rows, number: int, rid: int, value: Any) -> None:
-        if type(value) is dict:
-            for name in names:
-                if name in value:
-                    for part in _values(value[name], ()):
-                        _take_string(rows, number, rid, part)
-
-    return take
-
-
-def _take_date(rows: Rows, number: int, rid: int, value: Any) -> None:
-    _add_range(rows, number, rid, value, value)
-
-
-def _take_period(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict and ("start" in value or "end" in value):
-        _add_range(rows, number, rid, value.get("start"), value.get("end"))
-
-
-def _take_timing(rows: Rows, number: int, rid: int, value: Any) -> None:
-    """From the first to the last instant that a Timing names: its events and the bounds of its repetition."""
-    if type(value) is not dict:
-        return
-    for event in _values(value.get("event"), ()):
-        _take_date(rows, number, rid, event)
-    for bounds in _values(value, ("repeat", "boundsPeriod")):
-        _take_period(rows, number, rid, bounds)
-
-
-def _add_range(rows: Rows, number: int, rid: int, start: Any, end: Any) -> None:
-    try:
-        low = range_of(start)[0] if type(start) is str else FIRST
-        high = range_of(end)[1] if type(end) is str else LAST
-    except ValueError:
-        return
-    if low > FIRST or high < LAST:
-        rows.date.append((number, low, high, rid))
-
-
-def _take_quantity(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict and (size := _number(value.get("value"))) is not None:
-        low, high = _BOUNDS.get(value.get("comparator"), _exactly)(size)
-        rows.quantity.append(
-            (number, low, high, _text(value, "system"), _text(value, "code"), _text(value, "unit"), rid)
-        )
-
-
-def _take_range(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if type(value) is dict:
-        low, high = value.get("low") or {}, value.get("high") or {}
-        ends = _number(low.get("value")), _number(high.get("value"))
-        if ends != (None, None):
-            unit = low or high
-            rows.quantity.append(
-                (number, -_ENDLESS if ends[0] is None else ends[0], _ENDLESS if ends[1] is None else ends[1],
-                 _text(unit, "system"), _text(unit, "code"), _text(unit, "unit"), rid)
-            )  # fmt: skip
-
-
-def _take_number(rows: Rows, number: int, rid: int, value: Any) -> None:
-    if (size := _number(value)) is not None:
-        rows.quantity.append((number, size, size, "", "", "", rid))
-
-
-def _number(value: Any) -> float | None:
-    if value is None or isinstance(value, bool | str | dict | list):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return _ENDLESS if value > 0 else -_ENDLESS
-
-
-def _text(value: dict[str, Any], name: str) -> str:
-    found = value.get(name)
-    return found if type(found) is str else ""
-
-
-_ENDLESS = 1e300
-
-
-def _exactly(size: float) -> tuple[float, float]:
-    return size, size
-
-
-_BOUNDS: dict[Any, Callable[[float], tuple[float, float]]] = {
-    "<": lambda size: (-_ENDLESS, size),
-    "<=": lambda size: (-_ENDLESS, size),
-    ">": lambda size: (size, _ENDLESS),
-    ">=": lambda size: (size, _ENDLESS),
-}
-
-_TAKE: dict[str, dict[str, Take]] = {
-    "token": {
-        "code": _take_code, "string": _take_code, "id": _take_code, "uri": _take_code, "boolean": _take_boolean,
-        "exists": _take_presence, "Coding": _take_coding, "CodeableConcept": _take_concept,
-        "Identifier": _take_identifier, "ContactPoint": _take_contact,
-    },
-    "reference": {"Reference": _take_reference, "canonical": _take_canonical, "uri": _take_canonical},
-    "date": {
-        "date": _take_date, "dateTime": _take_date, "instant": _take_date, "Period": _take_period,
-        "Timing": _take_timing,
-    },
-    "string": {
-        "string": _take_string, "markdown": _take_string, "code": _take_string,
-        "HumanName": _parts("text", "family", "given", "prefix", "suffix"),
-        "Address": _parts("text", "line", "city", "district", "state", "postalCode", "country"),
-    },
-    "uri": {"uri": _take_uri, "url": _take_uri, "canonical": _take_uri, "oid": _take_uri, "uuid": _take_uri},
-    "quantity": {
-        "Quantity": _take_quantity, "SimpleQuantity": _take_quantity, "Age": _take_quantity,
-        "Duration": _take_quantity, "Money": _take_quantity, "Range": _take_range,
-    },
-    "number": {
-        "decimal": _take_number, "integer": _take_number, "positiveInt": _take_number, "unsignedInt": _take_number,
-    },
-}  # fmt: skip
-
-
-class Reader(NamedTuple):
+class _Reader(NamedTuple):
     """What to take of the element with one name, by the numbers of parameters, and what of the elements inside it."""
 
-    takes: list[tuple[int, Take]]
-    below: Readers
+    takes: list[tuple[int, Take | str]]
+    below: _Readers
 
 
-Readers = dict[str, Reader]
+_Readers = dict[str, _Reader]
 
 
-def _readers_of(parameters: Iterable[Parameter]) -> Readers:
+def _readers_of(parameters: Iterable[Parameter]) -> _Readers:
     """Parameters that share a number are read once."""
-    readers: Readers = {}
+    readers: _Readers = {}
     for parameter in {parameter.number: parameter for parameter in parameters}.values():
         for source in parameter.sources:
             *outer, last = source.names
             place = readers
             for name in outer:
-                place = place.setdefault(name, Reader([], {})).below
-            take = _contact_of(source.system) if source.system else _TAKE[parameter.kind][source.fhir_type]
-            place.setdefault(last, Reader([], {})).takes.append((parameter.number, take))
+                place = place.setdefault(name, _Reader([], {})).below
+            take = contact_of(source.system) if source.system else TAKES[parameter.kind][source.fhir_type]
+            place.setdefault(last, _Reader([], {})).takes.append((parameter.number, take))
     return readers
 
 
-_READERS = {type_: _readers_of(parameters.values()) for type_, parameters in PARAMETERS.items()}
+_Walk = Callable[[Rows, Resource, int], None]
+
+
+def _source(type_: str, names: dict[str, Any]) -> str:
+    """The function of a type; what it calls is put into `names`."""
+    lines = ["token, reference = rows.token, rows.reference", *_lines(_readers_of(PARAMETERS[type_].values()), names)]
+    return "\n    ".join([f"def walk_{type_}(rows, resource, rid):", *lines]) + "\n"
+
+
+def _lines(readers: _Readers, names: dict[str, Any], element: str = "resource", depth: int = 0) -> Iterator[str]:
+    """Element by element: every value there, and what is inside it."""
+    value = f"value_{depth}"
+    for name, reader in readers.items():
+        yield f"if {name!r} in {element}:"
+        yield f"    found = {element}[{name!r}]"
+        yield f"    for {value} in found if type(found) is list else (found,):"
+        for number, take in reader.takes:
+            yield from (f"        {line}" for line in _take_lines(take, number, value, names))
+        if reader.below:
+            yield f"        if type({value}) is dict:"
+            yield from (f"            {line}" for line in _lines(reader.below, names, value, depth + 1))
+
+
+def _take_lines(take: Take | str, number: int, value: str, names: dict[str, Any]) -> list[str]:
+    if isinstance(take, str):
+        return take.format(value=value, number=number).splitlines()
+    name = f"take_{len(names)}"
+    names[name] = take
+    return [f"{name}(rows, {number}, rid, {value})"]
+
+
+def _compiled(type_: str) -> _Walk:
+    space: dict[str, Any] = {"split_reference": split_reference, "take_identifier": take_identifier}
+    exec(compile(_source(type_, space), f"<index of {type_}>", "exec"), space)  # noqa: S102 - made of our own table
+    walk: _Walk = space[f"walk_{type_}"]
+    return walk
+
+
+_WALKS = {type_: _compiled(type_) for type_ in PARAMETERS}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(_source(sys.argv[1], {}))

@@ -191,18 +191,18 @@ def test_saving_many_at_once_is_saving_each(database: Database, save: Any, tmp_p
     edited = {**GOAL, "lifecycleStatus": "completed"}
     other = Database(tmp_path / "other.db")
 
-    def save_all(*given: Resource) -> list[Stored]:
-        return other.write(lambda connection: resources.save_all(connection, given, now=NOON, plan="x", owner="y"))
-
-    assert save_all(GOAL) == [save(GOAL, plan="x", owner="y")]
-    assert save_all(patient, edited) == [save(patient, plan="x", owner="y"), save(edited, plan="x", owner="y")]
+    for some in ([GOAL], [patient, edited]):
+        other.write(lambda connection, some=some: resources.save_all(connection, some, now=NOON, plan="x", owner="y"))
+        saved = [save(one, plan="x", owner="y") for one in some]
+        assert [resources.read(other.read(), one.type, one.id) for one in saved] == saved
     assert index_of(other) == index_of(database)
     assert resources.owner_of(other.read(), "Patient", "p1") == "y"
     other.close()
 
 
 def test_nothing_to_save_is_nothing_saved(database: Database) -> None:
-    assert database.write(lambda connection: resources.save_all(connection, [], now=NOON)) == []
+    database.write(lambda connection: resources.save_all(connection, [], now=NOON))
+    assert resources.history(database.read(), None, None, since=None, before=None, count=1) == []
 
 
 def test_what_is_only_referred_to_is_not_there_but_found_by(database: Database, save: Any) -> None:
