@@ -29,8 +29,10 @@ def reason_not_to_merge(
     """
     if _has_new_modifiers(said, known):
         return "modifierExtension"
-    if said.get("implicitRules") not in (None, *(one.get("implicitRules") for one in known)):
+    if "implicitRules" in said and said["implicitRules"] not in [one.get("implicitRules") for one in known]:
         return "implicitRules"
+    if not known:
+        return ""  # nobody said before about whom it is
     is_another = is_about_another_person(said, known, lambda reference: ours.get(reference) or theirs.get(reference))
     return "subject" if is_another else ""
 

@@ -247,6 +247,20 @@ def test_rules_that_the_plan_does_not_know_keep_a_statement_out():
     assert run([refs(known)], refs(known), refs(known | {"startDate": "2025"})).conflicts == []
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"modifierExtension": [{"url": "https://x.example/not"}]}, "modifierExtension"),
+        ({"target": [{"modifierExtension": [{"url": "https://x.example/not"}]}]}, "modifierExtension"),
+        ({"implicitRules": "https://x.example/rules"}, "implicitRules"),
+    ],
+)
+def test_of_a_new_plan_too_what_may_turn_it_around_is_kept_out(more, reason):
+    result = run([], {}, refs(goal(**more), goal("g2")), partial=False)
+    assert result.changed == refs(goal("g2"))
+    assert [(one.kind, one.path, one.other) for one in result.conflicts] == [("quarantined", reason, goal(**more))]
+
+
 def test_a_contained_resource_that_the_other_side_points_to_stays_and_is_shown():
     need = {"resourceType": "Condition", "id": "x", "subject": {"reference": "Patient/elin"}}
     alone, linked = goal(contained=[need]), goal(contained=[need], addresses=[{"reference": "#x"}])

@@ -18,6 +18,7 @@ from fhir_adapter.fhir.resources import parse_input
         (b'{"person": {"name": "A"}, "note": "he said \\"yes\\": twice", "person": {"name": "B"}}', "person"),
         (b'[{"a": {"b": 1, "b" : 1}}]', "[0].a.b"),
         (b'{"\\u0061": 1, "a": 2}', "a"),
+        (b'{"a"\n:1,"a"\t:2}', "a"),
     ],
 )
 def test_a_name_that_stands_twice_is_refused(raw: bytes, path: str) -> None:
