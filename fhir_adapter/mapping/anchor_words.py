@@ -94,6 +94,7 @@ def anchor_of(
         needed=_needed(declared["needed"]) if "needed" in declared else None,
         root=bool(declared.get("root")),
         anywhere=bool(declared.get("anywhere")),
+        is_element=not is_resource_type(own),
         found_by=tuple(dict.fromkeys(_found_by(declared))),
         told_by=tuple(_first(declared[word]) for word in ("mark", "skip", "reverse") if word in declared),
     )

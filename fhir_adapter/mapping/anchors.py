@@ -100,6 +100,8 @@ class Anchor:
     """may stand for the record where the anchors before it that can are not there"""
     anywhere: bool = False
     """every resource of its type that came is an item, whatever refers to it; one that did not come stays"""
+    is_element: bool = False
+    """stands for a part of a resource, its own or under a second name: nothing can refer to it"""
     found_by: tuple[Look, ...] = ()
     """where it is looked for: the elements that refer to it or hold it, the id of what it refers to itself"""
     told_by: tuple[str, ...] = ()
@@ -134,7 +136,7 @@ class Anchor:
 
     def _find_same(self, nodes: Nodes) -> Resource | None:
         other = nodes.get(self.same or "")
-        if other is None:
+        if other is None or not self.links:
             return None
         references = [reference_in(link.read(nodes[link.parent])) for link in self.links if link.parent in nodes]
         return other if reference_of(other) in references else None

@@ -75,7 +75,8 @@ def _make(source: Source, anchor: Anchor) -> None:
     elif anchor.same is not None:
         with source.block(f"if {source.node(anchor.same)} is not None"):
             source.add(f"{node} = {source.node(anchor.same)}")
-            source.add(f"{source.reference(anchor.name)} = {source.reference(anchor.same)}")
+            if not anchor.is_element:
+                source.add(f"{source.reference(anchor.name)} = {source.reference(anchor.same)}")
             _connect(source, anchor)
     elif anchor.element is not None:
         parent = source.node(anchor.element.parent)
@@ -237,7 +238,8 @@ def _write_field(source: Source, field: Field, getters: dict[tuple[str, ...], st
         if not readable:
             return  # only written: another field carries what is sent
         unread = " and ".join(f"{node} is None" for node in readable)
-        with source.block("else" if is_same else f"if {unread}"):
+        unwritten = " and ".join(dict.fromkeys(f"{source.node(rule.first)} is None" for rule in writing))
+        with source.block("else" if is_same else f"if {unread} or {unwritten}" if writing else f"if {unread}"):
             source.add(f"report({source.called('field', field)}, frame, run)")
 
 
