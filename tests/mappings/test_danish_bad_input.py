@@ -165,3 +165,13 @@ def test_the_cases_go_through_as_they_were_told(name: str) -> None:
     done = mapped(mapping, record)
     assert {lost.path for lost in done.unmapped} <= {"konflikt"}
     assert find(mapping).put(done.resources, record, source=source_of(mapping), namespace=NAMESPACE) == record
+
+
+def test_a_party_told_by_a_designation_does_not_go_by_the_name_of_a_person() -> None:
+    parties = [{"org": "Huset"}, {"betegnelse": "Huset", "navn": "Mo Prøve"}, {"navn": "Mo Prøve"}]
+    found = mapped(CITIZEN, {"id": "1", "person": {"cpr": "1007059995"}, "parter": parties})
+    team = next(one for one in found.resources if one["resourceType"] == "CareTeam")
+    house = next(one for one in found.resources if one["resourceType"] == "Organization")
+    assert [one["member"].get("display") for one in team["participant"]] == [None, "Huset", "Mo Prøve"]
+    assert team["participant"][1]["member"]["reference"] == f"Organization/{house['id']}"
+    assert [one.path for one in found.unmapped] == ["parter[1].navn"]
