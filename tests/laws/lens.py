@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,6 +110,17 @@ def has_twins(case: Case) -> bool:
     return any(scope.key is not None and not scope.numbered and re.search(r"#\d+$", one.key) for scope, one in opened)
 
 
+def has_hidden_namesake(case: Case) -> bool:
+    """Has an item whose id FHIR is not told the name of another? From FHIR alone it takes the key of the other one."""
+    told = [(scope, frame) for scope, frame in case.walked[0] if scope.key is not None]
+    names = Counter((scope.label, frame.parent_key, str(frame.native.get(scope.key))) for scope, frame in told)
+    return any(
+        names[scope.label, frame.parent_key, str(frame.native.get(scope.key))] > 1
+        for scope, frame in told
+        if "id" in frame.native and not any(one.identifier and one.name in frame.nodes for one in scope.anchors)
+    )
+
+
 def has_one_number_twice(case: Case, record: Record) -> bool:
     """Have two items of a list one public number? It is the first one's, and FHIR has no first."""
     opened, run, _ = case.walk(record)
@@ -161,6 +173,8 @@ def what_is_known_is_found_by_looking_too(case: Case) -> None:
 
 def a_record_made_from_fhir_alone_says_the_same(case: Case) -> None:
     """get(create(get(n))) == get(n), and what is created once more is the same record."""
+    if has_hidden_namesake(case):
+        return
     made = case.mapping.create(case.said, **PLACE)
     again = fhir_of(case.mapping, made)
     assert by_reference(again) == by_reference(case.said)
