@@ -49,12 +49,10 @@ def _chosen(hub: Hub, name: str | None) -> list[Party]:
 
 
 def _resume(hub: Hub, party: Party, restore: bool, accept: bool) -> None:
-    from fhir_adapter.flows import collect, safety
+    from fhir_adapter.flows import sync as flow
 
-    again = safety.resume(hub, party, restore=restore)
+    again = flow.resume(hub, party, restore=restore, accept=accept)
     typer.echo(f"{party.name} goes on" + (f"; {again} resources are brought again" if again else ""), err=True)
-    if accept:
-        collect.collect(hub, party, deletions_are_meant=True)
 
 
 def _turn(hub: Hub, parties: Sequence[Party], as_json: bool) -> None:

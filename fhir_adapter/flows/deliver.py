@@ -19,7 +19,8 @@ from fhir_adapter.errors import Issue, RemoteConflict, RemoteError
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, circuit, letters
-from fhir_adapter.flows.collect import after, collect, utc
+from fhir_adapter.flows.collect import collect
+from fhir_adapter.flows.history import after, made, utc
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import (
     as_can_stand_there,
@@ -31,6 +32,7 @@ from fhir_adapter.flows.naming import (
     records_to_theirs,
     write_id_of,
 )
+from fhir_adapter.flows.news import SHARED, newest
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.plan.identity import are_born_apart, not_meant
 from fhir_adapter.plan.merge import Refs
@@ -242,9 +244,9 @@ def _begin(connection: sqlite3.Connection, hub: Hub, claim: Claim, write_id: str
 
 def _entry(out: Outgoing, resource: Resource) -> Entry:
     """Only over the version that we know, or where nothing is: a repeated or late request then changes nothing."""
-    if out.copy is None:
+    if out.copy is None or out.copy.is_lost:
         return Entry(resource, only_if_new=True)
-    return Entry(resource, None if out.copy.is_lost else out.copy.version)
+    return Entry(resource, out.copy.version)
 
 
 def _settle(
@@ -266,12 +268,15 @@ def _settle(
         if item is None or not copies.note_arrival(connection, write_id, item.type, item.id, version.version):
             continue
         body = dump_json(as_ours(version.resource or {}, ours))
-        copies.save(connection, party.name, Copy(item.type, item.id, version.id, version.version, item.seq, body))
+        copy = Copy(item.type, item.id, version.id, version.version, item.seq, body, made(version))
+        copies.save(connection, party.name, copy)
     copies.settle_write(connection, write_id)
     if copies.watermark(connection, party.name) is None and arrived:
         copies.move_watermark(
             connection, party.name, min(utc(version.updated) for version in arrived if version.updated)
         )
+    if landmark := newest([version for version in arrived if version.type in SHARED]):
+        copies.set_landmark(connection, party.name, landmark)
     plan = plans.get(connection, plan_id)
     if plan:
         change.audit(connection, hub, plan, party, "R", hub.now())

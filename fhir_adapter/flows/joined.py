@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, references_in, rewrite_references
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows import change, history, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_ours, id_in, names_in, names_to_ours, names_to_theirs
 from fhir_adapter.plan.identity import about, are_one_person, pointers_moved
@@ -51,7 +51,8 @@ def _join(connection: sqlite3.Connection, hub: Hub, party: Party, given_up: str,
 
 def _part(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion) -> None:
     ours = names_to_ours(connection, hub, party)
-    now = Copy("Patient", version.id, version.id, version.version, 0, dump_json(as_ours(version.resource or {}, ours)))
+    body = dump_json(as_ours(version.resource or {}, ours))
+    now = Copy("Patient", version.id, version.id, version.version, 0, body, history.made(version))
     for joined in copies.part(connection, party.name, now):
         remaining = ours(f"Patient/{joined.remote_id}")
         known_persons.withdraw(connection, hub, joined.reference, remaining, "joined-there")

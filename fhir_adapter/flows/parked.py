@@ -13,7 +13,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Conflict, Issue, NotFound, Refused
 from fhir_adapter.fhir.resources import parse_json
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, collect
+from fhir_adapter.flows import change, intake
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.remotes.client import RemoteVersion
@@ -73,7 +73,7 @@ def drop(hub: Hub, id_: int, reason: str) -> ParkedChange:
         parked = _waiting(connection, id_)
         party = hub.parties.get(parked.party, Party(parked.party, ""))
         if party.name in hub.clients:
-            collect.leave_aside(connection, hub, party, _version(parked))
+            intake.leave_aside(connection, hub, party, _version(parked))
         _decide(connection, hub, party, parked, "dropped", reason)
 
     hub.database.write(work)
@@ -85,7 +85,7 @@ def _take_version_in(
     connection: sqlite3.Connection, hub: Hub, party: Party, parked: journal.Parked, reason: str | None
 ) -> None:
     _waiting(connection, parked.id)
-    problem = collect.take_in_again(connection, hub, party, _version(parked), parked.id)
+    problem = intake.take_in_again(connection, hub, party, _version(parked), parked.id)
     if problem:
         raise _refused(parked, problem)
     journal.close(connection, parked.id, "applied", plan=parked.plan, receipt=parked.receipt)
@@ -140,9 +140,10 @@ def _refused(parked: journal.Parked, problem: str) -> Refused:
 
 def _version(parked: journal.Parked) -> RemoteVersion:
     """The version of a FHIR server that was parked, by its key: Type/id/_history/version[@when]."""
-    type_, id_, _, version = parked.key.partition("@")[0].split("/")
+    name, _, made = parked.key.partition("@")
+    type_, id_, _, version = name.split("/")
     resource = parse_json(parked.body)
-    return RemoteVersion(type_, id_, version, "", not resource, resource or None)
+    return RemoteVersion(type_, id_, version, made, not resource, resource or None)
 
 
 def _told(parked: journal.Parked, *, whole: bool = False) -> ParkedChange:

@@ -7,95 +7,94 @@ said, each would empty the plans of everybody else.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import Conflict
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import letters
+from fhir_adapter.flows import history, letters
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.remotes.client import FhirClient, RemoteVersion
-from fhir_adapter.store import copies, outbox, plans, sides
-from fhir_adapter.store.copies import LOST, Copy
+from fhir_adapter.flows.news import Name, News
+from fhir_adapter.remotes import feed
+from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.store import copies, sides
+from fhir_adapter.store.copies import Copy
 
 if TYPE_CHECKING:
     import sqlite3
 
 SAMPLE = 40
-"""How many plans are looked for at a time."""
+"""How many resources are looked for at a time."""
 
 FEW = 5
-"""So many deletions are never too many: people do delete."""
+"""So many are never too many, unless that is all: people do delete."""
 
 BATCH = 50
 """Ids in one search: short enough for every server."""
 
 
-def has_lost_too_much(hub: Hub, party: Party) -> bool:
-    """Now and then: is a sample of the plans that it was given still there? If not, the party is stopped."""
+def astray_in_a_sample(hub: Hub, party: Party) -> list[Name]:
+    """Now and then: what of a sample is not there as it was left. Where that is much, the party is stopped."""
     seconds = hub.limits.check_interval
     if not hub.database.write(lambda connection: sides.is_to_be_checked(connection, party.name, seconds=seconds)):
-        return False
-    given = copies.given(hub.database.read(), party.name, "CarePlan")
-    sample = random.sample(given, min(SAMPLE, len(given)))
-    missing = _vanished(hub.clients[party.name], sample)
-    if not sample or len(missing) / len(sample) <= hub.limits.stop_when_lost_share:
-        return False
-    letters.stop(hub, party, f"{len(missing)} of {len(sample)} plans that were looked for are not there any more")
-    return True
+        return []
+    held = copies.held(hub.database.read(), party.name)
+    sample = random.sample(held, min(SAMPLE, len(held)))
+    found = astray(hub, party, sample)
+    if is_much(hub, len(found), len(sample)):
+        letters.stop(hub, party, f"{len(found)} of {len(sample)} resources that were looked for are {GONE}")
+    return found
 
 
-def deletes_too_much(hub: Hub, party: Party, versions: Sequence[RemoteVersion]) -> bool:
-    """Whether so much was deleted there at once that somebody has to confirm it; the party is stopped then."""
-    deleted = {(version.type, version.id) for version in versions if version.deleted}
-    if len(deleted) <= FEW:
-        return False
+GONE = "not there any more, or in an earlier state"
+
+
+def is_too_much(hub: Hub, party: Party, news: News, deletions_are_meant: bool, setbacks_are_known: bool) -> bool:
+    """Whether so much was deleted there at once, or went back, that somebody has to look; the party is stopped then."""
     held = copies.count(hub.database.read(), party.name)
-    if len(deleted) / max(held, 1) <= hub.limits.stop_when_lost_share:
-        return False
-    letters.stop(hub, party, f"{len(deleted)} of {held} resources were deleted there at once")
-    return True
+    deleted = {(version.type, version.id) for version in news.versions if version.deleted}
+    lost = [one for one in news.setbacks if not one.copy.is_lost]
+    if not deletions_are_meant and is_much(hub, len(deleted), held):
+        letters.stop(hub, party, f"{len(deleted)} of {held} resources were deleted there at once")
+        return True
+    if not setbacks_are_known and is_much(hub, len(lost), held):
+        letters.stop(hub, party, f"{len(lost)} of {held} resources are {GONE}: was a backup restored there?")
+        return True
+    return False
 
 
-def resume(hub: Hub, party: Party, *, restore: bool) -> int:
-    """Go on with a party that was stopped; returns how many resources it is given again.
+def is_much(hub: Hub, count: int, of: int) -> bool:
+    """Whether so many of so many are more than a few, and more than the share that may be lost."""
+    return count / max(of, 1) > hub.limits.stop_when_lost_share and (count > FEW or count >= of)
 
-    Raises Conflict when it was not stopped, or when plans are still missing there and `restore` is not asked for.
-    """
-    if sides.get(hub.database.read(), party.name).stopped is None:
-        raise Conflict(f"{party.name} was not stopped")
+
+def astray(hub: Hub, party: Party, held: Sequence[Copy]) -> list[Name]:
+    """What is not there as it was left: gone without a trace, or in an earlier state, or another one's by now."""
     client, connection = hub.clients[party.name], hub.database.read()
-    given = copies.given(connection, party.name, "CarePlan")
-    missing = _vanished(client, given)
-    if not restore and len(missing) > hub.limits.stop_when_lost_share * len(given):
-        raise Conflict(f"{len(missing)} of {len(given)} plans are still missing at {party.name}: --restore brings them")
-    lost = _vanished(client, copies.given(connection, party.name)) if restore else []
-    hub.database.write(lambda connection: _bring_again(connection, hub, party, lost))
-    letters.resume(hub, party)
-    return len(lost)
-
-
-def _bring_again(connection: sqlite3.Connection, hub: Hub, party: Party, lost: Iterable[Copy]) -> None:
-    concerned = set()
-    for copy in lost:
-        copies.save(connection, party.name, Copy(copy.type, copy.id, copy.remote_id, LOST, 0, b"{}"))
-        concerned.update(plans.plans_of(connection, copy.type, copy.id))
-    for plan_id in sorted(concerned):
-        outbox.queue(connection, plan_id, party.name, instant(hub.now()))
-
-
-def _vanished(client: FhirClient, held: Sequence[Copy]) -> list[Copy]:
-    """What is gone without a trace. What somebody deleted leaves one (410)."""
     there = found_by_id(client, held)
-    absent = (copy for copy in held if (copy.type, copy.remote_id) not in there)
-    return [copy for copy in absent if client.read(copy.type, copy.remote_id) is None]
+    return [
+        (copy.type, copy.remote_id)
+        for copy in held
+        if _is_astray(connection, client, party, copy, there.get((copy.type, copy.remote_id)))
+    ]
 
 
-def found_by_id(client: FhirClient, wanted: Sequence[Copy]) -> dict[tuple[str, str], Resource]:
+def _is_astray(
+    connection: sqlite3.Connection, client: FhirClient, party: Party, copy: Copy, now: Resource | None
+) -> bool:
+    if now is None:
+        return history.is_gone(client, copy)
+    if copy.is_theirs:
+        return False
+    version = feed.current_version(now)
+    if history.is_at(copy, version):
+        return False
+    return history.mark_of(connection, party, copy, version) != "new" or history.is_older(version, copy)
+
+
+def found_by_id(client: FhirClient, wanted: Sequence[Copy]) -> dict[Name, Resource]:
     """The current resources there, by type and id, asked for many at once."""
-    found: dict[tuple[str, str], Resource] = {}
+    found: dict[Name, Resource] = {}
     for type_ in sorted({copy.type for copy in wanted}):
         ids = sorted(copy.remote_id for copy in wanted if copy.type == type_)
         for start in range(0, len(ids), BATCH):

@@ -10,14 +10,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import RemoteError
-from fhir_adapter.flows import circuit, safety
+from fhir_adapter.errors import Conflict, RemoteError
+from fhir_adapter.flows import circuit, letters, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
 from fhir_adapter.flows.deliver import deliver, deliver_next
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.store import outbox, sides
+from fhir_adapter.store import copies, outbox, sides
 
-__all__ = ["LONG_OVERLAP", "OVERLAP", "Cycle", "collect", "cycle", "deliver", "deliver_next", "look", "standing"]
+__all__ = [
+    "LONG_OVERLAP",
+    "OVERLAP",
+    "Cycle",
+    "collect",
+    "cycle",
+    "deliver",
+    "deliver_next",
+    "look",
+    "resume",
+    "standing",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,8 @@ def look(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> int | None:
     if not circuit.may_go(hub, party):
         return None
     try:
-        return None if safety.has_lost_too_much(hub, party) else collect(hub, party, overlap=overlap)
+        astray = safety.astray_in_a_sample(hub, party)
+        return collect(hub, party, astray, overlap=overlap) if circuit.may_go(hub, party) else None
     except RemoteError as fault:
         circuit.failed(hub, party, fault)
         return None
@@ -62,3 +74,22 @@ def standing(hub: Hub, party: Party, taken: int = 0, delivered: int = 0) -> Cycl
     counts = outbox.counts(connection).get(party.name, {})
     waiting, parked = counts.get("waiting", 0), counts.get("parked", 0)
     return Cycle(party.name, taken, delivered, waiting, parked, side.problem, side.stopped)
+
+
+def resume(hub: Hub, party: Party, *, restore: bool = False, accept: bool = False) -> int:
+    """Go on with a party that was stopped; returns how many resources it is given again.
+
+    `restore`: what it lost or holds in an earlier state it is told again; `accept`: what it deleted was meant.
+    Raises Conflict when it was not stopped, or when much is still lost there and `restore` is not asked for.
+    """
+    if sides.get(hub.database.read(), party.name).stopped is None:
+        raise Conflict(f"{party.name} was not stopped")
+    held = copies.held(hub.database.read(), party.name)
+    lost = safety.astray(hub, party, held)
+    if not restore and safety.is_much(hub, len(lost), len(held)):
+        raise Conflict(
+            f"{len(lost)} of {len(held)} resources at {party.name} are still {safety.GONE}: --restore brings them"
+        )
+    letters.resume(hub, party)
+    collect(hub, party, lost, overlap=LONG_OVERLAP, deletions_are_meant=accept, setbacks_are_known=restore)
+    return len(lost) if restore else 0

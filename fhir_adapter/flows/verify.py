@@ -10,11 +10,13 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.fhir.differences import Difference, differences
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.flows import change
+from fhir_adapter.flows import change, history
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant, with_our_words
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.safety import found_by_id
+from fhir_adapter.remotes.client import RemoteVersion
+from fhir_adapter.remotes.feed import current_version
 from fhir_adapter.store import copies, outbox, plans
 from fhir_adapter.store.copies import Copy
 
@@ -82,12 +84,13 @@ def _compared(
         return
     found = tuple(differences(change.without_storage_meta(ours), taken))
     if found:
-        is_newer = theirs.get("meta", {}).get("versionId") != copy.version
-        yield Deviation(plan_id, copy.reference, _reason(copy, is_newer, is_on_its_way), found)
+        yield Deviation(plan_id, copy.reference, _reason(copy, current_version(theirs), is_on_its_way), found)
 
 
-def _reason(copy: Copy, is_newer: bool, is_on_its_way: bool) -> str:
-    if is_newer:
+def _reason(copy: Copy, there: RemoteVersion, is_on_its_way: bool) -> str:
+    if there.version != copy.version and history.is_older(there, copy):
+        return "in an earlier state than it was left: was a backup restored there?"
+    if there.version != copy.version:
         return "changed there, not taken in yet"
     if copy.sent is None:
         return "parked: what the party wrote could not be taken in, so it is not written over"

@@ -103,6 +103,7 @@ def merge(
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
         if result is not None:
             changed[reference] = result
+    changed = _with_tasks_that_wait(work, changed)
     gone = [] if partial else _left_out(work, bases, theirs)
     removed = []
     for reference in _without_tasks_of_others(work, dict.fromkeys(gone + work.unlinked)):
@@ -210,6 +211,24 @@ def _is_late_copy(work: Work, reference: str, bases: Sequence[Resource], mine: R
     live = content_of(mine)
     report(_root(work, reference), [live], live, theirs, "edit-against-delete", taken=False)
     return True
+
+
+def _with_tasks_that_wait(work: Work, changed: Refs) -> Refs:
+    """A request that may come back is asked about; its Task, which ended with it, does not begin again before it."""
+    asked = {one.reference for one in work.conflicts if one.kind == "edit-against-delete" and not one.path}
+    waiting = {ref for ref in asked if lifecycle.is_removed(changed.get(ref) or work.ours.get(ref, {}))}
+    if not waiting:
+        return changed
+    left = {
+        reference: _as_it_ended(work.ours.get(reference, {}), after, waiting) for reference, after in changed.items()
+    }
+    return {reference: after for reference, after in left.items() if after != work.ours.get(reference)}
+
+
+def _as_it_ended(mine: Resource, after: Resource, waiting: Collection[str]) -> Resource:
+    if after["resourceType"] != "Task" or after.get("focus", {}).get("reference") not in waiting:
+        return after
+    return after | {"status": mine["status"]} if lifecycle.is_removed(mine) else after
 
 
 def _quarantined(work: Work, reference: str, path: str, theirs: Resource) -> Conflict:

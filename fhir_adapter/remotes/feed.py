@@ -18,6 +18,11 @@ def changes_since(client: FhirClient, since: str, types: Iterable[str]) -> list[
     return [version for type_ in sorted(types) for version in _of_type(client, type_, since)]
 
 
+def tells_every_version(client: FhirClient, type_: str) -> bool:
+    """Whether `changes_since` finds every version of the type, and not the newest of each resource alone."""
+    return client.abilities().history_of_all or type_ in client.abilities().history_of_type
+
+
 def _of_type(client: FhirClient, type_: str, since: str) -> list[RemoteVersion]:
     if type_ in client.abilities().history_of_type:
         return client.history(type_, since=since)
@@ -32,8 +37,7 @@ def _of_type(client: FhirClient, type_: str, since: str) -> list[RemoteVersion]:
 
 def versions_of(client: FhirClient, type_: str, id_: str) -> list[RemoteVersion]:
     """Every version of one resource that the server still tells of, oldest first; none where it knows nothing of it."""
-    abilities = client.abilities()
-    if abilities.history_of_all or type_ in abilities.history_of_one:
+    if has_history(client, type_):
         try:
             return client.history(type_, id_)
         except RemoteError as fault:
@@ -42,6 +46,11 @@ def versions_of(client: FhirClient, type_: str, id_: str) -> list[RemoteVersion]
             raise
     now = client.read(type_, id_)
     return [now] if now else []
+
+
+def has_history(client: FhirClient, type_: str) -> bool:
+    """Whether the server keeps the versions of each resource of the type, its deletion among them."""
+    return client.abilities().history_of_all or type_ in client.abilities().history_of_one
 
 
 def current_version(resource: dict[str, object]) -> RemoteVersion:

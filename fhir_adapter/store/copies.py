@@ -23,7 +23,8 @@ class Copy:
     """A resource as a FHIR party holds it.
 
     `version` is its versionId there; `sent` the version.seq of ours that it got last, None where the party had it
-    before us and we never write it; `body` its content there as JSON, in our ids.
+    before us and we never write it; `body` its content there as JSON, in our ids; `made` when that version was made, by
+    the party's clock ("" unknown).
     """
 
     type: str
@@ -32,6 +33,7 @@ class Copy:
     version: str
     sent: int | None
     body: bytes
+    made: str = ""
 
     @property
     def is_theirs(self) -> bool:
@@ -49,14 +51,27 @@ class Copy:
         return self.sent is None and not self.is_theirs and not self.is_only_a_name and self.body == b"{}"
 
     @property
+    def is_shown(self) -> bool:
+        """Whether the party has had its content from us, or we from it; what it deleted since counts too."""
+        return not self.is_only_a_name and (self.body != b"{}" or self.is_deleted)
+
+    @property
     def is_lost(self) -> bool:
-        """Whether the party lost it and is to be given it again, whatever stands there now."""
+        """Whether the party lost it and is to be given it again."""
         return self.version == LOST
 
     @property
     def reference(self) -> str:
         """`Type/id` in our ids."""
         return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """A version at a party by which its history is known: its key in the journal and when it was made there."""
+
+    key: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +157,19 @@ def by_id(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> C
     return Copy(*row) if row else None
 
 
-def given(connection: sqlite3.Connection, party: str, type_: str | None = None) -> list[Copy]:
-    """What we brought to the party, of one type or of all."""
-    return [Copy(*row) for row in connection.execute(_SQL["given"], {"party": party, "type": type_})]
+def held(connection: sqlite3.Connection, party: str) -> list[Copy]:
+    """What the party was left with, in whatever state; nothing that is only a name or lost already."""
+    return [Copy(*row) for row in connection.execute(_SQL["held"], {"party": party})]
+
+
+def compare_again(connection: sqlite3.Connection, party: str, plan: str) -> None:
+    """Have what the party has of the plan compared with it, whatever was sent last."""
+    connection.execute(_SQL["compare_again"], {"party": party, "plan": plan})
+
+
+def forget(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
+    """The party has nothing of it, and its name for it stands for nothing any more."""
+    connection.execute(_SQL["forget"], {"party": party, "type": copy.type, "id": copy.id})
 
 
 def count(connection: sqlite3.Connection, party: str) -> int:
@@ -164,6 +189,7 @@ def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
             "version": copy.version,
             "sent": copy.sent,
             "body": copy.body,
+            "made": copy.made,
         },
     )
 
@@ -193,11 +219,10 @@ def note_that_it_arrived(connection: sqlite3.Connection, write_id: str) -> None:
     connection.execute(_SQL["end"], {"write_id": write_id, "state": "arrived"})
 
 
-def made_by(connection: sqlite3.Connection, party: str, type_: str, id_: str, version: str) -> str | None:
-    """The id of our write that made this version of the resource over there."""
+def writes_that_made(connection: sqlite3.Connection, party: str, type_: str, id_: str, version: str) -> set[str]:
+    """The ids of our writes that made this version of the resource over there; more than one where it counts anew."""
     values = {"party": party, "type": type_, "id": id_, "version": version}
-    row = connection.execute(_SQL["made"], values).fetchone()
-    return str(row[0]) if row else None
+    return {str(row[0]) for row in connection.execute(_SQL["made"], values)}
 
 
 def items_of(connection: sqlite3.Connection, write_id: str) -> list[Written]:
@@ -230,3 +255,15 @@ def watermark(connection: sqlite3.Connection, party: str) -> str | None:
 def move_watermark(connection: sqlite3.Connection, party: str, since: str) -> None:
     """Only forward. Instants are compared as text: the caller gives them in one form (UTC, milliseconds, Z)."""
     connection.execute(_SQL["watermark_set"], {"party": party, "since": since})
+
+
+def landmark(connection: sqlite3.Connection, party: str) -> Landmark | None:
+    """The version that the party's history must still show."""
+    row = connection.execute(_SQL["landmark_get"], {"party": party}).fetchone()
+    return Landmark(*row) if row else None
+
+
+def set_landmark(connection: sqlite3.Connection, party: str, landmark: Landmark | None) -> None:
+    """From now on the party's history must show this version; None: no certain one. Only where there is a watermark."""
+    key, at = (landmark.key, landmark.at) if landmark else ("", "")
+    connection.execute(_SQL["landmark_set"], {"party": party, "key": key, "at": at})

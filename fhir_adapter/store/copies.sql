@@ -1,21 +1,21 @@
 -- What each FHIR party holds, and the writes that were begun there.
 
 -- name: of_party
-SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
 FROM plan_member m CROSS JOIN copy c ON c.party = :party AND c.type = m.type AND c.id = m.id WHERE m.plan = :plan;
 
 -- name: by_remote
 -- Where a person goes by another one's name there: the one whose record it is.
-SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
 ORDER BY sent IS NULL, version = '', id LIMIT 1;
 
 -- name: named
 -- All persons who go by this name there.
-SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
 ORDER BY id;
 
 -- name: named_in
-SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
 FROM copy c JOIN plan_member m ON m.type = c.type AND m.id = c.id
 WHERE c.party = :party AND c.type = :type AND c.remote_id = :remote_id AND m.plan = :plan
 ORDER BY c.sent IS NULL, c.version = '', c.id;
@@ -26,7 +26,7 @@ AND NOT EXISTS (SELECT 1 FROM copy o WHERE o.party = :party AND o.type = :type A
 
 -- name: by_alias
 -- A name that the party has given up: it joined that person with another one.
-SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body FROM copy_alias a JOIN copy c USING (party, type, id)
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made FROM copy_alias a JOIN copy c USING (party, type, id)
 WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id ORDER BY c.id LIMIT 1;
 
 -- name: joined
@@ -47,20 +47,27 @@ SELECT party, type, remote_id, id, version, sent, body FROM copy WHERE party = :
 DELETE FROM copy_alias WHERE party = :party AND type = :type AND remote_id = :remote_id RETURNING id, version;
 
 -- name: by_id
-SELECT type, id, remote_id, version, sent, body FROM copy WHERE party = :party AND type = :type AND id = :id;
+SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND type = :type AND id = :id;
 
--- name: given
--- What we wrote there, or what is exchanged with the party in both directions.
-SELECT type, id, remote_id, version, sent, body FROM copy
-WHERE party = :party AND sent IS NOT NULL AND (:type IS NULL OR type = :type);
+-- name: held
+-- What the party was left with, whoever wrote it or deleted it.
+SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND version NOT IN ('', 'lost');
+
+-- name: compare_again
+UPDATE copy SET sent = 0 WHERE party = :party AND sent IS NOT NULL
+AND EXISTS (SELECT 1 FROM plan_member m WHERE m.plan = :plan AND m.type = copy.type AND m.id = copy.id);
+
+-- name: forget
+DELETE FROM copy WHERE party = :party AND type = :type AND id = :id;
 
 -- name: count
 SELECT count(*) FROM copy WHERE party = :party AND sent IS NOT NULL;
 
 -- name: save
-INSERT INTO copy (party, type, id, remote_id, version, sent, body)
-VALUES (:party, :type, :id, :remote_id, :version, :sent, :body)
-ON CONFLICT (party, type, id) DO UPDATE SET remote_id = :remote_id, version = :version, sent = :sent, body = :body;
+INSERT INTO copy (party, type, id, remote_id, version, sent, body, made)
+VALUES (:party, :type, :id, :remote_id, :version, :sent, :body, :made)
+ON CONFLICT (party, type, id)
+DO UPDATE SET remote_id = :remote_id, version = :version, sent = :sent, body = :body, made = :made;
 
 -- name: begin
 INSERT INTO remote_write (write_id, party, plan, state, started) VALUES (:write_id, :party, :plan, 'pending', :now);
@@ -90,7 +97,7 @@ SELECT i.write_id, i.seq FROM remote_write_item i JOIN remote_write w USING (wri
 WHERE w.party = :party AND i.version IS NULL AND i.type = :type AND i.id = :id;
 
 -- name: made
--- The write of ours that made this version there.
+-- The writes of ours that made this version there: more than one where numbers began anew.
 SELECT i.write_id FROM remote_write_item i JOIN remote_write w USING (write_id)
 WHERE w.party = :party AND i.type = :type AND i.id = :id AND i.version = :version;
 
@@ -99,3 +106,9 @@ SELECT since FROM watermark WHERE party = :party;
 
 -- name: watermark_set
 INSERT INTO watermark (party, since) VALUES (:party, :since) ON CONFLICT (party) DO UPDATE SET since = max(since, :since);
+
+-- name: landmark_get
+SELECT landmark, landmark_at FROM watermark WHERE party = :party AND landmark <> '';
+
+-- name: landmark_set
+UPDATE watermark SET landmark = :key, landmark_at = :at WHERE party = :party;

@@ -89,6 +89,11 @@ def by_key(connection: sqlite3.Connection, party: str, key: str) -> Entry | None
     return Entry(*row) if row else None
 
 
+def keys_of(connection: sqlite3.Connection, party: str, name: str) -> set[str]:
+    """The keys `name` and `name@…` that this party's entries have."""
+    return {str(row[0]) for row in connection.execute(_SQL["keys_of"], {"party": party, "name": name})}
+
+
 def by_id(connection: sqlite3.Connection, entry: int) -> Entry:
     """The entry with this id, which must exist."""
     return Entry(*connection.execute(_SQL["by_id"], {"id": entry}).fetchone())

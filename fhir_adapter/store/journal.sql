@@ -11,6 +11,10 @@ UPDATE journal SET state = :state, status = :status, plan = :plan, receipt = :re
 -- name: by_key
 SELECT id, digest, state, status, plan, receipt, body FROM journal WHERE party = :party AND key = :key;
 
+-- name: keys_of
+-- Keys of one name, with or without what follows an @ ('A' is the character after it).
+SELECT key FROM journal WHERE party = :party AND (key = :name OR (key >= :name || '@' AND key < :name || 'A'));
+
 -- name: by_id
 SELECT id, digest, state, status, plan, receipt, body FROM journal WHERE id = :id;
 

@@ -410,3 +410,18 @@ def test_a_number_that_the_region_gave_to_somebody_of_ours_does_not_hold_up_who_
     town.sync()
     assert town.at_region(f"CarePlan/{plan}")["title"] == "Med nummer"
     assert town.record()["deltagare"][3]["hsaid"] == hsaid
+
+
+def test_a_goal_brought_back_with_other_words_after_its_deletion_is_not_lost(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, "buss")
+    requests.delete(f"{town.region}/Goal/{goal['id']}", timeout=30).raise_for_status()
+    town.sync()
+    goal.pop("meta")
+    town.put_at_region(goal | {"description": {"text": "Elin åker buss med stöd."}})
+    for _ in range(3):
+        town.sync()
+    asked = town.get("/fhir/Task", focus=f"Goal/{goal['id']}").text
+    assert "Elin åker buss med stöd." in asked
+    assert town.at_region(f"Goal/{goal['id']}")["description"]["text"].startswith("Jag åker buss till Järna")

@@ -187,3 +187,17 @@ def test_what_is_about_another_person_is_shown_to_nobody_and_written_over_when_i
     assert desk.run("drop", str(one["id"]), "--reason", WHY).exit_code == 0
     town.sync()
     assert town.at_region(f"Goal/{goal['id']}")["subject"] == goal["subject"]
+
+
+def test_what_stands_in_the_way_and_is_about_another_person_cannot_be_applied(
+    town: Town, sip: dict[str, Any], desk: Desk
+) -> None:
+    town.put_at_region({"resourceType": "Patient", "id": "omar", "name": [{"text": "Omar"}]})
+    plan = town.push(sip).json()["plan"]["id"]
+    goal = town.get(f"/fhir/CarePlan/{plan}").json()["goal"][-1]["reference"].partition("/")[2]
+    own = {"resourceType": "Goal", "id": goal, "subject": {"reference": "Patient/omar"}, "lifecycleStatus": "active"}
+    town.put_at_region(own | {"description": {"text": "Omars ord"}})
+    town.sync()
+    (one,) = desk.list()
+    assert isinstance(desk.refused("apply", str(one["id"])), Refused)
+    assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []

@@ -1,0 +1,303 @@
+"""One version that a FHIR party made: settled if it is our own coming back, else journaled, and merged or parked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change, conflicts, history, joined, known_persons
+from fhir_adapter.flows.arrivals import arrival_of, tasks_to_come
+from fhir_adapter.flows.belonging import plan_for, plan_of
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_to_ours, with_our_words, write_id_of
+from fhir_adapter.flows.news import News
+from fhir_adapter.plan.identity import about
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.plan.quarantine import is_about_another_person
+from fhir_adapter.remotes.client import RemoteVersion
+from fhir_adapter.store import copies, journal, outbox, plans, resources
+from fhir_adapter.store.copies import Copy
+from fhir_adapter.store.database import attempt
+from fhir_adapter.store.plans import Plan
+
+if TYPE_CHECKING:
+    import sqlite3
+
+NOT_SHOWN = "a write to something that the party was not shown"
+"""Why a version is parked that stands where something of the plan would go."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A version in our ids: `theirs` is its content, {} for a deletion; `copy` what the party had of it until now.
+
+    `said`, `known`: that content and its base as they are meant in the plan, of whom remains of joined persons.
+    """
+
+    version: RemoteVersion
+    id: str
+    theirs: Resource
+    copy: Copy | None
+    said: Resource = field(default_factory=dict)
+    known: Resource | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the party has had it from us, or we from it."""
+        return self.copy is not None and self.copy.is_shown
+
+    @property
+    def base(self) -> Resource | None:
+        """What its author had before his eyes; nothing is left of what was deleted there."""
+        return (parse_json(self.copy.body) or None) if self.copy and self.is_shared else None
+
+    def as_copy(self, sent: int | None) -> Copy:
+        """The version as what the party has now."""
+        version, body = self.version, dump_json(self.theirs)
+        return Copy(version.type, self.id, version.id, version.version, sent, body, history.made(version))
+
+
+def take_in_or_park(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: News) -> bool:
+    """Whether the version counted. One that cannot be taken in does not hold up those beside it: it is parked."""
+    try:
+        with attempt(connection):
+            return _take_in(connection, hub, party, version, news)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it is this version's
+        if journal.by_key(connection, party.name, history.key_of(version)):
+            return False  # it failed at an earlier look and is parked already
+        entry = _enter(connection, party, version, version.resource or {}, hub.now())
+        journal.close(connection, entry, "parked", receipt=type(fault).__name__)
+        _leave_alone(connection, party, version)
+        log.error("version parked", party=party.name, type=version.type, problem=type(fault).__name__)
+        return True
+
+
+def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: News) -> bool:
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy and (copy.is_theirs or history.is_at(copy, version)):
+        return False
+    incoming = incoming_of(connection, hub, party, version, copy)
+    if history.is_known(connection, party, incoming.id, version):
+        _go_on_from(connection, party, incoming, news)
+        return False
+    if _is_our_own(connection, hub, party, incoming):
+        return False
+    now = hub.now()
+    entry = _enter(connection, party, version, incoming.theirs, now)
+    ours = names_to_ours(connection, hub, party)
+    plan = plan_for(connection, version, incoming.theirs, news.versions, ours)
+    incoming = _as_meant(connection, hub, party, incoming, plan)
+    problem = _reason_to_park(connection, incoming, plan)
+    if plan and not problem and incoming.known is None:
+        problem = _reason_to_park_a_new_one(connection, plan, incoming.said, news.versions, ours)
+    if plan is None or problem:
+        journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
+        _park(connection, party, incoming)
+        log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
+    elif version.deleted and not incoming.is_shared:
+        journal.close(connection, entry, "unchanged", plan=plan.id)
+        _give_way(connection, party, incoming, plan, now)
+    else:
+        tasks = tasks_to_come(incoming.theirs, news.versions, ours)
+        applied = _merge(connection, hub, party, incoming, entry, plan, tasks)
+        journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
+    return True
+
+
+def incoming_of(
+    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, copy: Copy | None
+) -> Incoming:
+    """The version in our ids."""
+    id_ = id_in(names_to_ours(connection, hub, party)(f"{version.type}/{version.id}"))
+    ours = names_to_ours(connection, hub, party, resources.home_plan_of(connection, version.type, id_))
+    return Incoming(version, id_, as_ours(version.resource, ours) if version.resource else {}, copy)
+
+
+def _as_meant(
+    connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, plan: Plan | None
+) -> Incoming:
+    """With what is said of the plan: a name may stand for two persons there, and one of ours for two of theirs."""
+    theirs, resource = incoming.theirs, incoming.version.resource
+    if plan and resource:
+        theirs = as_ours(resource, names_to_ours(connection, hub, party, plan.id))
+        theirs = with_our_words(connection, party, theirs, incoming.base or {})
+    said, known = joined.of_its_person(connection, hub, party, plan, theirs, incoming.base)
+    return replace(incoming, theirs=theirs, said=said, known=known)
+
+
+def _go_on_from(connection: sqlite3.Connection, party: Party, incoming: Incoming, news: News) -> None:
+    """A version that was here before: taken in, parked, or settled by whoever wrote it since this look.
+
+    If it came after what we know of the party, that is where it is now; what was sent last is to be compared anew.
+    """
+    version, copy = incoming.version, incoming.copy
+    told = news.told.get((version.type, version.id))
+    if copy and told and told.leads_on(copy, version):
+        copies.save(connection, party.name, incoming.as_copy(None if version.deleted else 0))
+    elif not (incoming.is_shared or version.deleted):
+        _stand_in_the_way(connection, party, incoming)
+
+
+def _is_our_own(connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming) -> bool:
+    """A write of ours that nobody has seen there yet: it arrived with all its parts."""
+    version, id_ = incoming.version, incoming.id
+    unseen = copies.unseen_writes_of(connection, party.name, version.type, id_)
+    write_id = write_id_of(version.resource)
+    if write_id not in unseen:
+        return False
+    copies.save(connection, party.name, incoming.as_copy(unseen[write_id]))
+    copies.note_arrival(connection, write_id, version.type, id_, version.version)
+    copies.note_that_it_arrived(connection, write_id)
+    for plan_id in plans.plans_of(connection, version.type, id_):  # it may have come late, over a newer one
+        outbox.queue(connection, plan_id, party.name, instant(hub.now()))
+    return True
+
+
+def _reason_to_park(connection: sqlite3.Connection, incoming: Incoming, plan: Plan | None) -> str | None:
+    """Why this version may not be applied: kept in the journal, neither applied nor dropped."""
+    version = incoming.version
+    if plan is None:
+        return "belongs to no shared plan"
+    if version.deleted:
+        return None
+    if _is_about_another_person(connection, incoming, plan):
+        return "about another person than it was shared for"  # whom a question about it would show to others
+    errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
+    if errors:
+        return f"not valid: {errors[0].path}: {errors[0].code}"
+    is_here = resources.read(connection, version.type, incoming.id) is not None
+    return NOT_SHOWN if is_here and not incoming.is_shared else None
+
+
+def _reason_to_park_a_new_one(
+    connection: sqlite3.Connection, plan: Plan, said: Resource, news: Sequence[RemoteVersion], ours: Renaming
+) -> str | None:
+    """The same for what is new here and whole: it is about the person of the plan, or nobody's to see in it."""
+    person = change.person_of(connection, plan.id)
+
+    def look_up(name: str) -> Resource | None:
+        came = (each.resource for each in news if each.type == "Patient" and ours(f"Patient/{each.id}") == name)
+        return known_persons.person_here(connection, name) or next(came, None)
+
+    is_anothers = person and is_about_another_person(said, [about(person)], look_up)
+    return "about another person than the plan that names it" if is_anothers else None
+
+
+def _is_about_another_person(connection: sqlite3.Connection, incoming: Incoming, plan: Plan) -> bool:
+    """Than it was there, and than the plan has it for: a party that takes back that it joined two persons is right."""
+    ours = resources.read(connection, incoming.version.type, incoming.id)
+    bodies = [incoming.known, parse_json(ours.body) if ours and not ours.deleted else None]
+    known = [body for body in bodies if body]
+    return is_about_another_person(incoming.said, known, lambda name: change.load(connection, plan).get(name))
+
+
+def _park(connection: sqlite3.Connection, party: Party, incoming: Incoming) -> None:
+    if not _leave_alone(connection, party, incoming.version):
+        _stand_in_the_way(connection, party, incoming)
+
+
+def _leave_alone(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
+    """A version that was parked is not written over until somebody has looked; whatever comes next is compared with
+    what was there before. False: we have nothing of it that we could write."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy is None or not copy.is_shown:
+        return False
+    parked = replace(copy, version=version.version, sent=None, made=history.made(version))
+    copies.save(connection, party.name, parked)
+    return True
+
+
+def _stand_in_the_way(connection: sqlite3.Connection, party: Party, incoming: Incoming) -> None:
+    """What was parked is where ours would go: ours is not written, and the rest of the plan not held up."""
+    type_, remote_id = incoming.version.type, incoming.version.id
+    if resources.read(connection, type_, incoming.id):
+        copies.save(connection, party.name, Copy(type_, incoming.id, remote_id, "", None, b"{}"))
+
+
+def _give_way(connection: sqlite3.Connection, party: Party, incoming: Incoming, plan: Plan, now: datetime) -> None:
+    """What stood where ours would go was deleted there."""
+    if incoming.copy:
+        copies.forget(connection, party.name, incoming.copy)
+        outbox.queue(connection, plan.id, party.name, instant(now))
+
+
+def _merge(
+    connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, entry: int, plan: Plan, beside: Refs
+) -> change.Applied:
+    """`beside`: what comes with it."""
+    now, before = hub.now(), change.load(connection, plan)
+    if conflicts.is_a_question(incoming.theirs, before):
+        applied = conflicts.take_answer(connection, hub, party, plan, before, incoming.theirs, entry, now)
+    else:
+        arrival = arrival_of(party, entry, plan, incoming.said, incoming.known, before | beside)
+        applied = change.apply(connection, hub, plan, before, arrival, now)
+    copies.save(connection, party.name, incoming.as_copy(_sent(connection, incoming)))
+    if incoming.copy and incoming.copy.is_deleted:  # what was sent without pointers to it may have them again
+        copies.compare_again(connection, party.name, plan.id)
+    outbox.queue(connection, plan.id, party.name, instant(now))
+    return applied
+
+
+def _sent(connection: sqlite3.Connection, incoming: Incoming) -> int | None:
+    """Which version of ours the party has with it: none where it says something else and is to hear the plan's word.
+
+    None: it was deleted there, and is not written again by itself.
+    """
+    if incoming.version.deleted:
+        return None
+    current = resources.read(connection, incoming.version.type, incoming.id)
+    is_the_same = current and change.without_storage_meta(parse_json(current.body)) == incoming.theirs
+    return current.seq if current and is_the_same else 0
+
+
+def _enter(connection: sqlite3.Connection, party: Party, version: RemoteVersion, body: Resource, now: datetime) -> int:
+    return journal.enter(
+        connection,
+        party=party.name,
+        key=history.key_of(version),
+        media_type="application/fhir+json",
+        body=dump_json(body),
+        received=instant(now),
+    )
+
+
+# --- what was parked ---------------------------------------------------------------------------------------------
+
+
+def take_in_again(
+    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, entry: int
+) -> str | None:
+    """A parked version goes through the merge after all, as what the party says; or why it still may not."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    incoming = incoming_of(connection, hub, party, version, copy)
+    if copy and incoming.is_shared and not history.is_at(copy, version):
+        return "a newer version of it has been taken in since"
+    plan = plan_of(connection, version.type, incoming.id, incoming.theirs)
+    incoming = _as_meant(connection, hub, party, incoming, plan)
+    problem = _reason_to_park(connection, incoming, plan)
+    if plan is None or (problem and problem != NOT_SHOWN):
+        return problem
+    _merge(connection, hub, party, incoming, entry, plan, {})
+    return None
+
+
+def leave_aside(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion) -> None:
+    """A parked version is dropped: what the plan has is to be written over it, unless something newer came since."""
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    if copy is None or not (copy.is_only_a_name or history.is_at(copy, version)):
+        return
+    incoming = incoming_of(connection, hub, party, version, copy)
+    left = incoming.as_copy(0)
+    copies.save(connection, party.name, left if incoming.is_shared else replace(left, body=b"{}"))
+    for plan in plans.plans_of(connection, version.type, incoming.id):
+        outbox.queue(connection, plan, party.name, instant(hub.now()))

@@ -1,0 +1,219 @@
+"""What is new at a FHIR party: read there and told apart from what is known here; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change, history
+from fhir_adapter.flows.history import Setback, Told, utc
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.naming import names_in
+from fhir_adapter.remotes import feed
+from fhir_adapter.remotes.client import RemoteVersion
+from fhir_adapter.store import copies, plans, resources
+from fhir_adapter.store.copies import Copy, Landmark
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Name = tuple[str, str]
+"""Type and id at the party."""
+
+SHARED = frozenset(
+    {
+        "CarePlan",
+        "CareTeam",
+        "Goal",
+        "ServiceRequest",
+        "Task",
+        "Appointment",
+        "Consent",
+        "Condition",
+        "Observation",
+        "Encounter",
+        "Communication",
+        "DocumentReference",
+    }
+    | change.DIRECTORY
+)
+"""What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a look found: versions to take in, oldest first, and what was told of each resource that is shared."""
+
+    versions: Sequence[RemoteVersion]
+    told: dict[Name, Told]
+
+    @property
+    def setbacks(self) -> list[Setback]:
+        """What is not there any more as it was left."""
+        return [one.setback for one in self.told.values() if one.setback]
+
+
+def changes_since(hub: Hub, party: Party, start: datetime) -> list[RemoteVersion]:
+    """What the party's history shows from this moment on."""
+    return feed.changes_since(hub.clients[party.name], instant(start), SHARED)
+
+
+def read(hub: Hub, party: Party, changes: Sequence[RemoteVersion], suspects: Sequence[Name]) -> News:
+    """Every version after what we know of what we share, and every new resource that hangs on a plan, oldest first."""
+    connection, client = hub.database.read(), hub.clients[party.name]
+    found: list[RemoteVersion] = []
+    strangers: list[RemoteVersion] = []
+    told: dict[Name, Told] = {}
+    seen_of: dict[Name, list[RemoteVersion]] = {}
+    for version in changes:
+        seen_of.setdefault((version.type, version.id), []).append(version)
+    for (type_, id_), seen in (seen_of | {name: seen_of.get(name, []) for name in suspects}).items():
+        copy = copies.by_remote(connection, party.name, type_, id_)
+        is_suspect = (type_, id_) in suspects
+        if (copy is None or copy.is_only_a_name) and is_suspect:  # it stands in the way of a create
+            found += feed.versions_of(client, type_, id_)
+        elif copy is None or copy.is_only_a_name:
+            (found if copy and _stands_in_the_way(connection, copy) else strangers).extend(seen)
+        elif is_suspect or any(_is_unknown(connection, party, copy, version) for version in seen):
+            told[type_, id_] = history.read(connection, client, party, copy)
+            found += told[type_, id_].news
+    found += _those_that_hang_on(connection, party, found, strangers)
+    found += _what_they_name(hub, party, found)
+    return News(_in_the_order_they_were_made(found), told)
+
+
+def _stands_in_the_way(connection: sqlite3.Connection, copy: Copy) -> bool:
+    """Whether the party wrote something where ours would go, and that was parked."""
+    return resources.read(connection, copy.type, copy.id) is not None
+
+
+def _is_unknown(connection: sqlite3.Connection, party: Party, copy: Copy, version: RemoteVersion) -> bool:
+    return not copy.is_theirs and history.mark_of(connection, party, copy, version) != "same"
+
+
+def _those_that_hang_on(
+    connection: sqlite3.Connection, party: Party, news: Sequence[RemoteVersion], strangers: Sequence[RemoteVersion]
+) -> list[RemoteVersion]:
+    """Unknown resources that a shared one points to (now or since long), or that point to one; the rest is not ours.
+
+    A pointer to the person alone is not enough: the rest of a health record stays where it is.
+    """
+    joined: list[RemoteVersion] = []
+    remaining = [version for version in strangers if version.resource and version.type in SHARED]
+    growing = True
+    while growing:
+        named = {name for version in (*news, *joined) for name in names_in(version.resource)}
+        inside = {f"{version.type}/{version.id}" for version in joined if version.type not in change.DIRECTORY}
+        more = [
+            version
+            for version in remaining
+            if f"{version.type}/{version.id}" in named
+            or _is_named_in_a_plan(connection, party, version)
+            or _points_into_a_plan(connection, party, version, inside)
+        ]
+        joined += more
+        remaining = [version for version in remaining if version not in more]
+        growing = bool(more)
+    return _with_their_deletions(joined, strangers)
+
+
+def _with_their_deletions(joined: Sequence[RemoteVersion], seen: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """What joined, in the order in which it was seen, and what was deleted and saved again in between."""
+    begun: set[Name] = set()
+    found: list[RemoteVersion] = []
+    for version in seen:
+        name = (version.type, version.id)
+        if version in joined:
+            begun.add(name)
+            found.append(version)
+        elif version.deleted and name in begun:
+            found.append(version)
+    return found
+
+
+def _is_named_in_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
+    known = copies.by_remote(connection, party.name, version.type, version.id)
+    return bool(plans.naming(connection, version.type, known.id if known else version.id))
+
+
+def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]) -> bool:
+    def is_shared(name: str) -> bool:
+        type_, _, id_ = name.partition("/")
+        copy = copies.by_remote(connection, party.name, type_, id_)
+        return copy is not None and not copy.is_only_a_name
+
+    return any(
+        name in inside or is_shared(name)
+        for name in names_in(version.resource)
+        if name.partition("/")[0] not in change.DIRECTORY
+    )
+
+
+def _what_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """What the news point to and what was there long before: a goal saved before the plan that names it, staff.
+
+    Of staff and organisations also what those point to in turn; the rest of a health record is not followed further.
+    """
+    connection = hub.database.read()
+    have = {f"{version.type}/{version.id}" for version in news}
+    found: list[RemoteVersion] = []
+    wanted = [name for version in news for name in names_in(version.resource)]
+    while wanted:
+        name = wanted.pop()
+        type_, _, id_ = name.partition("/")
+        if name in have or type_ not in SHARED or copies.by_remote(connection, party.name, type_, id_):
+            continue
+        have.add(name)
+        version = hub.clients[party.name].read(type_, id_)
+        if version and version.resource:
+            found.append(version)
+            wanted += names_in(version.resource) if type_ in change.DIRECTORY else []
+    return found
+
+
+def _in_the_order_they_were_made(versions: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+    """By the server's clock, but never a later version of a resource before an earlier one: clocks are set back."""
+    moments = []
+    latest: dict[tuple[str, str], str] = {}
+    for version in versions:
+        name = (version.type, version.id)
+        latest[name] = max(latest.get(name, ""), _moment(version))
+        moments.append(latest[name])
+    return [version for _, version in sorted(zip(moments, versions, strict=True), key=lambda each: each[0])]
+
+
+def _moment(version: RemoteVersion) -> str:
+    """When a version was made, for putting versions in order; HAPI does not say when it deleted: that is the last."""
+    return utc(version.updated) if version.updated else "9999"
+
+
+# --- does the history lead to where we were?
+
+
+def is_missing(
+    hub: Hub, party: Party, landmark: Landmark | None, start: datetime, seen: Sequence[RemoteVersion]
+) -> bool:
+    """Whether a look from `start` on should have shown the landmark and did not: then the party went back.
+
+    Who answers with the newest version of each resource alone need not show it.
+    """
+    if landmark is None or landmark.at < instant(start):
+        return False
+    if any(history.key_of(version) == landmark.key for version in seen):
+        return False
+    type_, id_, *_ = landmark.key.split("/")
+    return feed.tells_every_version(hub.clients[party.name], type_) or not any(
+        (version.type, version.id) == (type_, id_) for version in seen
+    )
+
+
+def newest(seen: Sequence[RemoteVersion], known: Landmark | None = None) -> Landmark | None:
+    """The version by which the next look can tell that it reads the same history."""
+    latest = max((version for version in seen if version.updated and version.version), key=_moment, default=None)
+    if latest is None or (known and known.at >= _moment(latest)):
+        return known
+    return Landmark(history.key_of(latest), _moment(latest))
