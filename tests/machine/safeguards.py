@@ -8,22 +8,27 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from fhir_adapter.flows import change
-from fhir_adapter.flows import collect as collecting
+from fhir_adapter.flows import change, history, intake, news, safety
 from fhir_adapter.flows import deliver as delivering
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import copies
 
-NOT_SHOWN = "a write to something that the party was not shown"
+NOT_SHOWN = intake.NOT_SHOWN
 
 
 def _only_the_newest_version() -> list[Any]:
-    after = collecting.after
-    return [patch.object(collecting, "after", lambda versions, copy: after(versions, copy)[-1:])]
+    read = history.read
+
+    def newest(*args: Any) -> history.Told:
+        told = read(*args)
+        return replace(told, start=max(told.start, len(told.versions) - 1))
+
+    return [patch.object(history, "read", newest)]
 
 
 def _no_write_id() -> list[Any]:
-    return [patch.object(module, "write_id_of", lambda _resource: None) for module in (collecting, delivering)]
+    """Our own writes are known by the answer alone; what comes from the history is somebody else's."""
+    return [patch.object(module, "write_id_of", lambda _resource: None) for module in (intake, delivering)]
 
 
 def _no_record_of_the_write() -> list[Any]:
@@ -47,13 +52,21 @@ def _base_is_the_whole_plan() -> list[Any]:
 
 
 def _no_quarantine() -> list[Any]:
-    reason = collecting._reason_to_park
+    reason = intake._reason_to_park
 
     def why(*args: Any) -> str | None:
         found = reason(*args)
         return None if found == NOT_SHOWN else found
 
-    return [patch.object(collecting, "_reason_to_park", why)]
+    return [patch.object(intake, "_reason_to_park", why)]
+
+
+def _a_number_alone() -> list[Any]:
+    return [patch.object(module, "made", lambda _version: "") for module in (history, delivering)]
+
+
+def _nobody_looks_back() -> list[Any]:
+    return [patch.object(news, "is_missing", lambda *_: False), patch.object(safety, "astray", lambda *_: [])]
 
 
 SAFEGUARDS: dict[str, Callable[[], list[Any]]] = {
@@ -63,6 +76,8 @@ SAFEGUARDS: dict[str, Callable[[], list[Any]]] = {
     "If-Match": _no_if_match,
     "base is what was shown": _base_is_the_whole_plan,
     "quarantine": _no_quarantine,
+    "a version is more than its number": _a_number_alone,
+    "what went back is noticed": _nobody_looks_back,
 }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -17,3 +20,23 @@ TestTheMachine.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+ROOT = Path(__file__).parents[2]
+ONCE = "from tests.machine.deep import Job, run; report = run(Job(3, 8, 25)); print(report.digest, report.wrong)"
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    """In another process with another order of sets, every byte that was written is the same."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", ONCE],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0]) > 64

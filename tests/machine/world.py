@@ -7,48 +7,48 @@ or delay them. A crash is an exception that no handler of the product catches; a
 
 from __future__ import annotations
 
-import asyncio
-import io
-import json
 import random
 import shutil
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import requests
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
-from starlette.types import ASGIApp
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import Forbidden, Refused, RemoteError
-from fhir_adapter.fhir.resources import Resource, parse_json
-from fhir_adapter.flows import change, safety, sync
+from fhir_adapter.errors import Conflict, Forbidden, Refused, RemoteError
+from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
+from fhir_adapter.flows import change, parked, safety, sync
 from fhir_adapter.flows import conflicts as deciding
 from fhir_adapter.flows.hub import Hub, Limits
-from fhir_adapter.flows.pull import show_record
+from fhir_adapter.flows.pull import Shown, show_record
 from fhir_adapter.flows.push import Answer, Delivery, push
 from fhir_adapter.mapping.load import find
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import conflicts, outbox, plans, sides
 from fhir_adapter.store.database import Database
 from fhir_adapter.web.fhir_routes import fhir_app
+from tests import backups
+from tests.machine.wire import Crash, Wire
 
 ORGNR = "urn:oid:2.5.4.97"
 MUNICIPALITY = "sodertalje"
 REGIONS = ("region-stockholm", "region-sormland")
 NUMBERS = {MUNICIPALITY: "2120000159", "region-stockholm": "2321000016", "region-sormland": "2321000032"}
 NAMESPACE = UUID("5b0f3c0e-0a53-4a39-8d6c-6a7a2a8f2a55")
+CONFLICTS = {"region-stockholm": 412, "region-sormland": 409}
+"""How each region's server says that If-Match names an old version: both are in use."""
+
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)
+PREPARED = 60
+"""Seconds that the making of the first world takes at most: what is copied goes on from there."""
+
 RECORD = "S1"
 
 FIRST_RECORD: dict[str, Any] = {
@@ -73,104 +73,15 @@ FIRST_RECORD: dict[str, Any] = {
         {"id": "I2", "text": "insats 2", "huvudman": "region", "ansvarig": "Mehmet Yıldız", "status": "planerad"},
     ],
     "anteckningar": [],
+    "intern_kod": {"nr": "007", "vikt": 19.0, "sedan": "1992-05"},
 }
-
-
-class Crash(BaseException):
-    """The process died here."""
-
-
-@dataclass(slots=True)
-class Held:
-    """A request that the network still carries."""
-
-    request: requests.PreparedRequest
-
-
-@dataclass(slots=True)
-class Wire(BaseAdapter):
-    """From the adapter to one region. `trouble` is used up by the next request that leaves."""
-
-    app: ASGIApp
-    loop: asyncio.AbstractEventLoop
-    trouble: list[str] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
-    writes: int = 0
-    befell: Counter[str] = field(default_factory=Counter)
-
-    def send(self, request: requests.PreparedRequest, *_args: Any, **_how: Any) -> requests.Response:
-        what = self.trouble.pop(0) if self.trouble else ""
-        self.befell[what] += 1
-        if what == "lost request":
-            raise requests.ConnectionError(what)
-        if what == "late request":
-            if request.method == "POST" and urlsplit(request.url or "").path == "/fhir":
-                self.held.append(Held(request))
-            raise requests.ConnectionError(what)
-        if what == "crash before call":
-            raise Crash
-        answer = self._ask(request)
-        if what == "twice":
-            answer = self._ask(request)
-        if what == "lost answer":
-            raise requests.ConnectionError(what)
-        if what == "crash after call":
-            raise Crash
-        return answer
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def arrive(self) -> None:
-        """What the network carried for so long arrives after all; nobody waits for the answer any more."""
-        if self.held:
-            self._ask(self.held.pop(0).request)
-
-    def _ask(self, request: requests.PreparedRequest) -> requests.Response:
-        if request.method in ("PUT", "DELETE") or (request.method == "POST" and "_search" not in (request.url or "")):
-            self.writes += 1
-        return answer_of(self.app, self.loop, request)
-
-
-def answer_of(app: ASGIApp, loop: asyncio.AbstractEventLoop, request: requests.PreparedRequest) -> requests.Response:
-    """One request through an ASGI application."""
-    parts = urlsplit(request.url or "")
-    body = request.body or b""
-    given = body.encode() if isinstance(body, str) else bytes(body)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": parts.scheme,
-        "path": parts.path.removeprefix("/fhir") or "/",
-        "root_path": "/fhir",
-        "query_string": parts.query.encode(),
-        "headers": [(k.lower().encode(), v.encode()) for k, v in request.headers.items()]
-        + [(b"host", parts.netloc.encode())],
-    }
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": given, "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    loop.run_until_complete(app(scope, receive, send))
-    response = requests.Response()
-    response.status_code = sent[0]["status"]
-    response.headers = CaseInsensitiveDict({k.decode(): v.decode() for k, v in sent[0]["headers"]})
-    response.raw = io.BytesIO(b"".join(message.get("body", b"") for message in sent[1:]))
-    response.url = request.url or ""
-    response.request = request
-    return response
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
     """What a party wrote, and of what (`Type/id` there), that was neither applied nor dropped."""
 
+    id: int
     party: str
     reference: str
     body: str
@@ -199,7 +110,10 @@ class Mortal(Database):
 
 @dataclass(slots=True)
 class Region:
-    """A FHIR server of the region with its own clock, the wire to it, and somebody who works there."""
+    """A FHIR server of the region with its own clock, the wire to it, and somebody who works there.
+
+    `shaken`: whether it lost something since everything was quiet.
+    """
 
     name: str
     database: Database
@@ -207,7 +121,15 @@ class Region:
     client: FhirClient
     user: FhirClient
     skew: timedelta = timedelta()
-    deleted: set[str] = field(default_factory=set)
+    had_wrong_clock: bool = False
+    backups: list[sqlite3.Connection] = field(default_factory=list)
+    shaken: bool = False
+
+    @property
+    def deleted(self) -> set[str]:
+        """What was there and is deleted."""
+        rows = self.database.read().execute("SELECT type, id FROM resource WHERE deleted AND seq > 0")
+        return {f"{type_}/{id_}" for type_, id_ in rows}
 
     def there(self, type_: str = "") -> list[Resource]:
         """Everything (of a type) that the region has now, out of its store: the judge does not ask over the wire."""
@@ -218,36 +140,49 @@ class Region:
         )
         return [parse_json(body) for (body,) in rows]
 
-    def find(self, type_: str, id_: str) -> Resource | None:
-        """One resource as it is there now."""
-        found = self.user.read(type_, id_)
-        return found.resource if found else None
+    def versions(self) -> list[tuple[str, str, int, str, bytes]]:
+        """Every version of everything, in the order in which they were made: type, id, number, instant, content."""
+        rows = self.database.read().execute("SELECT type, id, version, updated, body FROM version ORDER BY seq")
+        return rows.fetchall()
 
     def put(self, resource: Resource) -> None:
         """What somebody saves there, on the version that was on the screen."""
         version = resource.get("meta", {}).get("versionId")
         self.user.send(
             "PUT",
-            f"{resource['resourceType']}/{resource['id']}",
+            reference_of(resource),
             json=resource,
             headers={"If-Match": f'W/"{version}"'} if version else None,
         )
 
     def delete(self, resource: Resource) -> None:
-        """Taken away there, for good."""
-        self.user.send("DELETE", f"{resource['resourceType']}/{resource['id']}")
-        self.deleted.add(f"{resource['resourceType']}/{resource['id']}")
+        """Taken away there."""
+        self.user.send("DELETE", reference_of(resource))
+
+    def back_up(self) -> None:
+        """Keep what is there now."""
+        self.backups.append(backups.take(self.database))
+
+    def restore(self, index: int) -> None:
+        """The store is what it was; nobody tells the adapter."""
+        backups.restore(self.database, self.backups[index % len(self.backups)])
+        self.shaken = True
+
+    def forget(self, type_: str, id_: str) -> None:
+        """It is gone with its history, and nothing tells of it."""
+        backups.forget(self.database, type_, id_)
+        self.shaken = True
 
 
 class World:
     """The service, its parties and time. Every method is one thing that somebody or something does."""
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int, seconds: int = 0) -> None:
         self.folder = folder
         self.random = random.Random(seed)
-        self.loop = asyncio.new_event_loop()
         self.mapping = find("se-sip", None)
-        self.seconds = 0
+        self.seconds = seconds
+        self.ticks = 0
         self.skew = timedelta()
         self.regions = {name: self._region(name) for name in REGIONS}
         self.crashes = 0
@@ -278,7 +213,9 @@ class World:
             consents_judged_at=lambda: START,
             new_id=self.new_id,
             changed=lambda: None,
-            limits=Limits(delivery_attempts=1_000_000, refused_attempts=1_000_000, circuit_failures=1_000_000),
+            limits=Limits(
+                delivery_attempts=1_000_000, refused_attempts=1_000_000, circuit_failures=1_000_000, check_interval=0
+            ),
         )
 
     def close(self) -> None:
@@ -286,14 +223,15 @@ class World:
         self.database.close()
         for region in self.regions.values():
             region.database.close()
-        self.loop.close()
+            for backup in region.backups:
+                backup.close()
 
     def restart(self) -> None:
         """After a crash: nothing of the process is left but its files."""
         self.crashes += 1
         self.database.dies = None
         for region in self.regions.values():
-            region.wire.trouble.clear()
+            region.wire.calm()
         self.database.close()
         self.open()
 
@@ -318,6 +256,11 @@ class World:
         """Look what is new at a region."""
         self.alive(lambda: sync.collect(self.hub, self.hub.parties[name], overlap=overlap))
 
+    def check(self, name: str) -> None:
+        """Look whether a region still has what it was left with, and what is new there."""
+        party = self.hub.parties[name]
+        self.alive(lambda: sync.collect(self.hub, party, safety.astray_in_a_sample(self.hub, party)))
+
     def deliver(self, name: str) -> None:
         """Bring a region up to date, as if all pauses were over."""
         dies, self.database.dies = self.database.dies, None
@@ -327,31 +270,48 @@ class World:
             self.alive(lambda: sync.deliver(self.hub, self.hub.parties[name]))
 
     def go_on(self, name: str) -> None:
-        """Somebody looks at a region that was stopped for its many deletions, and says that they were meant."""
+        """Somebody looks at a region that was stopped: its deletions were meant, and what it lost it is told again."""
         party = self.hub.parties[name]
         if sides.get(self.database.read(), name).stopped is not None:
-            safety.resume(self.hub, party, restore=False)
-            sync.collect(self.hub, party, overlap=sync.LONG_OVERLAP, deletions_are_meant=True)
+            sync.resume(self.hub, party, restore=True, accept=True)
 
-    def decide(self, word: str, index: int) -> None:
-        """Somebody in the municipality decides a conflict, having seen what is live; some are not its to decide."""
+    def decide(self, word: str, index: int) -> Any:
+        """Somebody in the municipality decides a conflict, having seen what is live: that is returned, None where
+        nothing was decided. Some are not its to decide."""
         party = self.hub.parties[MUNICIPALITY]
         found = deciding.list_conflicts(self.hub, party)
         if not found:
-            return
+            return None
         one = found[index % len(found)]
         delivery = Delivery(f"decision-{self.seconds}", "application/json", deciding.body_of(word, seen=one["seen"]))
-        with suppress(Forbidden, Refused):
+        try:
             self.alive(lambda: deciding.decide(self.hub, party, one["id"], delivery))
+        except (Forbidden, Refused):
+            return None
+        return one["live"]
+
+    def decide_parked(self, word: str, index: int) -> Parked | None:
+        """Somebody looks at what was parked, and applies or drops it; None where nothing was decided."""
+        waiting = self.parked()
+        if not waiting:
+            return None
+        one = waiting[index % len(waiting)]
+        decide = parked.apply if word == "apply" else parked.drop
+        try:
+            self.alive(partial(decide, self.hub, one.id, "looked at"))
+        except (Conflict, Refused):  # something newer came since, or it still cannot be applied
+            return None
+        return None if one in self.parked() else one
 
     def push(self, delivery: Delivery) -> Answer | None:
         """A municipal system sends; None when it gets no answer."""
         answer: Answer | None = self.alive(lambda: push(self.hub, self.hub.parties[MUNICIPALITY], delivery))
         return answer
 
-    def fetch(self) -> Any:
+    def fetch(self) -> Shown | None:
         """A municipal system asks for its record; None when it gets no answer."""
-        return self.alive(lambda: show_record(self.hub, self.hub.parties[MUNICIPALITY], RECORD))
+        shown: Shown | None = self.alive(lambda: show_record(self.hub, self.hub.parties[MUNICIPALITY], RECORD))
+        return shown
 
     # --- what is in the store
 
@@ -368,8 +328,27 @@ class World:
 
     def parked(self) -> list[Parked]:
         """What was received and neither applied nor dropped: it waits in the journal for somebody to look."""
-        rows = self.database.read().execute("SELECT party, key, body FROM journal WHERE state = 'parked'")
-        return [Parked(party, "/".join(key.split("/")[:2]), bytes(body).decode()) for party, key, body in rows]
+        waiting = "state = 'parked' AND id NOT IN (SELECT journal FROM parked_decision)"
+        rows = self.database.read().execute(f"SELECT id, party, key, body FROM journal WHERE {waiting} ORDER BY id")
+        return [Parked(id_, party, "/".join(key.split("/")[:2]), body.decode()) for id_, party, key, body in rows]
+
+    def received(self, party: str) -> str:
+        """All that a party ever said here."""
+        rows = self.database.read().execute("SELECT body FROM journal WHERE party = ?", (party,))
+        return b"".join(body for (body,) in rows).decode()
+
+    def noticed(self, party: str) -> set[str]:
+        """The writes of which the service knows that they arrived at a party."""
+        rows = self.database.read().execute(
+            "SELECT write_id FROM remote_write WHERE party = ? AND state IN ('arrived', 'settled')", (party,)
+        )
+        return {write_id for (write_id,) in rows}
+
+    def everything(self) -> Iterator[tuple[Any, ...]]:
+        """All that was ever written in all stores: every version, and what arrived here."""
+        yield from self.database.read().execute("SELECT party, key, state, body FROM journal ORDER BY id")
+        for store in (self.database, *(region.database for region in self.regions.values())):
+            yield from store.read().execute("SELECT type, id, version, updated, body FROM version ORDER BY seq")
 
     def versions(self) -> tuple[int, ...]:
         """How many versions each store holds: the same twice in a row means that nobody writes any more."""
@@ -381,19 +360,18 @@ class World:
     def _region(self, name: str) -> Region:
         database = Database(self.folder / f"{name}.sqlite")
         app = fhir_app(database, base_path="/fhir", writable=True, now=lambda: self._now_at(name), new_id=self.new_id)
-        wire, direct = Wire(app, self.loop), Wire(app, self.loop)
+        wire, direct = Wire(app, CONFLICTS[name], random=self.random), Wire(app)
         base = f"http://{name}.example/fhir"
         return Region(name, database, wire, _client(base, wire), _client(base, direct))
 
     def _now_at(self, name: str) -> datetime:
-        return START + timedelta(seconds=self.seconds) + self.regions[name].skew
+        """Never the same twice: a server counts finer than people do anything."""
+        self.ticks += 1
+        return START + timedelta(seconds=self.seconds, milliseconds=self.ticks) + self.regions[name].skew
 
 
 def _client(base: str, wire: Wire) -> FhirClient:
-    session = requests.Session()
-    session.trust_env = False
-    session.mount("http://", wire)
-    return FhirClient(base, session=session, sleep=lambda _seconds: None)
+    return FhirClient(base, session=cast(requests.Session, wire), sleep=lambda _seconds: None)
 
 
 def prepared(folder: Path) -> Path:
@@ -416,17 +394,8 @@ def copied(made: Path, folder: Path, seed: int) -> World:
     """A world of its own, with all that the prepared one holds."""
     for file in made.glob("*.sqlite"):
         shutil.copyfile(file, folder / file.name)
-    return World(folder, seed)
+    return World(folder, seed, PREPARED)
 
 
 def as_json(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode()
-
-
-def backup(database: Database, to: Path) -> None:
-    """What a nightly backup holds."""
-    with closing(sqlite3.connect(to)) as target:
-        database.read().backup(target)
-
-
-__all__ = ["REGIONS", "Delivery", "Region", "World", "as_json", "backup", "copied", "parse_json", "prepared"]
+    return dump_json(record)
