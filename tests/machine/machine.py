@@ -213,7 +213,8 @@ class Machine(RuleBasedStateMachine):
         if decided is None:
             return
         self.looked_at += 1
-        self.blindly_written.discard((decided.party, decided.reference))
+        if word == "apply":
+            self.blindly_written.discard((decided.party, decided.reference))
         for edit in self.ledger.edits.values():
             if edit.party == decided.party and edit.words in decided.body:
                 self.blind.discard(edit.words) if word == "apply" else self.ledger.let_go(edit.words)
