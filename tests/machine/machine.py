@@ -325,7 +325,7 @@ class Machine(RuleBasedStateMachine):
             if self._is_its_own(region, found):  # its author takes back what nobody else had
                 self.blind.discard(words)
                 self.ledger.forget(words)
-            else:
+            elif (name, reference_of(found)) not in self.blindly_written:  # else it makes way for what is ours
                 self.trashed[name].add(reference_of(found))
 
     @rule(name=regions)
