@@ -216,7 +216,7 @@ def note_arrival(connection: sqlite3.Connection, write_id: str, type_: str, id_:
 
 def note_that_it_arrived(connection: sqlite3.Connection, write_id: str) -> None:
     """A part of the write was seen over there, so all of it is there."""
-    connection.execute(_SQL["end"], {"write_id": write_id, "state": "arrived"})
+    connection.execute(_SQL["note_arrival"], {"write_id": write_id})
 
 
 def writes_that_made(connection: sqlite3.Connection, party: str, type_: str, id_: str, version: str) -> set[str]:

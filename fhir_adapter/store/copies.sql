@@ -91,6 +91,10 @@ SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id AND versi
 -- name: end
 UPDATE remote_write SET state = :state WHERE write_id = :write_id;
 
+-- name: note_arrival
+-- Of a write that was settled already, a part that shows up later is no news.
+UPDATE remote_write SET state = 'arrived' WHERE write_id = :write_id AND state <> 'settled';
+
 -- name: writes_of
 -- Every write to this resource at this party that was not seen there yet: id and the version of ours it carried.
 SELECT i.write_id, i.seq FROM remote_write_item i JOIN remote_write w USING (write_id)

@@ -71,3 +71,11 @@ def test_who_was_never_shown_a_goal_changes_nothing_though_its_first_write_was_d
     index = [blind in str(one) for one in sorted(found, key=reference_of)].index(True)
     machine.region_deletes("region-stockholm", index)
     machine.region_brings_back("region-stockholm")
+
+
+def test_a_write_is_audited_once_though_a_part_of_it_is_seen_late(machine: Machine) -> None:
+    machine.edit_words("insatser", 1, exact=False)
+    machine.decide_parked("region-stockholm", "apply", 1)
+    machine.edited_here_before_the_answer("region-sormland", "insatser", 0, "lost answer")
+    machine.trouble("region-sormland", "lagging", 3)
+    machine.edited_at_both_ends("region-sormland", "mal", 2)
