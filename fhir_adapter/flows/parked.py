@@ -72,7 +72,7 @@ def drop(hub: Hub, id_: int, reason: str) -> ParkedChange:
     def work(connection: sqlite3.Connection) -> None:
         parked = _waiting(connection, id_)
         party = hub.parties.get(parked.party, Party(parked.party, ""))
-        if party.name in hub.clients:
+        if party.name in hub.clients and not _is_followed(connection, parked):
             intake.leave_aside(connection, hub, party, _version(parked))
         _decide(connection, hub, party, parked, "dropped", reason)
 
@@ -132,6 +132,13 @@ def _waiting(connection: sqlite3.Connection, id_: int) -> journal.Parked:
     if parked.word is not None:
         raise Conflict(f"parked change {id_} was {parked.word} already")
     return parked
+
+
+def _is_followed(connection: sqlite3.Connection, parked: journal.Parked) -> bool:
+    """Whether a later version of the same resource waits too: then that one stands there, and nothing goes over it."""
+    later = (one for one in journal.parked(connection) if one.word is None and one.id > parked.id)
+    name = parked.key.partition("/_history/")[0]
+    return any(one.party == parked.party and one.key.partition("/_history/")[0] == name for one in later)
 
 
 def _refused(parked: journal.Parked, problem: str) -> Refused:

@@ -79,3 +79,12 @@ def test_a_write_is_audited_once_though_a_part_of_it_is_seen_late(machine: Machi
     machine.edited_here_before_the_answer("region-sormland", "insatser", 0, "lost answer")
     machine.trouble("region-sormland", "lagging", 3)
     machine.edited_at_both_ends("region-sormland", "mal", 2)
+
+
+def test_what_waits_is_not_written_over_when_an_older_version_of_it_is_dropped(machine: Machine) -> None:
+    machine.region_writes_blindly("region-stockholm", 1)
+    machine.region_edits_again_after_a_restore("region-stockholm", "Goal", 2)
+    machine.check("region-stockholm")
+    machine.decide_parked("region-stockholm", "drop", 1)
+    machine.check("region-stockholm")
+    machine.decide_parked("region-stockholm", "apply", 1)
