@@ -13,6 +13,7 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
+from fhir_adapter.web.bodies import taken_in_whole
 from fhir_adapter.web.hosts import only_here
 
 
@@ -44,7 +45,7 @@ class Server(uvicorn.Server):
     def __init__(self, asgi: ASGIApp, ready: Callable[[], None], stopping: Callable[[], object] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
-                only_here(asgi),
+                taken_in_whole(only_here(asgi)),
                 log_level="error",
                 access_log=False,
                 server_header=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,42 @@ def test_half_a_request_does_not_keep_a_server_from_stopping() -> None:
             assert requests.get(f"{address}/health", timeout=30).ok
             process.terminate()
             assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "status"),
+    [
+        ("/parties/sodertalje/records", "application/json", 413),
+        ("/parties/nobody/records", "application/json", 404),
+        ("/parties/sodertalje/records", "image/png", 415),
+        ("/sandbox/fhir/Goal", "application/fhir+json", 413),
+        ("/fhir/Goal/1", "application/fhir+json", 405),
+    ],
+)
+def test_who_sends_too_much_and_closes_reads_why_it_was_refused(
+    refusing: str, path: str, media_type: str, status: int
+) -> None:
+    """A connection that is closed with unread bytes in it is reset, and the client sees no answer."""
+    headers = {"Connection": "close", "Content-Type": media_type, "Idempotency-Key": "k"}
+    with closing(http.client.HTTPConnection(refusing, timeout=30)) as connection:
+        connection.request("POST", path, b" " * 10_500_000, headers)
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert json.loads(answer.read())
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[str]:
+    with serving("serve", "--demo") as (_, address):
+        yield address.removeprefix("http://")
+
+
+def test_who_asks_before_it_sends_too_much_is_told_at_once(refusing: str) -> None:
+    host, port = refusing.split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as asking:
+        asking.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       b"Idempotency-Key: k\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n")  # fmt: skip
+        assert asking.recv(1000).startswith(b"HTTP/1.1 413")
 
 
 def test_an_acknowledged_push_survives_kill_9(tmp_path: Path) -> None:
