@@ -62,11 +62,16 @@ def is_id(name: str) -> bool:
 
 def ends_like_id(name: str) -> bool:
     """Does it end as the name of such a field does (`planId`, `sagsnummer`), and is no telephone or national number?"""
-    return plain(name).endswith(tuple(guesses()["id_ends"])) and plain(name) not in _names_of_other_numbers()
+    return plain(name).endswith(tuple(guesses()["id_ends"])) and not is_of_the_person(name)
+
+
+def is_of_the_person(name: str) -> bool:
+    """Does its name alone say what it is of the person: a telephone number, a postal code, a national number?"""
+    return plain(name.rpartition(".")[2]) in _names_of_the_person()
 
 
 @lru_cache(maxsize=1)
-def _names_of_other_numbers() -> frozenset[str]:
+def _names_of_the_person() -> frozenset[str]:
     numbers = [one["names"] for one in guesses()["numbers"]]
     return frozenset(word for words in (*guesses()["patient"].values(), *numbers) for word in words)
 

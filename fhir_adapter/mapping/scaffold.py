@@ -15,6 +15,7 @@ from fhir_adapter.mapping.guessing import (
     guesses,
     is_called,
     is_id,
+    is_of_the_person,
     kind_called,
     table_of,
     target_for,
@@ -87,8 +88,8 @@ def _is_text(found: Found) -> bool:
 
 
 def _looks_like(pattern: str, found: Found, records: int) -> bool:
-    everywhere = len(found.values) == records and not is_id(found.path)
-    return everywhere and all(re.fullmatch(pattern, value) for value in found.values)
+    is_candidate = len(found.values) == records and not is_id(found.path) and not is_of_the_person(found.path)
+    return is_candidate and all(re.fullmatch(pattern, value) for value in found.values)
 
 
 # ---- the record's own fields, and objects in it

@@ -119,11 +119,11 @@ def _person_lines(draft: Draft) -> list[str]:
     else:
         about, number_field = draft.number["name"], draft.number_field
         public = f'"{draft.number["system"]}|{{{number_field}}}"'
-        identity = [f"  id: {public if draft.is_everywhere else f'[{public}, {own}]'}  # guess: a {about}"]
+        identity = [f"  id: {public if draft.is_everywhere else f'[{public}, {own}]'}  # guess: {about}"]
         needed = [
             f"    field: {quoted(number_field)}",
             "    message: the person has no number",
-            f"    expected: a {about}",
+            f"    expected: {about}",
         ]
         identity += ["  needed:", *needed] if draft.is_everywhere else []
     return ["patient:", "  type: Patient", *identity, "  link: plan.subject"]
@@ -133,7 +133,7 @@ def _person_rules(draft: Draft) -> list[str]:
     if not draft.number:
         return []
     system, about = draft.number["system"], draft.number["name"]
-    return [rule_line(draft.number_field, f"patient:identifier[system={system}].value", f"a {about}")]
+    return [rule_line(draft.number_field, f"patient:identifier[system={system}].value", about)]
 
 
 def codes_text(draft: Draft) -> str:

@@ -187,6 +187,21 @@ def test_columns_that_differ_within_a_record_are_of_the_list_before_them(tmp_pat
     assert [task["owner"]["display"] for task in found["Task"]] == ["Nav", "Klubben"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("mobiltelefon", "0701740605"), ("telefonnr", "2012345678")])
+def test_a_telephone_number_is_nobodys_national_number(name: str, value: str, tmp_path: Path) -> None:
+    record = {"id": "1", "borger": {"navn": "Kim Test", name: value}}
+    folder, _ = scaffold(tmp_path, json.dumps(record).encode(), "plan.json")
+    declaration = (folder / "mapping.yaml").read_text("utf-8")
+    assert f"borger.{name} <-> patient:telecom[system=phone].value" in declaration
+    assert "patient:identifier" not in declaration
+
+
+def test_ten_digits_without_a_day_in_them_are_no_national_number(tmp_path: Path) -> None:
+    record = {"id": "1", "client": {"contact": "0634567890"}}
+    folder, _ = scaffold(tmp_path, json.dumps(record).encode(), "plan.json")
+    assert "patient:identifier" not in (folder / "mapping.yaml").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", ["id", "asiaNumero"])
 def test_numbers_are_ids_too(name: str, tmp_path: Path) -> None:
     records = [{name: place, "asiakas": {"hetu": "131052-9085"}, "goals": [{"id": 1, "text": "x"}]} for place in (7, 8)]
