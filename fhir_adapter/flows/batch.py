@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from fhir_adapter.access.identity import Party
@@ -12,6 +13,7 @@ from fhir_adapter.fhir.resources import dump_json, parse_json
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import Shown
 from fhir_adapter.flows.push import Answer, Delivery, push
+from fhir_adapter.flows.push import receipt_of as receipt_of_one
 from fhir_adapter.mapping.inputs.declared import JSON, NDJSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents
 
@@ -63,6 +65,16 @@ def _deliver_one(hub: Hub, party: Party, delivery: Delivery) -> Answer:
     except Conflict as fault:
         refused = {"state": "refused", "key": delivery.key, "issues": [issue.as_dict() for issue in fault.issues]}
         return Answer(fault.status, dump_json(refused))
+
+
+def receipt_of(hub: Hub, party: Party, key: str) -> Answer | None:
+    """What was answered under this key: the receipt of a record, or those of a file's records that were taken in."""
+    whole = receipt_of_one(hub, party, key)
+    if whole is not None:
+        return whole
+    numbers = count(1)
+    answers = list(iter(lambda: receipt_of_one(hub, party, f"{key}#{next(numbers)}"), None))
+    return _together(key, answers) if answers else None
 
 
 def _together(key: str, answers: Sequence[Answer]) -> Answer:

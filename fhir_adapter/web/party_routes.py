@@ -11,10 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from fhir_adapter.errors import BadRequest, Issue, NotFound, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json
-from fhir_adapter.flows.batch import as_content, as_document, deliver, encoding_of
+from fhir_adapter.flows.batch import as_content, as_document, deliver, encoding_of, receipt_of
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import Shown, show_changes, show_record
-from fhir_adapter.flows.push import Answer, Delivery, receipt_of
+from fhir_adapter.flows.push import Answer, Delivery
 from fhir_adapter.flows.rest import is_among
 from fhir_adapter.web.bodies import body_within
 

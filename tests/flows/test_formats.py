@@ -82,6 +82,8 @@ def test_a_table_gives_a_receipt_for_each_record_and_a_bad_one_holds_up_no_other
     again = push(address, "csv", CSV, "text/csv", "file-1")
     assert (again.status_code, again.json()) == (207, answer.json())
     assert requests.get(f"{address}/parties/csv/receipts/file-1%231", timeout=30).json() == receipts[0]
+    whole = requests.get(f"{address}/parties/csv/receipts/file-1", timeout=30)
+    assert (whole.status_code, whole.json()) == (200, answer.json())
 
 
 def test_a_table_comes_back_as_a_table_and_as_json_where_only_that_is_accepted(address: str) -> None:

@@ -126,8 +126,9 @@ def refusing() -> Iterator[str]:
 def test_who_asks_before_it_sends_too_much_is_told_at_once(refusing: str) -> None:
     host, port = refusing.split(":")
     with socket.create_connection((host, int(port)), timeout=30) as asking:
-        asking.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                       b"Idempotency-Key: k\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n")  # fmt: skip
+        asking.sendall(b"POST /parties/sodertalje/records HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Content-Type: application/json\r\nIdempotency-Key: k\r\n"
+                       b"Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n")  # fmt: skip
         assert asking.recv(1000).startswith(b"HTTP/1.1 413")
 
 
