@@ -99,7 +99,7 @@ def read_settings(file: Path | None, **given: Any) -> Settings:
         return Settings(**values)
     except ValidationError as fault:
         what = "; ".join(
-            f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}".removeprefix(": ")
             for error in fault.errors()
         )
         raise BadDeclaration(f"settings{f' {file}' if file else ''}: {what}") from None

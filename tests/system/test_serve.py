@@ -159,6 +159,7 @@ def test_it_does_not_listen_for_strangers() -> None:
     refused = subprocess.run([*COMMAND, "serve", "--host", "0.0.0.0"], cwd=ROOT, capture_output=True, text=True,
                              check=False)  # fmt: skip
     assert refused.returncode == 2
+    assert refused.stderr.startswith("settings: host 0.0.0.0: ")
     assert "loopback" in refused.stderr
 
 
