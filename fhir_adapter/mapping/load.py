@@ -188,7 +188,7 @@ class _Loader:
         name = "" if is_root else f"{prefix}{native}"
         self.at(f"list {name or '.'}", place)
         if not is_root and (not native.endswith("[]") or schema_path(name) not in self.fields):
-            self.files.fail("is not a list of the format's schema")
+            self.files.fail(f"is not a list of the format's schema{self._instead_of(schema_path(name))}")
         self.covered.update({schema_path(name), f"{schema_path(name)}.id"} if name else ())
         inside = "" if is_root else f"{name}."
         types = dict(outer)
@@ -251,6 +251,14 @@ class _Loader:
             inner = (*place, index)
             found += self.rules(entry, inner) if isinstance(entry, list) else [(entry, self.lines[inner])]
         return found
+
+    def _instead_of(self, name: str) -> str:
+        """What to do about a list that the schema does not have."""
+        field = name.removesuffix("[]")
+        if field != name and field in self.fields:
+            return '; say `"type": "array"` there, and what it says now of the one item under `items`'
+        near = difflib.get_close_matches(f"{field}[]", [known for known in self.fields if known.endswith("[]")], n=1)
+        return f"; did you mean {near[0]!r}?" if near else ""
 
     def check_native(self, path: str) -> tuple[dict[str, Any], bool]:
         """What the schema says of a field that a rule is about, and whether what it is in must have it."""
