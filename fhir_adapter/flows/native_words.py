@@ -12,7 +12,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.pull import what_a_record_tells
+from fhir_adapter.flows.pull import source_of, what_a_record_tells
 from fhir_adapter.flows.push import by_reference
 from fhir_adapter.mapping.engine import Mapped, Mapping, copied
 from fhir_adapter.plan import decisions
@@ -44,7 +44,8 @@ class NativeWords:
         mapping = hub.mapping_of(party)
         said = journal.by_id(connection, record.said).body if record and record.said is not None else None
         before = mapping.record_in(said) if said else {}
-        return NativeWords(mapping, plan.source, hub.namespace, before, visible)
+        source = source_of(party, plan, record.record if record else plan.record)
+        return NativeWords(mapping, source, hub.namespace, before, visible)
 
     def path(self, conflict: Conflict) -> str:
         """The field that the conflict is about; empty where the record has none, or no single one."""

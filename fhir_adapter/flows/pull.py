@@ -19,7 +19,7 @@ from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import conflicts, journal, plans, resources
 from fhir_adapter.store.database import attempt
-from fhir_adapter.store.plans import Plan
+from fhir_adapter.store.plans import Plan, Record
 
 if TYPE_CHECKING:
     import sqlite3
@@ -120,16 +120,17 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         raise NotFound("no such record")
     visible = project(found, party)
     record = plans.record_of(connection, party.name, plan.id)
+    name = _name_for(connection, party, plan, record)
+    source = source_of(party, plan, name)
     if record and record.said is not None:
         before = mapping.record_in(journal.by_id(connection, record.said).body)
-        mapped = mapping.get(before, source=plan.source, namespace=hub.namespace)
+        mapped = mapping.get(before, source=source, namespace=hub.namespace)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
-        native = mapping.put(what_a_record_tells(shown), before, source=plan.source, namespace=hub.namespace)
+        native = mapping.put(what_a_record_tells(shown), before, source=source, namespace=hub.namespace)
     else:
         mapped = None
-        native = mapping.create(what_a_record_tells(visible), source=plan.source, namespace=hub.namespace)
-    name = record.record if record else plan.record
+        native = mapping.create(what_a_record_tells(visible), source=source, namespace=hub.namespace)
     now = hub.now()
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
     change.audit(connection, hub, plan, party, "R", now, decision.reasons)
@@ -140,6 +141,21 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         if f"Task/{conflict.id}" in visible
     )
     return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, questions)
+
+
+def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: Record | None) -> str:
+    """The id under which the party knows a plan: its own, or that of the system which brought the plan; where the
+    party knows another plan under that one already, the plan's."""
+    name = record.record if record else plan.record
+    if plan.party == party.name or (record and record.said is not None):
+        return name
+    known = plans.of_record(connection, party.name, name)
+    return plan.id if known and known.id != plan.id else name
+
+
+def source_of(party: Party, plan: Plan, name: str) -> str:
+    """The system whose ids a party's record of the plan uses, by the id that the record goes by."""
+    return party.source if name == plan.id != plan.record else plan.source
 
 
 def what_a_record_tells(shown: Refs) -> list[Resource]:

@@ -18,7 +18,7 @@ from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
-from fhir_adapter.flows.pull import decision_for, what_a_record_tells
+from fhir_adapter.flows.pull import decision_for, source_of, what_a_record_tells
 from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.identity import as_the_known_person
@@ -121,14 +121,26 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     native = mapping.record_in(delivery.body)
     known = _known(connection, party, native)
     # The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought.
-    lens = Lens(mapping, known.plan.source if known else party.source, hub.namespace)
+    lens = Lens(mapping, source_of(party, known.plan, str(native["id"])) if known else party.source, hub.namespace)
     again = _says_the_same_again(known, delivery)
     told = lens.rest(again) if again else None
     mapped = told or lens.get(native)
+    if known and _is_a_namesake(connection, party, known, mapped):
+        known, lens = None, replace(lens, source=party.source)
+        mapped = lens.get(native)
     answer = _accept(connection, hub, party, delivery, lens, mapped, known, again=again is not None)
     if mapped is not told:
         lens.remember(journal.digest_of(delivery.body), mapped)
     return answer
+
+
+def _is_a_namesake(connection: sqlite3.Connection, party: Party, known: _Known, mapped: Mapped) -> bool:
+    """Whether the record has nothing but its id in common with what is known by it: a plan of another system, which
+    the party was shown and never spoke of, about another person."""
+    if known.plan.party == party.name or known.said is not None:
+        return False
+    ours = change.load(connection, known.plan)
+    return _person(known.plan, ours) != _person(known.plan, by_reference(mapped.resources, ours))
 
 
 def _accept(
@@ -314,11 +326,16 @@ class AnotherPerson(Refused):
 
 def _check_same_person(plan: Plan, ours: Refs, theirs: Refs) -> None:
     """A plan stays with its person. Raises AnotherPerson."""
-    care_plan = f"CarePlan/{plan.id}"
-    known, said = (refs.get(care_plan, {}).get("subject", {}) for refs in (ours, theirs))
+    known, said = _person(plan, ours), _person(plan, theirs)
     if ours and known != said:
         new = str(said.get("reference"))
         raise AnotherPerson(str(known.get("reference")), new, Said(plan.id, theirs[new]) if new in theirs else None)
+
+
+def _person(plan: Plan, refs: Refs) -> Resource:
+    """The reference to whom the plan is about."""
+    subject: Resource = refs.get(f"CarePlan/{plan.id}", {}).get("subject", {})
+    return subject
 
 
 def _refuse(

@@ -7,9 +7,10 @@ INSERT INTO plan (id, party, source, record, version, change, updated) VALUES (:
 SELECT id, party, source, record, version, change, updated FROM plan WHERE id = :id;
 
 -- name: of_record
--- The plan that a party knows under its own record id.
+-- The plan that a party knows under a record id, its own one first: others may use the same ids.
 SELECT p.id, p.party, p.source, p.record, p.version, p.change, p.updated
-FROM record r JOIN plan p ON p.id = r.plan WHERE r.party = :party AND r.record = :record;
+FROM record r JOIN plan p ON p.id = r.plan WHERE r.party = :party AND r.record = :record
+ORDER BY p.party <> :party, r.said IS NULL, p.id LIMIT 1;
 
 -- name: guest_add
 INSERT OR IGNORE INTO plan_guest (plan, rid) SELECT ?, rid FROM resource WHERE type = ? AND id = ?;
@@ -79,7 +80,7 @@ ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_las
 
 -- name: record_shown
 INSERT INTO record (party, plan, record, shown, said_last) VALUES (:party, :plan, :record, :shown, 0)
-ON CONFLICT (party, plan) DO UPDATE SET shown = max(coalesce(shown, 0), :shown), said_last = 0;
+ON CONFLICT (party, plan) DO UPDATE SET record = :record, shown = max(coalesce(shown, 0), :shown), said_last = 0;
 
 -- name: instance_get
 SELECT value FROM instance WHERE name = :name;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 from urllib.parse import quote
 
@@ -104,3 +105,44 @@ def test_a_page_whose_name_was_made_to_point_here_reads_nothing(town: Town, sip:
     for host in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
         assert requests.get(f"{town.address}{path}", headers={"Host": host}, timeout=30).status_code == 200
     assert "OperationOutcome" in requests.get(f"{town.address}/fhir/x", headers={"Host": "x"}, timeout=30).text
+
+
+def test_two_municipalities_may_use_the_same_record_ids(town: Town, sip: dict[str, Any]) -> None:
+    """What others brought is shown under their id only while that is nobody else's: it would stand in the place of the
+    party's own record, which may be about another person."""
+    theirs, own = about(sip, "196101182803"), about(sip, "200001252386")
+    assert town.push(theirs, party="nykvarn").status_code == 201
+    assert persons_shown(town) == {sip["id"]: "196101182803"}
+    plan = town.get("/parties/sodertalje/records").json()["records"][0]["plan"]["id"]
+    assert town.push(own).status_code == 201, "it was refused as about another person than Nykvarn's record"
+    assert persons_shown(town) == {sip["id"]: "200001252386", plan: "196101182803"}
+    own["mal"][0]["text"] = "Jag har en egen hund."
+    assert town.push(own).json()["state"] == "accepted"
+    assert town.record()["mal"][0]["text"] == "Jag har en egen hund."
+    assert town.record(party="nykvarn") == theirs
+
+
+def test_what_goes_by_the_plans_id_is_changed_under_it(town: Town, sip: dict[str, Any]) -> None:
+    assert town.push(about(sip, "200001252386")).status_code == 201
+    plan = town.push(about(sip, "196101182803"), party="nykvarn").json()["plan"]["id"]
+    shown = town.record(plan)
+    assert shown["id"] == plan
+    goals = {goal["id"] for goal in town.record("SIP-1", party="nykvarn")["mal"]}
+    assert town.push(shown).json()["state"] == "unchanged"
+    shown["anteckningar"] = [{"text": "Vi ses på torsdag.", "av": "Karin Ödman"}]
+    answer = town.push(shown).json()
+    assert (answer["state"], answer["conflicts"], answer["plan"]["id"]) == ("accepted", [], plan)
+    found = town.record("SIP-1", party="nykvarn")
+    assert [note["text"] for note in found["anteckningar"]] == ["Vi ses på torsdag."]
+    assert {goal["id"] for goal in found["mal"]} == goals
+    assert "anteckningar" not in town.record("SIP-1")
+
+
+def about(sip: dict[str, Any], number: str) -> dict[str, Any]:
+    return copy.deepcopy(sip) | {"person": sip["person"] | {"personnummer": number}}
+
+
+def persons_shown(town: Town) -> dict[str, str]:
+    records = town.get("/parties/sodertalje/records").json()["records"]
+    assert all(one["content"]["id"] == one["record"] for one in records)
+    return {one["record"]: one["content"]["person"]["personnummer"] for one in records}
