@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -265,11 +267,21 @@ def _with_length(head: bytes, body: bytes) -> Message:
 def serve_with_faults(
     asgi: ASGIApp, listening: socket.socket, faults: Sequence[Fault], seed: int, ready: Callable[[], None]
 ) -> None:
-    """Serve an application through the proxy until the process is stopped."""
+    """Serve an application through the proxy until the process is told to stop."""
     behind = listen("127.0.0.1", 0)
+    listening.listen()  # whoever connects on the word of `ready` is heard
     with answering_in_a_thread(asgi, behind):
         ready()
-        asyncio.run(Proxy(behind.getsockname()[:2], faults, seed).serve(listening))
+        asyncio.run(_until_told(Proxy(behind.getsockname()[:2], faults, seed).serve(listening)))
+
+
+async def _until_told(serving: Coroutine[Any, Any, None]) -> None:
+    """Ended by a signal as an ordinary server is: what is open is closed, and the exit code is 0."""
+    task = asyncio.ensure_future(serving)
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 @contextmanager

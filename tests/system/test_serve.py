@@ -83,6 +83,18 @@ def test_a_server_that_is_told_to_stop_closes_what_it_opened(tmp_path: Path, tol
     assert sorted(file.name for file in tmp_path.glob("*.sqlite*")) == ["plans.sqlite", "sandbox.sqlite"]
 
 
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["terminate", "interrupt"])
+def test_a_sandbox_with_faults_that_is_told_to_stop_ends_well(tmp_path: Path, told: signal.Signals) -> None:
+    with serving("sandbox", "--data", str(tmp_path), "--faults", "half-open") as (process, address):
+        with pytest.raises(requests.ReadTimeout):
+            requests.get(f"{address}/metadata", timeout=0.5)
+        process.send_signal(told)
+        assert process.wait(30) == 0
+        assert process.stderr
+        assert process.stderr.read() == ""
+    assert [file.name for file in tmp_path.glob("*.sqlite*")] == ["sandbox.sqlite"]
+
+
 def test_half_a_request_does_not_keep_a_server_from_stopping() -> None:
     with serving("serve", "--demo") as (process, address):
         host, port = address.removeprefix("http://").split(":")
