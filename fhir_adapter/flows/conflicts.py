@@ -75,13 +75,23 @@ class Case:
 
 
 def list_conflicts(hub: Hub, reader: Party | None, plan: str | None = None, which: Which = "open") -> list[Any]:
-    """The conflicts that the reader may see, oldest first, as JSON values."""
+    """The conflicts that the reader may see, oldest first, as JSON values.
+
+    Raises NotFound for a plan that is not there, and in the same words for one that the reader may not see.
+    """
     connection = hub.database.read()
-    if plan is not None and plans.get(connection, plan) is None:
+    if plan is not None and not _may_look_at(connection, hub, reader, plan):
         raise NotFound("no such plan")
     found = conflicts.of_plan(connection, plan) if plan else conflicts.everywhere(connection)
     cases = (_case(connection, hub, reader, kept) for kept in found)
     return [in_words(connection, hub, case) for case in cases if case and which in ("all", _state(case))]
+
+
+def _may_look_at(connection: sqlite3.Connection, hub: Hub, reader: Party | None, plan_id: str) -> bool:
+    plan = plans.get(connection, plan_id)
+    if plan is None or reader is None:
+        return plan is not None
+    return decision_for(hub, reader, plan, change.load(connection, plan)).permit
 
 
 def show_conflict(hub: Hub, reader: Party | None, conflict: str) -> dict[str, Any]:

@@ -81,6 +81,15 @@ def test_who_may_not_see_the_plan_sees_no_conflict_of_it(town: Town, sip: dict[s
     assert town.get("/parties/sodertalje/conflicts", plan="nothing").status_code == 404
 
 
+def test_a_plan_that_a_party_may_not_see_is_to_it_as_one_that_is_not_there(town: Town, sip: dict[str, Any]) -> None:
+    plan = shown(town, conflict_about_a_goal(town, sip))["plan"]
+    assert len(listed(town, plan=plan)) == 1
+    for params in ({}, {"state": "all"}):
+        theirs = town.get("/parties/salem/conflicts", plan=plan, **params)
+        nobodys = town.get("/parties/salem/conflicts", plan=str(uuid4()), **params)
+        assert (theirs.status_code, theirs.content) == (404, nobodys.content)
+
+
 def test_keep_leaves_the_live_value_and_closes_the_question(town: Town, sip: dict[str, Any]) -> None:
     conflict = conflict_about_a_goal(town, sip)
     answer = decide(town, conflict, "keep", reason="Så säger Elin.")
