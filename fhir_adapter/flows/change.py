@@ -29,7 +29,7 @@ from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.lead import hold_back_the_leads
 from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
-from fhir_adapter.plan.negotiation import hold_back
+from fhir_adapter.plan.negotiation import Standing, hold_back
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
@@ -123,9 +123,9 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         said_last=arrival.said_last,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
+    standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
+    hold_back(merged, ours, arrival.party.name, _every_role if arrival.deciding else standing, owned.wrote)
     if arrival.deciding is None:
-        standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
-        hold_back(merged, ours, arrival.party.name, standing, owned.wrote)
         hold_back_the_leads(merged, ours, arrival.party.name, owned)
     steps = decide(merged, ours, now)
     kept = tuple(merged.kept)
@@ -143,6 +143,11 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         for party in hub.fhir_parties:
             outbox.queue(connection, plan_id, party.name, instant(now))
     return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
+
+
+def _every_role(_: Resource) -> Standing:
+    """Who decides speaks for all, and may take every step of a Task; what was asked for stays what it is."""
+    return Standing(requester=True, owner=True, records=True)
 
 
 def _concerned(connection: sqlite3.Connection, plan: Plan, written: Refs, ours: Refs) -> list[str]:

@@ -130,6 +130,24 @@ def test_what_was_asked_for_stays_what_it_is(town: Town, sip: dict[str, Any]) ->
     assert [kind for kind, _, _ in conflicts(town)] == ["not-allowed"]
 
 
+def test_nor_does_a_decision_make_it_another_request(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    task = asked_by_the_region(town, plan)
+    town.put_at_region(town.at_region(f"Task/{task}") | {"owner": REGION, "intent": "plan"})
+    town.sync()
+    for one in town.get("/parties/sodertalje/conflicts").json()["conflicts"]:
+        for party in ("region-stockholm", "sodertalje"):  # who asked, and who leads the plan
+            answer = town.post(f"/parties/{party}/conflicts/{one['id']}/decision", {"decision": "take"})
+            assert answer.status_code == 422, one
+            assert "not-allowed" in answer.json()["issues"][0]["message"]
+        kept = town.post(f"/parties/region-stockholm/conflicts/{one['id']}/decision", {"decision": "keep"})
+        assert kept.status_code == 200
+    town.sync()
+    there = town.at_region(f"Task/{task}")
+    assert (there["owner"], there["intent"]) == (MUNICIPALITY, "order")
+
+
 def test_the_request_behind_a_task_is_ended_by_who_asked(town: Town, sip: dict[str, Any]) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
