@@ -49,8 +49,10 @@ def check_decision(word: Any, value: Any, reason: Any, until: Any) -> Decision:
         issues.append(Issue("error", "value", "value", f"{word} brings no value of its own", "write, or no value"))
     if reason is not None and not (isinstance(reason, str) and len(reason) <= 2000):
         issues.append(Issue("error", "value", "reason", "not a text of at most 2000 characters", "a sentence"))
-    if until is not None and not (word == "later" and _is_date(until)):
-        issues.append(Issue("error", "value", "until", "a day goes with later only", "YYYY-MM-DD"))
+    if until is not None and word != "later":
+        issues.append(Issue("error", "value", "until", "a day goes with later only", "later, or no day"))
+    elif until is not None and not _is_date(until):
+        issues.append(Issue("error", "value", "until", "not a day of the calendar", "YYYY-MM-DD"))
     if issues:
         raise Refused("this decision is not understood", issues)
     return Decision(word, value, reason, until)

@@ -211,6 +211,15 @@ def test_what_is_no_decision_is_refused_by_its_field(town: Town, sip: dict[str, 
     assert len(listed(town)) == 1
 
 
+def test_a_day_that_there_is_not_is_told_apart_from_a_day_that_is_not_asked_for(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    conflict = conflict_about_a_goal(town, sip)
+    (late,) = decide(town, conflict, "later", until="2026-02-30").json()["issues"]
+    (kept,) = decide(town, conflict, "keep", until="2026-12-01").json()["issues"]
+    assert (late["message"], kept["message"]) == ("not a day of the calendar", "a day goes with later only")
+
+
 def test_a_value_that_is_not_fhir_is_refused(town: Town, sip: dict[str, Any]) -> None:
     conflict, request = conflict_about_the_regions_own(town, sip)
     answer = decide(town, conflict, "write", party="region-stockholm", value={"text": 7})
