@@ -138,9 +138,23 @@ def main() -> None:
     except (BadDeclaration, BadUsage) as fault:
         typer.echo(str(fault), err=True)
         sys.exit(2)
+    except UnicodeEncodeError:
+        if all(map(_is_text, sys.argv)):
+            raise
+        typer.echo("an argument holds bytes that are no text in UTF-8", err=True)
+        sys.exit(2)
     except AdapterError as fault:
         mapping.print_issues([issue.as_dict() for issue in fault.issues])
         sys.exit(1)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it came as UTF-8: other bytes stand in it as lone surrogates, which only names of files may hold."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listen(host: str, port: int) -> socket.socket:

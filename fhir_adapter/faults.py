@@ -79,7 +79,9 @@ def _fault(part: str) -> Fault:
 def _seconds(text: str) -> float:
     for ending, factor in (("ms", 0.001), ("s", 1.0)):
         if text.endswith(ending):
-            return float(text.removesuffix(ending)) * factor
+            seconds = float(text.removesuffix(ending)) * factor
+            if 0 <= seconds < float("inf"):
+                return seconds
     raise ValueError(text)
 
 

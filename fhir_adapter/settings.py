@@ -21,7 +21,9 @@ PLANS = "plans.sqlite"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-BASE_URL = r"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s/\[\]:?#@]+)(:\d{1,5})?(/[^\s?#]*)?$"
+_PORT = r"6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4}"
+
+BASE_URL = rf"^https?://(\[[0-9A-Fa-f:.]+\]|[^\s/\[\]:?#@]+)(:({_PORT}))?(/[^\s?#]*)?$"
 """What the base URL of a FHIR server looks like. Credentials in it would end up in logs."""
 
 

@@ -18,6 +18,9 @@ SETTINGS = "FHIR_ADAPTER_SETTINGS"
 """Environment variable that names the settings file (examples/settings.toml shows one)."""
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the databases; left out: as the settings say.")]
+LARGEST_NUMBER = 2**63 - 1
+"""The largest number that the store can give to a row."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_adapter.commands.options import AsJson, Data, plans_in
+from fhir_adapter.commands.options import LARGEST_NUMBER, AsJson, Data, plans_in
 
 if TYPE_CHECKING:
     from fhir_adapter.store.outbox import Letter
 
 app = typer.Typer(help="Deliveries to FHIR servers: see what waits or is parked, retry it, or drop it with a reason.")
 
-Number = Annotated[int, typer.Argument(help="The delivery's number, as `outbox list` shows it.")]
+Number = Annotated[int, typer.Argument(max=LARGEST_NUMBER, help="The delivery's number, as `outbox list` shows it.")]
 All = Annotated[bool, typer.Option("--all", help="Also what is done or dropped, newest first.")]
 
 

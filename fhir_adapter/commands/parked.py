@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fhir_adapter.commands.options import AsJson, Data, plans_in
+from fhir_adapter.commands.options import LARGEST_NUMBER, AsJson, Data, plans_in
 from fhir_adapter.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Changes that were parked when they came: see them, apply them, or drop them with a reason.")
 
-Number = Annotated[int, typer.Argument(help="The change's number, as `parked list` shows it.")]
+Number = Annotated[int, typer.Argument(max=LARGEST_NUMBER, help="The change's number, as `parked list` shows it.")]
 All = Annotated[bool, typer.Option("--all", help="Also what was applied or dropped since.")]
 
 

@@ -29,6 +29,10 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Take in what is new at each FHIR server, then bring it up to date. Exit code 0: all is the same, 1: it is not."""
+    if (restore or accept) and not resume:
+        raise typer.BadParameter("--restore and --accept go with --resume NAME")
+    if values and not verify:
+        raise typer.BadParameter("--values goes with --verify")
     with plans_in(data) as hub:
         parties = _chosen(hub, resume or party)
         if resume:
