@@ -90,6 +90,7 @@ def resume(hub: Hub, party: Party, *, restore: bool = False, accept: bool = Fals
         raise Conflict(
             f"{len(lost)} of {len(held)} resources at {party.name} are still {safety.GONE}: --restore brings them"
         )
-    letters.resume(hub, party)
+    # what it lost is noted while nobody looks: a worker that missed it would stop the party again
     collect(hub, party, lost, overlap=LONG_OVERLAP, deletions_are_meant=accept, setbacks_are_known=restore)
+    letters.resume(hub, party)
     return len(lost) if restore else 0

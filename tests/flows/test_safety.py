@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,32 @@ def test_a_side_that_is_suddenly_empty_is_stopped_and_given_all_again_when_asked
     assert "varje dag" in town.goal_at_region(plan, "buss")["description"]["text"]
     assert list(verify(hub, party)) == []
     assert [each["status"] for each in _tasks(town)] == ["completed"]
+
+
+def test_a_worker_beside_it_does_not_stop_again_what_somebody_lets_go_on(town: Town, sip: dict[str, Any]) -> None:
+    """Workers look at once at a party that goes on: what it lost must be known by then."""
+    hub, party = town.service.hub, town.service.hub.parties[REGION]
+    town.push(sip)
+    town.sync()
+    _empty(town)
+    _look_for_a_sample(town)
+    assert sides.get(hub.database.read(), REGION).stopped
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            _look_for_a_sample(town)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert sync.resume(hub, party, restore=True) > 10
+    finally:
+        done.set()
+        worker.join()
+    assert sides.get(hub.database.read(), REGION).stopped is None
+    town.sync()
+    assert list(verify(hub, party)) == []
 
 
 def test_many_deletions_at_once_are_taken_in_only_when_somebody_says_that_they_were_meant(
@@ -174,6 +201,13 @@ def _empty(town: Town) -> None:
         if table in known:
             sandbox.write(lambda connection, table=table: connection.execute(f"DELETE FROM {table}"))  # type: ignore[misc]
     assert resources.read(sandbox.read(), "Patient", "x") is None
+
+
+def _look_for_a_sample(town: Town) -> None:
+    """What a worker does once in `check_interval`."""
+    hub = town.service.hub
+    hub.database.write(lambda connection: connection.execute("UPDATE side SET checked = 0"))
+    sync.look(hub, hub.parties[REGION])
 
 
 def _tasks(town: Town) -> list[dict[str, Any]]:
