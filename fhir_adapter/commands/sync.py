@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_adapter.commands.options import AsJson, Data, plans_in
+from fhir_adapter.errors import RemoteError
 
 if TYPE_CHECKING:
     from fhir_adapter.access.identity import Party
@@ -82,16 +83,30 @@ def _print_turns(turns: Sequence[Cycle]) -> None:
 
 
 def _verify(hub: Hub, parties: Sequence[Party], values: bool, as_json: bool) -> None:
-    from fhir_adapter.flows.verify import verify
-
-    found = {party.name: list(verify(hub, party)) for party in parties}
+    found = {party.name: _compared(hub, party) for party in parties}
     if as_json:
-        said = {name: [each.as_dict(values=values) for each in some] for name, some in found.items()}
+        said = {
+            name: None if some is None else [each.as_dict(values=values) for each in some]
+            for name, some in found.items()
+        }
         typer.echo(json.dumps(said, ensure_ascii=False, indent=2, default=str))
     else:
         for name, some in found.items():
-            _print_deviations(name, some, values)
-    raise typer.Exit(1 if any(found.values()) else 0)
+            if some is not None:
+                _print_deviations(name, some, values)
+    raise typer.Exit(0 if all(some == [] for some in found.values()) else 1)
+
+
+def _compared(hub: Hub, party: Party) -> list[Deviation] | None:
+    """What differs there; None where the server does not answer, which does not keep the others from being compared."""
+    from fhir_adapter.flows.circuit import problem
+    from fhir_adapter.flows.verify import verify
+
+    try:
+        return list(verify(hub, party))
+    except RemoteError as fault:
+        typer.echo(f"{party.name}: not compared: {problem(fault)}", err=True)
+        return None
 
 
 def _print_deviations(party: str, found: Sequence[Deviation], values: bool) -> None:

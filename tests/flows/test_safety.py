@@ -104,6 +104,23 @@ def test_differences_are_explained_element_by_element(town: Town, sip: dict[str,
     assert "Regionens" in str(found.as_dict(values=True))
 
 
+def test_a_server_that_does_not_answer_keeps_no_other_from_being_compared(
+    town: Town, sip: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.push(sip)
+    town.sync()
+    party = '[[parties]]\nname = "{}"\ntitle = "{}"\nidentifiers = [["urn:oid:2.5.4.97", "{}"]]\nfhir = "{}"\n'
+    away = party.format(REGION, "Region Stockholm", "2321000016", "http://127.0.0.1:9/fhir")
+    here = party.format("region-uppsala", "Region Uppsala", "2321000024", town.region)
+    (tmp_path / "settings.toml").write_text(f"consents_judged_on = 2025-11-01\n{away}{here}", "utf-8")
+    monkeypatch.setenv("FHIR_ADAPTER_SETTINGS", str(tmp_path / "settings.toml"))
+    compared = CliRunner().invoke(app, ["sync", "--verify", "--data", str(tmp_path)])
+    assert (compared.exit_code, compared.stdout) == (1, "region-uppsala: the same\n")
+    assert f"{REGION}: not compared: " in compared.stderr
+    as_json = CliRunner().invoke(app, ["sync", "--verify", "--json", "--data", str(tmp_path)])
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (1, {REGION: None, "region-uppsala": []})
+
+
 def test_a_parked_delivery_asks_to_look_and_is_settled_by_a_later_one(town: Town, sip: dict[str, Any]) -> None:
     hub, party = town.service.hub, town.service.hub.parties[REGION]
     town.push(sip)
