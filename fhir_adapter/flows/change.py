@@ -29,7 +29,7 @@ from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.lead import hold_back_the_leads
 from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
-from fhir_adapter.plan.negotiation import Standing, hold_back
+from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones
 from fhir_adapter.store.conflicts import KeptConflict
@@ -145,9 +145,9 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
 
 
-def _every_role(_: Resource) -> Standing:
-    """Who decides speaks for all, and may take every step of a Task; what was asked for stays what it is."""
-    return Standing(requester=True, owner=True, records=True)
+def _every_role(task: Resource) -> Standing:
+    """Who decides speaks for all, and may take every step of a Task; what was asked for, and what ended, stays so."""
+    return Standing(requester=True, owner=True, records=not is_negotiated(task))
 
 
 def _concerned(connection: sqlite3.Connection, plan: Plan, written: Refs, ours: Refs) -> list[str]:

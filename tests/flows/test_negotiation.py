@@ -148,6 +148,22 @@ def test_nor_does_a_decision_make_it_another_request(town: Town, sip: dict[str, 
     assert (there["owner"], there["intent"]) == (MUNICIPALITY, "order")
 
 
+def test_nor_does_a_decision_reopen_it(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    task = asked_by_the_region(town, plan)
+    town.put_at_region(town.at_region(f"Task/{task}") | {"status": "cancelled"})
+    town.sync()
+    town.put_at_region(town.at_region(f"Task/{task}") | {"status": "requested"})
+    town.sync()
+    (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    for decision in ({"decision": "take"}, {"decision": "write", "value": "in-progress"}):
+        answer = town.post(f"/parties/sodertalje/conflicts/{asked['id']}/decision", decision)
+        assert answer.status_code == 422, answer.text
+    town.sync()
+    assert town.at_region(f"Task/{task}")["status"] == "cancelled"
+
+
 def test_the_request_behind_a_task_is_ended_by_who_asked(town: Town, sip: dict[str, Any]) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
