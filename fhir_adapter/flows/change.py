@@ -51,7 +51,8 @@ class Arrival:
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
     was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
-    `deciding`: it decides a conflict, and so speaks for whoever owns what it changes.
+    `earlier`: what it was shown before that, since it spoke. `deciding`: it decides a conflict, and so speaks for
+    whoever owns what it changes.
     """
 
     party: Party
@@ -61,6 +62,7 @@ class Arrival:
     partial: bool
     exact: bool = False
     said_last: bool = False
+    earlier: Sequence[Refs] = ()
     deciding: Deciding | None = None
 
 
@@ -121,6 +123,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         hidden=ours.keys() - project(ours, arrival.party).keys(),
         exact=arrival.exact,
         said_last=arrival.said_last,
+        earlier=arrival.earlier,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)

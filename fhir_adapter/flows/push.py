@@ -173,9 +173,16 @@ def _accept(
         _check_same_person(plan, ours, theirs)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry)
-        said_last = record is not None and record.said_last
-        exact = delivery.seen is not None
-        arrival = change.Arrival(party, entry, bases, theirs, partial=False, exact=exact, said_last=said_last)
+        arrival = change.Arrival(
+            party,
+            entry,
+            bases,
+            theirs,
+            partial=False,
+            exact=delivery.seen is not None,
+            said_last=record is not None and record.said_last,
+            earlier=_shown_before(connection, party, lens, known, ours) if known and delivery.seen is None else (),
+        )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     kept = (_kept_issue(mapped, kept, applied.found) for kept in applied.kept)
@@ -300,6 +307,12 @@ def _shown(
         return [shown, by_reference(lens.get(native).resources, ours)]
     except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
         return [shown]
+
+
+def _shown_before(connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs) -> list[Refs]:
+    """What the party was shown since it spoke, but for the newest: it may have taken up any of these."""
+    changes = plans.shown_before(connection, party.name, known.plan.id)
+    return [form for seen in changes for form in _shown(connection, party, lens, known, ours, seen)]
 
 
 def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:

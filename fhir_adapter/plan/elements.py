@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -75,10 +75,16 @@ class Work:
     has_said: bool
     said_last: bool
     buried: Callable[[], Collection[Tombstone]] = tuple
+    earlier: Sequence[Mapping[str, Resource]] = ()
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
+
+    def was_shown(self, reference: str, name: str, value: Any) -> bool:
+        """Whether the party was shown this value of an element of that name before what it was shown last."""
+        forms = (form[reference] for form in self.earlier if reference in form)
+        return any(content(one) == content(value) for form in forms for one in _values_of(form, name))
 
     def is_buried(self, reference: str, path: str, value: Any) -> bool:
         """Whether exactly this was taken out of the plan before."""
@@ -103,6 +109,10 @@ class Place:
     label: str
     rule: Rule
     inside: Any = None
+
+    def was_shown(self, value: Any) -> bool:
+        """Whether the party was shown this value here before what it was shown last."""
+        return value is not MISSING and self.work.was_shown(self.reference, self.path.rpartition(".")[2], value)
 
     def child(self, name: str) -> Place:
         """The element `name` of the object here."""
@@ -163,7 +173,7 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
         return ours
     if all(base is ABSENT for base in bases):
         bases = (MISSING,)
-    if not _is_edited(place.work, bases, ours, theirs):
+    if not _is_edited(place, bases, ours, theirs):
         _report_old_value(place, bases, ours, theirs)
         return ours
     if ours in bases and (place.is_own or not _leaves_an_end(place, ours, theirs)):
@@ -208,15 +218,29 @@ def _strictness(code: str) -> int:
     return STRICT_FIRST.index(code) if code in STRICT_FIRST else -1  # fail closed: nobody knows what it permits
 
 
-def _is_edited(work: Work, bases: Sequence[Any], ours: Any, theirs: Any) -> bool:
+def _is_edited(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> bool:
     """Whether the party means its value: it equals no base, or turns back its own last words, which are live."""
     if theirs not in bases:
-        return True
-    return work.said_last and ours == bases[0] and theirs != bases[0]
+        return not place.was_shown(theirs)
+    return place.work.said_last and ours == bases[0] and theirs != bases[0]
+
+
+def _values_of(value: Any, name: str) -> Iterator[Any]:
+    """Every value of an element of this name in the resource, each item of a list by itself."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if key == name:
+                yield from child if isinstance(child, list) else [child]
+            yield from _values_of(child, name)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _values_of(child, name)
 
 
 def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> None:
     """Tell the sender that its value was not taken, where it had a newer one before its eyes or may have meant it."""
+    if place.was_shown(theirs) and theirs not in bases:
+        place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
     if not place.work.has_said or bases[0] is ABSENT:
         return
     said, *shown = bases

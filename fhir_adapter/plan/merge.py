@@ -84,6 +84,7 @@ def merge(
     exact: bool = False,
     said_last: bool = False,
     buried: Callable[[], Collection[Tombstone]] = tuple,
+    earlier: Sequence[Mapping[str, Resource]] = (),
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -94,10 +95,11 @@ def merge(
     not see. What it says about those is quarantined; what it says about visible ones that are in no base was added by
     both sides. None: whatever is in no base counts as hidden. said_last: the party said bases[0] after it was shown
     the others; going back from its own words to what it was shown is then an edit. buried: what was taken out of the
-    plan before, asked for only where something is added. No argument is changed; results may share parts with them.
+    plan before, asked for only where something is added. earlier: what the party was shown before that, since it spoke:
+    who repeats a value of those never took up the newer one. No argument is changed; results may share parts with them.
     """
     has_said = len(bases) > 1 and not exact
-    work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, tuple if exact else buried)
+    work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, tuple if exact else buried, earlier)
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)

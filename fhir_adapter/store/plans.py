@@ -162,12 +162,20 @@ def record_of(connection: sqlite3.Connection, party: str, plan: str) -> Record |
 
 def note_said(connection: sqlite3.Connection, party: str, plan: str, record: str, journal: int) -> None:
     """The party's newest accepted snapshot is this journal entry."""
+    connection.execute(_SQL["forget_shown"], {"party": party, "plan": plan})
     connection.execute(_SQL["record_said"], {"party": party, "plan": plan, "record": record, "said": journal})
 
 
 def note_shown(connection: sqlite3.Connection, party: str, plan: str, record: str, change: int) -> None:
     """The party was shown the plan as of this change; `record` is the id under which it will know it."""
-    connection.execute(_SQL["record_shown"], {"party": party, "plan": plan, "record": record, "shown": change})
+    values = {"party": party, "plan": plan, "record": record, "shown": change}
+    connection.execute(_SQL["keep_shown"], values)
+    connection.execute(_SQL["record_shown"], values)
+
+
+def shown_before(connection: sqlite3.Connection, party: str, plan: str) -> list[int]:
+    """The changes as of which the party was shown the plan since it spoke, but for the newest; the newest first."""
+    return [change for (change,) in connection.execute(_SQL["shown_before"], {"party": party, "plan": plan})]
 
 
 def instance_value(connection: sqlite3.Connection, name: str, first: str) -> str:

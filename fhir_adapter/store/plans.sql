@@ -78,6 +78,17 @@ SELECT record, said, shown, said_last FROM record WHERE party = :party AND plan 
 INSERT INTO record (party, plan, record, said, said_last) VALUES (:party, :plan, :record, :said, 1)
 ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_last = 1;
 
+-- name: shown_before
+SELECT change FROM shown_before WHERE party = :party AND plan = :plan ORDER BY change DESC;
+
+-- name: keep_shown
+-- What it was shown before it spoke is in what it said.
+INSERT OR IGNORE INTO shown_before (party, plan, change)
+SELECT party, plan, shown FROM record WHERE party = :party AND plan = :plan AND shown < :shown AND NOT said_last;
+
+-- name: forget_shown
+DELETE FROM shown_before WHERE party = :party AND plan = :plan;
+
 -- name: record_shown
 INSERT INTO record (party, plan, record, shown, said_last) VALUES (:party, :plan, :record, :shown, 0)
 ON CONFLICT (party, plan) DO UPDATE SET record = :record, shown = max(coalesce(shown, 0), :shown), said_last = 0;

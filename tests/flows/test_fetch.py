@@ -146,3 +146,27 @@ def persons_shown(town: Town) -> dict[str, str]:
     records = town.get("/parties/sodertalje/records").json()["records"]
     assert all(one["content"]["id"] == one["record"] for one in records)
     return {one["record"]: one["content"]["person"]["personnummer"] for one in records}
+
+
+def test_who_sends_back_an_earlier_answer_does_not_put_back_what_changed_until_the_next(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    there = town.at_region(f"CarePlan/{plan}")
+    goal = {"resourceType": "Goal", "id": "g88", "lifecycleStatus": "active", "subject": there["subject"]}
+    town.put_at_region(goal | {"description": {"text": "Sova bättre"}})
+    town.put_at_region(there | {"goal": [*there["goal"], {"reference": "Goal/g88"}]})
+    town.sync()
+    taken_up = town.record("SIP-1")
+    goals = [one["text"] for one in taken_up["mal"]]
+    town.put_at_region(town.at_region("Goal/g88") | {"description": {"text": "Sova hela natten"}})
+    town.sync()
+    assert town.record("SIP-1")["mal"] != taken_up["mal"]
+    answer = town.push(taken_up | {"title_local": "Nytt namn"}).json()
+    now = [one["text"] for one in town.record("SIP-1")["mal"]]
+    assert now == ["Sova hela natten" if text == "Sova bättre" else text for text in goals]
+    told = [(each["path"], each["message"]) for each in answer["issues"]]
+    assert told == [(f"mal[{goals.index('Sova bättre')}].text", told[0][1])]
+    assert "the newer value was kept" in told[0][1]
+    assert town.record("SIP-1")["title_local"] == "Nytt namn"

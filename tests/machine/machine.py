@@ -180,13 +180,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(adopt=st.booleans())
     def fetch(self, adopt: bool) -> None:
-        """The municipal system asks what is new, and takes it up or not."""
+        """The municipal system asks what is new, and takes it up or not. Without an answer it asks again."""
         self._deliver_what_waits()
-        shown = self.world.fetch()
-        least, most = self.fetched
-        self.fetched = (least + (shown is not None), most + 1)
-        if shown is None:
-            return
+        shown = None
+        while shown is None:
+            shown = self.world.fetch()
+            least, most = self.fetched
+            self.fetched = (least + (shown is not None), most + 1)
         judge.a_record_shows_what_is_live(self, shown.native, self.world.held())
         self.town.shown = shown.native
         self.town.version = None

@@ -88,3 +88,14 @@ def test_what_waits_is_not_written_over_when_an_older_version_of_it_is_dropped(m
     machine.decide_parked("region-stockholm", "drop", 1)
     machine.check("region-stockholm")
     machine.decide_parked("region-stockholm", "apply", 1)
+
+
+def test_who_took_up_an_earlier_answer_only_does_not_put_back_what_changed_until_the_next(machine: Machine) -> None:
+    machine.region_adds("region-stockholm", "ServiceRequest")
+    machine.settle()
+    machine.fetch(adopt=True)
+    for index in range(3):
+        machine.region_edits_words("region-stockholm", "ServiceRequest", index)
+    machine.settle()
+    machine.fetch(adopt=False)
+    machine.add("anteckningar")
