@@ -141,11 +141,14 @@ def _go_back(connection: sqlite3.Connection, hub: Hub, party: Party, setback: Se
 
 
 def _copy_after(connection: sqlite3.Connection, hub: Hub, party: Party, setback: Setback) -> Copy:
-    """What never was here is no base: what was made on it is a write to something that the party was not shown."""
+    """What never was here is no base: what was made on it is a write to something that the party was not shown.
+
+    Nor is what it wrote itself where it was shown nothing, and somebody dropped.
+    """
     copy = setback.copy
     if setback.is_gone:
         return replace(copy, version=copies.LOST, sent=0, body=b"{}", made="")
     if setback.base is None:
         return replace(copy, version="", sent=None, body=b"{}", made="")
-    base = incoming_of(connection, hub, party, setback.base, copy)
-    return base.as_copy(None if setback.base.deleted else 0)
+    base = incoming_of(connection, hub, party, setback.base, copy).as_copy(None if setback.base.deleted else 0)
+    return base if copy.is_shown or copy.is_lost else replace(base, sent=0, body=b"{}")

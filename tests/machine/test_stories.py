@@ -99,3 +99,14 @@ def test_who_took_up_an_earlier_answer_only_does_not_put_back_what_changed_until
     machine.settle()
     machine.fetch(adopt=False)
     machine.add("anteckningar")
+
+
+def test_what_was_dropped_is_no_base_of_what_is_written_over_it_after_a_restore(machine: Machine) -> None:
+    for _ in range(3):
+        machine.decide_parked("region-sormland", "drop", 2)
+        for index in range(3):
+            machine.region_edits_again_after_a_restore("region-sormland", "Goal", index)
+            machine.region_deletes("region-sormland", index)
+            machine.decide_parked("region-sormland", "drop", index)
+            machine.region_brings_back("region-sormland")
+    machine.settle()
