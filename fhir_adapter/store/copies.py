@@ -163,8 +163,9 @@ def held(connection: sqlite3.Connection, party: str) -> list[Copy]:
 
 
 def compare_again(connection: sqlite3.Connection, party: str, plan: str) -> None:
-    """Have what the party has of the plan compared with it, whatever was sent last."""
-    connection.execute(_SQL["compare_again"], {"party": party, "plan": plan})
+    """Have what the party has of the plan compared with it, whatever was sent last or is under way."""
+    for statement in ("compare_again", "compare_what_is_under_way"):
+        connection.execute(_SQL[statement], {"party": party, "plan": plan})
 
 
 def forget(connection: sqlite3.Connection, party: str, copy: Copy) -> None:

@@ -57,6 +57,10 @@ SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :p
 UPDATE copy SET sent = 0 WHERE party = :party AND sent IS NOT NULL
 AND EXISTS (SELECT 1 FROM plan_member m WHERE m.plan = :plan AND m.type = copy.type AND m.id = copy.id);
 
+-- name: compare_what_is_under_way
+UPDATE remote_write_item SET seq = 0 WHERE version IS NULL
+AND write_id IN (SELECT write_id FROM remote_write WHERE party = :party AND plan = :plan);
+
 -- name: forget
 DELETE FROM copy WHERE party = :party AND type = :type AND id = :id;
 

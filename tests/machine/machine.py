@@ -549,12 +549,13 @@ class Machine(RuleBasedStateMachine):
             law(self)
 
     def _serve(self, name: str) -> None:
-        """Look (far back where a clock was set wrong) and deliver; who lost something is looked through first."""
+        """Look (far back where a clock was set wrong or a history lagged, as a worker does now and then) and deliver; who lost something is looked through first."""
         region = self.world.regions[name]
         if region.shaken:
             self.check(name)
             region.shaken = False
-        self.world.collect(name, sync.LONG_OVERLAP if region.had_wrong_clock else sync.OVERLAP)
+        is_late = region.had_wrong_clock or region.wire.befell["lagging"]
+        self.world.collect(name, sync.LONG_OVERLAP if is_late else sync.OVERLAP)
         self.world.go_on(name)
         self.world.deliver(name)
 

@@ -110,3 +110,11 @@ def test_what_was_dropped_is_no_base_of_what_is_written_over_it_after_a_restore(
             machine.decide_parked("region-sormland", "drop", index)
             machine.region_brings_back("region-sormland")
     machine.settle()
+
+
+def test_pointers_come_back_though_a_write_without_them_was_under_way(machine: Machine) -> None:
+    machine.region_writes_blindly("region-stockholm", 3)
+    machine.region_deletes("region-stockholm", 3)
+    machine.region_edits_again_after_a_restore("region-stockholm", "ServiceRequest", 1)
+    machine.region_brings_back("region-stockholm")
+    machine.edited_there_before_the_answer("region-stockholm", "mal", 2, "crash after call")
