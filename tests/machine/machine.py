@@ -549,7 +549,10 @@ class Machine(RuleBasedStateMachine):
             law(self)
 
     def _serve(self, name: str) -> None:
-        """Look (far back where a clock was set wrong or a history lagged, as a worker does now and then) and deliver; who lost something is looked through first."""
+        """Look and deliver; who lost something is looked through first.
+
+        The look goes far back where a clock was set wrong or a history lagged, as a worker's does now and then.
+        """
         region = self.world.regions[name]
         if region.shaken:
             self.check(name)
