@@ -141,8 +141,8 @@ def about(person: str) -> Resource:
 
 def pointers_moved(base: Resource, said: Resource) -> set[str]:
     """The persons whom the resource was about and is not about any more."""
-    before, now = ({_about(resource, name) for name in ABOUT} for resource in (base, said))
-    return {person for person in before - now if _is_person(person)}
+    before, now = ({person_in(resource, element) for element in ABOUT} for resource in (base, said))
+    return before - now - {""}
 
 
 def with_words_kept(said: Any, base: Any, persons: Collection[str]) -> Any:
@@ -157,9 +157,11 @@ def with_words_kept(said: Any, base: Any, persons: Collection[str]) -> Any:
     return {name: with_words_kept(value, base.get(name), persons) for name, value in said.items()}
 
 
-def _about(resource: Resource, name: str) -> str:
-    pointer = resource.get(name)
-    return str(pointer.get("reference", "")) if isinstance(pointer, dict) else ""
+def person_in(resource: Resource, element: str) -> str:
+    """The person, `Patient/id`, to whom an element of the resource points; "" where it points to none."""
+    pointer = resource.get(element)
+    reference = pointer.get("reference") if isinstance(pointer, dict) else None
+    return reference if isinstance(reference, str) and _is_person(reference) else ""
 
 
 def as_the_known_person(said: dict[str, Resource], known: Refs, plan_ref: str) -> dict[str, Resource]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, dump_json
-from fhir_adapter.plan.identity import are_one_person
+from fhir_adapter.plan.identity import ABOUT, are_one_person, person_in
 
 REASONS: dict[str, str] = {
     "": "it was not shown to its author, who cannot know what it changes",
@@ -15,9 +15,6 @@ REASONS: dict[str, str] = {
     "subject": "it is about another person than the plan has it for",
 }
 """The element that keeps a statement from being merged ("": the whole) -> why. It may be told to the author."""
-
-_PERSON = ("subject", "for", "patient")
-"""Elements that say about whom a resource is."""
 
 
 def reason_not_to_merge(
@@ -61,14 +58,8 @@ def is_about_another_person(
 
     person: the record with this reference, if there is one; asked only where two persons are named.
     """
-    for element in _PERSON:
-        new, old = _person_in(said, element), {name for one in known if (name := _person_in(one, element))}
+    for element in ABOUT:
+        new, old = person_in(said, element), {name for one in known if (name := person_in(one, element))}
         if new and old and new not in old:
             return not any(are_one_person(person(new) or {}, person(name) or {}) for name in old)
     return False
-
-
-def _person_in(resource: Resource, element: str) -> str:
-    pointer = resource.get(element)
-    reference = pointer.get("reference") if isinstance(pointer, dict) else None
-    return reference if isinstance(reference, str) and reference.startswith("Patient/") else ""
