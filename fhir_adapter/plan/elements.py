@@ -239,8 +239,9 @@ def _values_of(value: Any, name: str) -> Iterator[Any]:
 
 def _report_old_value(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> None:
     """Tell the sender that its value was not taken, where it had a newer one before its eyes or may have meant it."""
-    if place.was_shown(theirs) and theirs not in bases:
+    if theirs not in bases:  # it was in an earlier answer
         place.work.kept.append(Kept(place.reference, place.label, _json(theirs), _json(ours)))
+        return
     if not place.work.has_said or bases[0] is ABSENT:
         return
     said, *shown = bases
