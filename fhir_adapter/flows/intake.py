@@ -97,9 +97,7 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
     ours = names_to_ours(connection, hub, party)
     plan = plan_for(connection, version, incoming.theirs, news.versions, ours)
     incoming = _as_meant(connection, hub, party, incoming, plan)
-    problem = _reason_to_park(connection, incoming, plan)
-    if plan and not problem and incoming.known is None:
-        problem = _reason_to_park_a_new_one(connection, plan, incoming.said, news.versions, ours)
+    problem = _reason_to_park(connection, incoming, plan, news.versions, ours)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         _park(connection, party, incoming)
@@ -163,7 +161,13 @@ def _is_our_own(connection: sqlite3.Connection, hub: Hub, party: Party, incoming
     return True
 
 
-def _reason_to_park(connection: sqlite3.Connection, incoming: Incoming, plan: Plan | None) -> str | None:
+def _reason_to_park(
+    connection: sqlite3.Connection,
+    incoming: Incoming,
+    plan: Plan | None,
+    news: Sequence[RemoteVersion],
+    ours: Renaming,
+) -> str | None:
     """Why this version may not be applied: kept in the journal, neither applied nor dropped."""
     version = incoming.version
     if plan is None:
@@ -176,7 +180,10 @@ def _reason_to_park(connection: sqlite3.Connection, incoming: Incoming, plan: Pl
     if errors:
         return f"not valid: {errors[0].path}: {errors[0].code}"
     is_here = resources.read(connection, version.type, incoming.id) is not None
-    return NOT_SHOWN if is_here and not incoming.is_shared else None
+    if is_here and not incoming.is_shared:
+        return NOT_SHOWN
+    is_new = incoming.known is None
+    return _reason_to_park_a_new_one(connection, plan, incoming.said, news, ours) if is_new else None
 
 
 def _reason_to_park_a_new_one(
@@ -284,7 +291,7 @@ def take_in_again(
         return "a newer version of it has been taken in since"
     plan = plan_of(connection, version.type, incoming.id, incoming.theirs)
     incoming = _as_meant(connection, hub, party, incoming, plan)
-    problem = _reason_to_park(connection, incoming, plan)
+    problem = _reason_to_park(connection, incoming, plan, (), names_to_ours(connection, hub, party))
     if plan is None or (problem and problem != NOT_SHOWN):
         return problem
     _merge(connection, hub, party, incoming, entry, plan, {})

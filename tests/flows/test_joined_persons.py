@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from fhir_adapter.errors import Refused
 from fhir_adapter.fhir.resources import references_in, rewrite_references
 from fhir_adapter.flows import parked, persons, sync
 from fhir_adapter.store import plans
@@ -180,6 +183,9 @@ def test_what_is_new_and_about_a_stranger_does_not_come_into_the_plan_that_names
     assert {ref: one for ref, one in content(town, plan).items() if "CarePlan" not in ref} == {
         ref: one for ref, one in before.items() if "CarePlan" not in ref
     }
+    (waiting,) = parked.listed(town.service.hub)
+    with pytest.raises(Refused, match="another person"):
+        parked.apply(town.service.hub, waiting.id)
     goal = town.at_region("Goal/g77")
     town.put_at_region(goal | {"subject": there["subject"], "description": {"text": "Mål på rätt ställe"}})
     settle(town)
