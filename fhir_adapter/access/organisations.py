@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,11 +24,7 @@ def speaks_for(party: Party, reference: Any, plan: Mapping[str, Resource]) -> bo
 
     Only identifiers count, in the plan's resources or in the Reference itself; a display proves nothing.
     """
-    known = _in_one_form(party.identifiers)
-    for identifier in _identifiers_behind(reference, plan):  # noqa: SIM110 - asked so often that any() is felt
-        if identifier in known:
-            return True
-    return False
+    return not _in_one_form(party.identifiers).isdisjoint(_identifiers_behind(reference, plan))
 
 
 @lru_cache
@@ -38,7 +34,7 @@ def _in_one_form(identifiers: frozenset[tuple[str, str]]) -> frozenset[tuple[str
 
 def is_resolved(reference: Any, plan: Mapping[str, Resource]) -> bool:
     """Whether it is known which organisation the Reference means."""
-    return next(_identifiers_behind(reference, plan), None) is not None
+    return bool(_identifiers_behind(reference, plan))
 
 
 def may_mean(party: Party, display: str) -> bool:
@@ -51,25 +47,29 @@ _ABOVE = {"Organization": "partOf", "PractitionerRole": "organization", "Healthc
 """The element that leads from a resource to the organisation that it belongs to."""
 
 
-def _identifiers_behind(reference: Any, plan: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
+def _identifiers_behind(reference: Any, plan: Mapping[str, Resource]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for _ in range(_DEEPEST + 1):
         if not isinstance(reference, dict):
-            return
+            break
         if isinstance(reference.get("identifier"), dict):
-            yield from _identifiers_of({"identifier": [reference["identifier"]]})
-        resource = plan.get(str(reference.get("reference", "")), {})
-        type_ = resource.get("resourceType")
-        if type_ == "Organization":
-            yield from _identifiers_of(resource)
-        if type_ not in _ABOVE:
-            return
+            found += _identifiers_of({"identifier": [reference["identifier"]]})
+        resource = plan.get(str(reference.get("reference")))
+        type_ = resource.get("resourceType") if resource else None
+        if resource and type_ == "Organization":
+            found += _identifiers_of(resource)
+        if resource is None or type_ not in _ABOVE:
+            break
         reference = resource.get(_ABOVE[type_])
+    return found
 
 
-def _identifiers_of(resource: Resource) -> Iterator[tuple[str, str]]:
-    for identifier in resource.get("identifier", []):
-        if identifier.get("system") and identifier.get("value"):
-            yield _plain(identifier["system"], identifier["value"])
+def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:
+    return [
+        _plain(identifier["system"], identifier["value"])
+        for identifier in resource.get("identifier", [])
+        if identifier.get("system") and identifier.get("value")
+    ]
 
 
 def _plain(system: str, value: str) -> tuple[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -74,7 +75,7 @@ def parse_nested(raw: bytes) -> Any:
     if raw[:2] == b"\x1f\x8b":
         raise BadRequest("not valid JSON: it is compressed; send it as it is")
     value = parse_json(raw, _input_decoder)
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deeper_than(value, DEEPEST):
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _levels_of(value) > DEEPEST:
         raise BadRequest(f"nested deeper than {DEEPEST} levels")
     return value
 
@@ -98,9 +99,15 @@ def names_that_stand_twice(raw: bytes, value: Any) -> list[str]:
 
 
 def _names_in(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(map(_names_in, value.values()))
-    return sum(map(_names_in, value)) if isinstance(value, list) else 0
+    """How many members all its objects have."""
+    count, found = 0, [value]
+    for one in found:  # it grows meanwhile: a call for each of some hundred values would be dear
+        if one.__class__ is dict:
+            count += len(one)
+            found += one.values()
+        elif one.__class__ is list:
+            found += one
+    return count
 
 
 def _twice(value: Any, path: str) -> Iterator[str]:
@@ -118,18 +125,42 @@ def _twice(value: Any, path: str) -> Iterator[str]:
             yield from _twice(child, f"{path}[{index}]")
 
 
-def _is_deeper_than(value: Any, levels: int) -> bool:
-    """Whether lists and objects go down further than `levels`; looks no deeper than that."""
-    if not isinstance(value, dict | list):
-        return False
-    if levels == 0:
-        return True
-    return any(_is_deeper_than(child, levels - 1) for child in (value.values() if isinstance(value, dict) else value))
+def _levels_of(value: Any) -> int:
+    """How many lists and objects stand inside each other; no more than DEEPEST + 1 are counted."""
+    levels, here = 0, [value]
+    while levels <= DEEPEST:
+        here = [one for one in here if one.__class__ is dict or one.__class__ is list]
+        if not here:
+            break
+        levels += 1
+        here = [*chain.from_iterable(one.values() if one.__class__ is dict else one for one in here)]
+    return levels
 
 
 def dump_json(value: Any) -> bytes:
     """Compact JSON in UTF-8; Decimal is written with the digits it was read with."""
     return _encoder.encode(value)
+
+
+class Readings:
+    """Resources by the JSON that says them: what says the same to the letter need not be read again.
+
+    What is read is shared with whoever gave the resources. Nobody may change it.
+    """
+
+    def __init__(self, resources: Sequence[Resource] = ()) -> None:
+        self.raw = tuple(map(dump_json, resources))
+        self._known = dict(zip(self.raw, resources, strict=True))
+
+    def read(self, raw: bytes) -> Resource:
+        """The resource in `raw`. Raises BadRequest."""
+        known = self._known.get(raw)
+        if known is None:
+            known = parse_json(raw)
+        return known
+
+
+NO_READINGS = Readings()
 
 
 def indented(raw: bytes) -> bytes:

@@ -16,7 +16,15 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.index import split_reference
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import (
+    NO_READINGS,
+    Readings,
+    Resource,
+    asks_for_a_decision,
+    dump_json,
+    parse_json,
+    reference_of,
+)
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import questions
 from fhir_adapter.flows.hub import Hub
@@ -78,9 +86,14 @@ class Applied:
     steps: tuple[tuple[str, Issue], ...] = ()
 
 
-def as_refs(found: Sequence[Member]) -> Refs:
+def as_refs(found: Sequence[Member], readings: Readings = NO_READINGS) -> Refs:
     """Stored members as resources by reference, without the meta that the store wrote."""
-    return {f"{member.type}/{member.id}": without_storage_meta(parse_json(member.body)) for member in found}
+    return {f"{member.type}/{member.id}": _read(member.body, readings) for member in found}
+
+
+def _read(body: bytes, readings: Readings) -> Resource:
+    bare = resources.unstamped(body)
+    return without_storage_meta(parse_json(body)) if bare is None else readings.read(bare)
 
 
 def without_storage_meta(resource: Resource) -> Resource:
@@ -94,9 +107,9 @@ def without_storage_meta(resource: Resource) -> Resource:
     return content
 
 
-def load(connection: sqlite3.Connection, plan: Plan) -> Refs:
+def load(connection: sqlite3.Connection, plan: Plan, readings: Readings = NO_READINGS) -> Refs:
     """The plan's resources as they are now."""
-    return as_refs(plans.members(connection, plan.id)) if plan.version else {}
+    return as_refs(plans.members(connection, plan.id), readings) if plan.version else {}
 
 
 def person_of(connection: sqlite3.Connection, plan_id: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Resource, dump_json, reference_of
+from fhir_adapter.fhir.resources import Readings, Resource, dump_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
@@ -128,9 +128,10 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     if known and _is_a_namesake(connection, party, known, mapped):
         known, lens = None, replace(lens, source=party.source)
         mapped = lens.get(native)
-    answer = _accept(connection, hub, party, delivery, lens, mapped, known, again=again is not None)
+    readings = Readings(mapped.resources)
+    answer = _accept(connection, hub, party, delivery, lens, mapped, readings, known, again=again is not None)
     if mapped is not told:
-        lens.remember(journal.digest_of(delivery.body), mapped)
+        lens.remember(journal.digest_of(delivery.body), mapped, readings)
     return answer
 
 
@@ -150,6 +151,7 @@ def _accept(
     delivery: Delivery,
     lens: Lens,
     mapped: Mapped,
+    readings: Readings,
     known: _Known | None,
     *,
     again: bool,
@@ -160,7 +162,7 @@ def _accept(
     if not known and delivery.seen is not None:
         issue = Issue("error", "conflict", "If-Match", "there is no record of this id yet", "no If-Match")
         raise PreconditionFailed("If-Match names a version of a record that is not here", [issue])
-    ours = change.load(connection, plan)
+    ours = change.load(connection, plan, readings)
     record = known.record if known else None
     if again:
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
@@ -169,7 +171,7 @@ def _accept(
         theirs = by_reference(mapped.resources, ours)
         if not known:
             theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
-        bases = _bases(connection, party, lens, known, ours, delivery) if known else []
+        bases = _bases(connection, party, lens, readings, known, ours, delivery) if known else []
         _check_same_person(plan, ours, theirs)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry)
@@ -277,7 +279,13 @@ def _plan_in(mapped: Mapped) -> str:
 
 
 def _bases(
-    connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs, delivery: Delivery
+    connection: sqlite3.Connection,
+    party: Party,
+    lens: Lens,
+    readings: Readings,
+    known: _Known,
+    ours: Refs,
+    delivery: Delivery,
 ) -> list[Refs]:
     """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
 
@@ -291,7 +299,7 @@ def _bases(
                 [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{known.plan.version}"')],
             )
         return _shown(connection, party, lens, known, ours, seen)
-    bases = [by_reference(lens.resources(known.said), ours)] if known.said else []
+    bases = [by_reference(lens.resources(known.said, readings), ours)] if known.said else []
     if known.record and known.record.shown is not None:
         bases += _shown(connection, party, lens, known, ours, known.record.shown)
     return bases

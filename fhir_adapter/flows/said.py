@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.fhir.resources import Readings, Resource
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.store.journal import Entry
 
@@ -21,7 +21,7 @@ MOST = 1024
 
 
 class _Told(NamedTuple):
-    resources: bytes
+    resources: tuple[bytes, ...]
     rest: Mapped
 
 
@@ -41,20 +41,19 @@ class Lens:
         """The record as it was before, with what the resources say differently."""
         return self.mapping.put(resources, before, source=self.source, namespace=self.namespace)
 
-    def remember(self, digest: bytes, mapped: Mapped) -> None:
-        """Keep what the bytes with this digest say."""
+    def remember(self, digest: bytes, mapped: Mapped, readings: Readings) -> None:
+        """Keep what the bytes with this digest say; `readings` of its resources."""
         rest = replace(mapped, resources=[], trace=lambda _reference, _element: "")
-        _told[self, digest] = _Told(dump_json(mapped.resources), rest)
+        _told[self, digest] = _Told(readings.raw, rest)
         if len(_told) > MOST:
             _told.popitem(last=False)
 
-    def resources(self, said: Entry) -> list[Resource]:
+    def resources(self, said: Entry, readings: Readings) -> list[Resource]:
         """What an entry says: remembered, or mapped once more."""
         told = _told.pop((self, said.digest), None)
         if told is None:
             return self.get(self.mapping.record_in(said.body)).resources
-        resources: list[Resource] = parse_json(told.resources)
-        return resources
+        return [readings.read(raw) for raw in told.resources]
 
     def rest(self, said: Entry) -> Mapped | None:
         """What the mapping had to tell of an entry beside the resources, if it is remembered."""

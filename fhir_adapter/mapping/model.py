@@ -210,7 +210,7 @@ class Run:
         self.places: dict[tuple[str, str], Resource] = {}
         """(list, business key) -> the resource of that item"""
         self.organisations: dict[str, Resource] = {}
-        """`system|value` -> the Organization with this number"""
+        """`system|value`, or the identity of one that has no number -> the Organization"""
         self.keys: dict[str, str] = {}
         """reference -> business key"""
         self.claimed: set[str] = set()
@@ -231,7 +231,11 @@ class Run:
 
     def id_of(self, kind: str, business_id: str) -> str:
         """The id of a thing that only this source numbers."""
-        return self.national_id(f"{self.source}|{kind}|{business_id}")
+        return self.national_id(self.identity_of(kind, business_id))
+
+    def identity_of(self, kind: str, business_id: str) -> str:
+        """What such a thing is known by, among all sources."""
+        return f"{self.source}|{kind}|{business_id}"
 
     def national_id(self, identity: str) -> str:
         """The id of a thing with a public number, `system|value`: the same from every source.

@@ -126,7 +126,7 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
     Looked at are goals and interventions that were in every base and had not ended, and the plan itself (one is
     enough). A snapshot for which this is not empty must not be merged but parked: a broken export looks like this.
     """
-    if not bases:
+    if not bases or bases[0].keys() <= theirs.keys():
         return ()
     lost = []
     for type_, least in (("CarePlan", 1), ("Goal", 2), ("ServiceRequest", 2)):
@@ -317,15 +317,17 @@ def _report_tasks_that_end_unseen(
     ended = {
         reference: end
         for reference, after in changed.items()
-        if (end := lifecycle.TASK_FOLLOWS.get(after.get("status", ""))) and after["resourceType"] == "ServiceRequest"
+        if after["resourceType"] == "ServiceRequest" and (end := lifecycle.TASK_FOLLOWS.get(after.get("status", "")))
         if after.get("status") != work.ours.get(reference, {}).get("status")
     }
     asked = {one.reference for one in work.conflicts if one.path in ("", "status")}
     for reference, task in work.ours.items() if ended else ():
         end = ended.get(task.get("focus", {}).get("reference")) if task.get("resourceType") == "Task" else None
+        if end is None:
+            continue
         before = [base[reference].get("status") for base in bases if base.get(reference)]
         state = task.get("status")
-        if end is None or not before or state in (*before, end) or lifecycle.is_terminal(task):
+        if not before or state in (*before, end) or lifecycle.is_terminal(task):
             continue
         if changed.get(reference, task).get("status") != state or reference in asked:
             continue

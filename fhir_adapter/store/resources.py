@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -203,6 +204,17 @@ def _stamped(resource: Resource, version: int, updated: str) -> Resource:
     stamped: Resource = {"resourceType": resource["resourceType"], "id": resource["id"], "meta": None, **resource}
     stamped["meta"] = {**resource.get("meta", {}), "versionId": str(version), "lastUpdated": updated}
     return stamped
+
+
+_STAMPED = re.compile(
+    rb'(\{"resourceType":"[A-Za-z]+","id":"[^"]+"),"meta":\{"versionId":"[0-9]+","lastUpdated":"[^"]+"\}'
+)
+
+
+def unstamped(body: bytes) -> bytes | None:
+    """The JSON of a stored version as it was saved, not parsed; None where its meta says more than the stamp."""
+    stamp = _STAMPED.match(body)
+    return stamp[1] + body[stamp.end() :] if stamp else None
 
 
 def _stored(row: Any) -> Stored | None:

@@ -67,6 +67,12 @@ def test_saved_version_carries_meta_and_reads_back_as_the_same_bytes(database: D
     assert "versionId" not in GOAL["meta"], "the caller's resource is not changed"
 
 
+def test_stored_bytes_without_their_stamp_are_what_was_saved(save: Any) -> None:
+    bare = {name: value for name, value in GOAL.items() if name != "meta"}
+    assert resources.unstamped(save(bare).body) == dump_json(bare)
+    assert resources.unstamped(save(GOAL).body) is None, "a tag is more than a stamp: that takes a parser"
+
+
 def test_decimals_keep_their_digits(database: Database, save: Any) -> None:
     saved = save({"resourceType": "Observation", "id": "o", "valueQuantity": {"value": Decimal("1.00")}})
     assert b'"value":1.00}' in saved.body

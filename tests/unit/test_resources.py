@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from fhir_adapter.errors import BadRequest
-from fhir_adapter.fhir.resources import parse_input
+from fhir_adapter.fhir.resources import Readings, dump_json, parse_input
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,11 @@ def test_a_number_that_others_would_read_as_infinity_is_refused(number: str) -> 
 def test_any_other_number_keeps_its_digits() -> None:
     assert str(parse_input(b"1.50")) == "1.50"
     assert parse_input(b"[1E+2, 1e-300, 0e999]") == [Decimal("1E+2"), Decimal("1e-300"), Decimal("0e999")]
+
+
+def test_json_that_was_read_once_is_the_same_object_the_second_time() -> None:
+    goal, plan = {"resourceType": "Goal", "id": "1"}, {"resourceType": "CarePlan", "id": "1"}
+    readings = Readings([goal, plan])
+    assert readings.raw == (dump_json(goal), dump_json(plan))
+    assert readings.read(dump_json(plan)) is plan
+    assert readings.read(b'{"resourceType":"Goal","id":"2"}') == {"resourceType": "Goal", "id": "2"}

@@ -39,10 +39,14 @@ def organisation_by_number(number: str, name: str | None, run: Run) -> Resource:
 def organisation_by_name(name: str, run: Run, above: Resource | None = None) -> Resource:
     """The Organization that a source knows by name only; `above` is the one that it is a unit of."""
     key = f"{above['id']}/{composed(name)}" if above is not None else composed(name)
-    made: Resource = {"resourceType": "Organization", "id": run.id_of("Organization", key), "name": name}
+    identity = run.identity_of("Organization", key)
+    if identity in run.organisations:
+        return run.organisations[identity]
+    made: Resource = {"resourceType": "Organization", "id": run.national_id(identity), "name": name}
     if above is not None:
         made["partOf"] = {"reference": f"Organization/{above['id']}"}
-    return _called(made, run)
+    run.organisations[identity] = _called(made, run)
+    return run.organisations[identity]
 
 
 def _called(organisation: Resource, run: Run) -> Resource:
