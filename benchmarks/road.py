@@ -2,8 +2,8 @@
 
 1. FHIR read and 20-entry search beside a bare Starlette + sqlite3 app doing the same queries: server CPU seconds a
    request, in turns, the median of the ratios.
-2. Pushes made durable, merged and queued per second on one core, beside bare durable SQLite writes of as many rows as
-   a new one has versions; the ratio is that of the CPU.
+2. Pushes made durable, merged and queued per second on one core, by eight senders and as one file, beside bare durable
+   SQLite writes of as many rows as a new one has versions; the ratio is that of the CPU.
 3. From the municipality's push to the plan being visible in the sandbox, beside the sandbox's own time for that write.
 """
 
@@ -32,6 +32,7 @@ from rich.table import Table
 
 from benchmarks.bare import SCHEMA
 from fhir_adapter.app import SANDBOX, Service, build
+from fhir_adapter.flows.batch import deliver
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.logs import set_up_logs
 from fhir_adapter.remotes.client import Entry, FhirClient
@@ -93,6 +94,7 @@ def pushes(data: Path) -> list[Row]:
         versions = service.hub.database.read().execute("SELECT count(*) FROM version").fetchone()[0]
         changed = rate(service, [(f"change-{number}", record(number, klar=True)) for number in range(PLANS)])
         again = rate(service, [(f"again-{number}", record(number, klar=True)) for number in range(PLANS)])
+        file = rate_of_file(service, [record(PLANS + number) for number in range(PLANS)])
     service.close()
     with on_one_core():
         bare = bare_writes(data / "bare.sqlite", versions // PLANS)
@@ -100,6 +102,7 @@ def pushes(data: Path) -> list[Row]:
         "push of a new SIP-1": new,
         "push of a changed intervention": changed,
         "push of an unchanged record": again,
+        "a new SIP-1 of a file of 400": file,
     }
     return [
         Row(what, str(pace), f"{bare}, bare durable writes", f"{bare.milliseconds / pace.milliseconds:.2f}")
@@ -149,6 +152,18 @@ def rate(service: Service, deliveries: list[tuple[str, bytes]]) -> Pace:
         assert statuses <= {200, 201}, statuses
 
     return pace_of(len(deliveries), all_of_them)
+
+
+def rate_of_file(service: Service, records: list[bytes]) -> Pace:
+    """The pace of the records of one delivery."""
+    party = service.hub.parties["sodertalje"]
+    delivery = Delivery("file", "application/x-ndjson", b"\n".join(records))
+
+    def all_of_them() -> None:
+        answer = deliver(service.hub, party, delivery)
+        assert answer.status == 200, answer.receipt
+
+    return pace_of(len(records), all_of_them)
 
 
 def bare_writes(file: Path, rows: int) -> Pace:

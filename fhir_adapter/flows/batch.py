@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from fhir_adapter.access.identity import Party
@@ -12,10 +12,11 @@ from fhir_adapter.errors import BadRequest, Conflict, Issue, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json, parse_json
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import Shown
-from fhir_adapter.flows.push import Answer, Delivery, push
+from fhir_adapter.flows.push import Answer, Delivery, push, push_each
 from fhir_adapter.flows.push import receipt_of as receipt_of_one
 from fhir_adapter.mapping.inputs.declared import JSON, NDJSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents
+from fhir_adapter.store.database import MOST_IN_A_COMMIT
 
 
 def deliver(hub: Hub, party: Party, delivery: Delivery) -> Answer:
@@ -42,29 +43,28 @@ def _deliver_each(hub: Hub, party: Party, delivery: Delivery, contents: Contents
         raise BadRequest("If-Match", [issue])
     if not contents.entries:
         raise BadRequest("the file holds no record")
-    answers = [
-        _deliver_one(
-            hub,
-            party,
-            replace(
-                delivery,
-                key=f"{delivery.key}#{entry.number}",
-                body=entry.raw,
-                fault=entry.record if isinstance(entry.record, BadRequest) else None,
-                place=entry.place,
-            ),
+    deliveries = [
+        replace(
+            delivery,
+            key=f"{delivery.key}#{entry.number}",
+            body=entry.raw,
+            fault=entry.record if isinstance(entry.record, BadRequest) else None,
+            place=entry.place,
         )
         for entry in contents.entries
     ]
-    return _together(delivery.key, answers)
+    places = range(0, len(deliveries), MOST_IN_A_COMMIT)
+    answers = chain.from_iterable(
+        push_each(hub, party, deliveries[place : place + MOST_IN_A_COMMIT]) for place in places
+    )
+    return _together(delivery.key, [_as_receipt(each, one) for each, one in zip(deliveries, answers, strict=True)])
 
 
-def _deliver_one(hub: Hub, party: Party, delivery: Delivery) -> Answer:
-    try:
-        return push(hub, party, delivery)
-    except Conflict as fault:
-        refused = {"state": "refused", "key": delivery.key, "issues": [issue.as_dict() for issue in fault.issues]}
-        return Answer(fault.status, dump_json(refused))
+def _as_receipt(delivery: Delivery, answer: Answer | Conflict) -> Answer:
+    if isinstance(answer, Answer):
+        return answer
+    refused = {"state": "refused", "key": delivery.key, "issues": [issue.as_dict() for issue in answer.issues]}
+    return Answer(answer.status, dump_json(refused))
 
 
 def receipt_of(hub: Hub, party: Party, key: str) -> Answer | None:

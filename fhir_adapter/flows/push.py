@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_adapter.access.identity import Party
@@ -61,15 +62,32 @@ def push(hub: Hub, party: Party, delivery: Delivery) -> Answer:
 
     Raises Conflict when the key was used with another body. A record that is refused gets a receipt as well.
     """
+    (answer,) = push_each(hub, party, [delivery])
+    if isinstance(answer, Conflict):
+        raise answer
+    return answer
+
+
+def push_each(hub: Hub, party: Party, deliveries: Sequence[Delivery]) -> list[Answer | Conflict]:
+    """`push` for several, in their order: they share commits, and one that is refused or whose key was used before
+    holds up no other."""
     hub.mapping_of(party)
+    works = [partial(_take, hub=hub, party=party, delivery=delivery) for delivery in deliveries]
+    taken = hub.database.write_each(works)
+    answers = [_answer(hub, party, *each) for each in zip(deliveries, taken, strict=True)]
+    if any(isinstance(answer, Answer) and not answer.replayed and answer.status < 300 for answer in answers):
+        hub.changed()
+    return answers
+
+
+def _answer(hub: Hub, party: Party, delivery: Delivery, taken: Callable[[], Answer]) -> Answer | Conflict:
     try:
-        answer = hub.database.write(lambda connection: _take(connection, hub, party, delivery))
+        return taken()
+    except Conflict as fault:
+        return fault
     except (BadRequest, Refused, PreconditionFailed) as fault:
         refusal = fault
         return hub.database.write(lambda connection: _refuse(connection, hub, party, delivery, refusal))
-    if not answer.replayed:
-        hub.changed()
-    return answer
 
 
 def receipt_of(hub: Hub, party: Party, key: str) -> Answer | None:

@@ -20,7 +20,8 @@ Row = tuple[Any, ...]
 
 HERE = Path(__file__).parent
 MIGRATIONS = HERE / "migrations"
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 30.0
+"""How long one process waits for another that writes. SQLite lets none queue: who asks seldom may be passed by many."""
 STATEMENTS_KEPT_PREPARED = 512
 PAGES_IN_LOG = 8000
 """So much (32 MB) is committed before it is copied from the log to its place: a page that many commits change is copied
@@ -136,22 +137,32 @@ class Database:
         `work` must not call `write` itself and must not end the transaction. It may be run a second time, after
         everything that the first did was undone: it must not leave traces anywhere else.
         """
+        return self.write_each([work])[0]()
+
+    def write_each(self, works: Sequence[Callable[[sqlite3.Connection], T]]) -> list[Callable[[], T]]:
+        """`write` for several, one after the other; they share commits. Called, each result is what `write` gives: it
+        returns what the work returned, or raises what it raised, which concerns no other.
+
+        Whoever comes meanwhile waits for all of them: MOST_IN_A_COMMIT at once are enough.
+        """
         if self._leader == threading.get_ident():
             raise RuntimeError("a write within a write: hand the connection on instead")
-        ticket = _Ticket(work)
+        tickets = [_Ticket(work) for work in works]
         try:
             with self._turn:
-                self._waiting.append(ticket)
+                self._waiting.extend(tickets)
                 if not self._is_led:
                     self._appoint()
-            ticket.wait()
-            if ticket.leads:
-                with self._writing:
-                    self._lead()
+            for ticket in tickets:  # they are done in this order, and whoever leads is the first of those who wait
+                ticket.wait()
+                if ticket.leads:
+                    with self._writing:
+                        self._lead()
         except BaseException:
-            self._leave(ticket)
+            for ticket in tickets:
+                self._leave(ticket)
             raise
-        return ticket.outcome()
+        return [ticket.outcome for ticket in tickets]
 
     def commit(self, connection: sqlite3.Connection) -> None:
         """The one place where a transaction becomes durable."""

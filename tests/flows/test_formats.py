@@ -154,6 +154,20 @@ def test_ndjson_is_a_file_of_records(address: str) -> None:
     assert changed[0]["issues"][0]["path"] == "Idempotency-Key"
 
 
+def test_records_of_a_file_are_taken_in_their_order_and_one_that_is_refused_holds_up_no_other(address: str) -> None:
+    sip = json.loads((SAMPLES / "SIP-1.json").read_bytes())
+    records = [sip | {"id": f"F-{number}"} for number in range(20)]
+    newer = records[3] | {"gloss": "Det här skrevs sist."}
+    lines = [*records[:10], {"id": "F-no", "person": 1}, *records[10:], newer]
+    body = b"\n".join(json.dumps(line).encode() for line in lines)
+    answer = push(address, "json", body, "application/x-ndjson", "many")
+    states = [receipt["state"] for receipt in answer.json()["receipts"]]
+    assert (answer.status_code, states) == (207, ["accepted"] * 10 + ["refused"] + ["accepted"] * 11)
+    assert answer.json()["receipts"][-1]["plan"]["version"] == 2
+    assert record(address, "json", "F-3").json()["gloss"] == newer["gloss"]
+    assert push(address, "json", body, "application/x-ndjson", "many").content == answer.content
+
+
 @pytest.mark.parametrize(
     ("party", "media_type"),
     [("json", "text/csv"), ("csv", "application/xml"), ("csv", "text/csv; charset=utf-8"), ("xml", "")],

@@ -57,7 +57,7 @@ def test_file_is_written_ahead_and_synchronised(database: Database) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     )
-    assert facts == ["wal", 2, 1, 10_000]
+    assert facts == ["wal", 2, 1, 30_000]
 
 
 def test_written_work_is_returned_and_read_by_every_thread(database: Database) -> None:
@@ -179,6 +179,34 @@ def test_who_comes_while_others_write_shares_their_commit(database: CountingData
     leader.join()
     assert database.commits == before + 1
     assert notes(database) == ["slow", "late"]
+
+
+def test_works_that_one_caller_brings_are_done_in_their_order_and_share_commits(database: CountingDatabase) -> None:
+    def fails(connection: sqlite3.Connection) -> int:
+        add("half")(connection)
+        raise ValueError("no")
+
+    before = database.commits
+    names = [f"{number:02}" for number in range(MOST_IN_A_COMMIT + 2)]
+    first, *others = database.write_each([fails, *map(add, names)])
+    assert (notes(database), [one() for one in others]) == (names, [1] * len(names))
+    assert database.commits == before + 2
+    with pytest.raises(ValueError, match="no"):
+        first()
+
+
+def test_works_of_several_callers_who_bring_many_are_all_done(database: CountingDatabase) -> None:
+    def bring(caller: int) -> None:
+        results = database.write_each([add(f"{caller} {number:03}") for number in range(50)])
+        assert [one() for one in results] == [1] * 50
+
+    callers = [threading.Thread(target=bring, args=(caller,)) for caller in range(4)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join(30)
+    by_caller = {str(caller): [note for note in notes(database) if note[0] == str(caller)] for caller in range(4)}
+    assert by_caller == {caller: [f"{caller} {number:03}" for number in range(50)] for caller in by_caller}
 
 
 def test_failed_commit_is_heard_by_the_caller_and_undone(database: CountingDatabase) -> None:
