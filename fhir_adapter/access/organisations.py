@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,12 @@ def speaks_for(party: Party, reference: Any, plan: Mapping[str, Resource]) -> bo
     Only identifiers count, in the plan's resources or in the Reference itself; a display proves nothing.
     """
     return not _in_one_form(party.identifiers).isdisjoint(_identifiers_behind(reference, plan))
+
+
+def speaker_for(parties: Iterable[Party], reference: Any, plan: Mapping[str, Resource]) -> Party | None:
+    """The first of the parties that speaks for whom the Reference names."""
+    behind = _identifiers_behind(reference, plan)
+    return next((one for one in parties if not _in_one_form(one.identifiers).isdisjoint(behind)), None)
 
 
 @lru_cache

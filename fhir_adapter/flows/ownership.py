@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fhir_adapter.access.organisations import speaks_for
+from fhir_adapter.access.organisations import speaker_for
 from fhir_adapter.fhir.resources import parse_json
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.mapping.engine import Mapping
@@ -27,7 +27,8 @@ def owners_of(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs) 
         return resources.owner_of(connection, type_, id_)
 
     def party_of(reference: Any) -> str | None:
-        return next((party.name for party in hub.parties.values() if speaks_for(party, reference, ours)), None)
+        party = speaker_for(hub.parties.values(), reference, ours)
+        return party.name if party else None
 
     return Owners(
         lead=plan.party,

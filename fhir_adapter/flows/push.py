@@ -344,11 +344,12 @@ def _shown_before(connection: sqlite3.Connection, party: Party, lens: Lens, know
 def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
     a person who got another number is the one whom the plan knows."""
-    known = {focus: ref for ref, task in ours.items() if (focus := change.intervention_of(task))}
+    tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
+    known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
     found: Refs = {}
     for resource in said:
         own = reference_of(resource)
-        reference = known.get(change.intervention_of(resource), own)
+        reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
     return as_the_known_person(found, ours, reference_of(said[0]))
 

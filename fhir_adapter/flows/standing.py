@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.access.organisations import speaks_for
+from fhir_adapter.access.organisations import speaker_for, speaks_for
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.merge import Refs
@@ -22,7 +22,7 @@ def standing_of(hub: Hub, party: Party, plan: Plan, owners: Owners, ours: Refs, 
     """
 
     def somebody_here(reference: Any) -> bool:
-        return any(speaks_for(each, reference, ours) for each in hub.parties.values())
+        return speaker_for(hub.parties.values(), reference, ours) is not None
 
     leads = party.name in (owners.leader, plan.party)
     if is_negotiated(task):
