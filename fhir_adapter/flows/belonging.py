@@ -52,8 +52,7 @@ def plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resour
     for candidate in candidates:
         if homes := plans.plans_of(connection, *candidate):
             return plans.get(connection, homes[0])
-    named_in = plans.naming(connection, type_, id_)
-    return plans.get(connection, named_in[0]) if named_in else None
+    return plans.naming(connection, type_, id_)
 
 
 def _plan_of_whoever_names(

@@ -137,7 +137,7 @@ def _with_their_deletions(joined: Sequence[RemoteVersion], seen: Sequence[Remote
 
 def _is_named_in_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
     known = copies.by_remote(connection, party.name, version.type, version.id)
-    return bool(plans.naming(connection, version.type, known.id if known else version.id))
+    return plans.naming(connection, version.type, known.id if known else version.id) is not None
 
 
 def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: RemoteVersion, inside: set[str]) -> bool:

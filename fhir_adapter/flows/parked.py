@@ -121,7 +121,7 @@ def _decide(
 
 
 def _known(connection: sqlite3.Connection, id_: int) -> journal.Parked:
-    found = next((one for one in journal.parked(connection) if one.id == id_), None)
+    found = journal.parked_by_id(connection, id_)
     if found is None:
         raise NotFound(f"there is no parked change {id_}")
     return found

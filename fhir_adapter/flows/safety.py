@@ -6,7 +6,6 @@ said, each would empty the plans of everybody else.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,7 @@ def astray_in_a_sample(hub: Hub, party: Party) -> list[Name]:
     seconds = hub.limits.check_interval
     if not hub.database.write(lambda connection: sides.is_to_be_checked(connection, party.name, seconds=seconds)):
         return []
-    held = copies.held(hub.database.read(), party.name)
-    sample = random.sample(held, min(SAMPLE, len(held)))
+    sample = copies.some_held(hub.database.read(), party.name, SAMPLE)
     found = astray(hub, party, sample)
     if is_much(hub, len(found), len(sample)):
         letters.stop(hub, party, f"{len(found)} of {len(sample)} resources that were looked for are {GONE}")
@@ -51,16 +49,23 @@ GONE = "not there any more, or in an earlier state"
 
 def is_too_much(hub: Hub, party: Party, news: News, deletions_are_meant: bool, setbacks_are_known: bool) -> bool:
     """Whether so much was deleted there at once, or went back, that somebody has to look; the party is stopped then."""
-    held = copies.count(hub.database.read(), party.name)
     deleted = {(version.type, version.id) for version in news.versions if version.deleted}
     lost = [one for one in news.setbacks if not one.copy.is_lost]
+    held = _held_beside(hub, party, len(deleted))
     if not deletions_are_meant and is_much(hub, len(deleted), held):
         letters.stop(hub, party, f"{len(deleted)} of {held} resources were deleted there at once")
         return True
+    held = _held_beside(hub, party, len(lost))
     if not setbacks_are_known and is_much(hub, len(lost), held):
         letters.stop(hub, party, f"{len(lost)} of {held} resources are {GONE}: was a backup restored there?")
         return True
     return False
+
+
+def _held_beside(hub: Hub, party: Party, count: int) -> int:
+    """How much the party holds, counted as far as it takes to see that `count` are not much of it."""
+    enough = int(count / hub.limits.stop_when_lost_share) + 1
+    return copies.count(hub.database.read(), party.name, enough)
 
 
 def is_much(hub: Hub, count: int, of: int) -> bool:

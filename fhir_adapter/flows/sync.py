@@ -71,8 +71,7 @@ def standing(hub: Hub, party: Party, taken: int = 0, delivered: int = 0) -> Cycl
     """How it stands with the party."""
     connection = hub.database.read()
     side = sides.get(connection, party.name)
-    counts = outbox.counts(connection).get(party.name, {})
-    waiting, parked = counts.get("waiting", 0), counts.get("parked", 0)
+    waiting, parked = outbox.open_count(connection, party.name)
     return Cycle(party.name, taken, delivered, waiting, parked, side.problem, side.stopped)
 
 

@@ -86,9 +86,9 @@ def open_of_plan(connection: sqlite3.Connection, plan: str) -> list[KeptConflict
     return _found(connection.execute(_SQL["open_of_plan"], {"plan": plan}))
 
 
-def everywhere(connection: sqlite3.Connection) -> list[KeptConflict]:
+def everywhere(connection: sqlite3.Connection, *, also_decided: bool) -> list[KeptConflict]:
     """The conflicts of all plans, oldest first."""
-    return _found(connection.execute(_SQL["all"]))
+    return _found(connection.execute(_SQL["all" if also_decided else "open"]))
 
 
 def decide(connection: sqlite3.Connection, conflict: str, decided: Decided) -> None:

@@ -16,6 +16,11 @@ ORDER BY at, id;
 -- name: all
 SELECT id, plan, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict ORDER BY at, id;
 
+-- name: open
+SELECT id, plan, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict c
+WHERE NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later')
+ORDER BY at, id;
+
 -- name: get
 SELECT id, plan, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict WHERE id = :id;
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
+from uuid import uuid4
 
 from fhir_adapter.store.database import queries
 
@@ -162,6 +165,28 @@ def held(connection: sqlite3.Connection, party: str) -> list[Copy]:
     return [Copy(*row) for row in connection.execute(_SQL["held"], {"party": party})]
 
 
+def some_held(connection: sqlite3.Connection, party: str, size: int) -> list[Copy]:
+    """So many of these at random, of each type alike; all of them where there are no more.
+
+    Ids of ours are random: whatever comes after another random one in their order is picked at random, too.
+    """
+    types = [type_ for (type_,) in connection.execute(_SQL["types_held"], {"party": party})] or [""]
+
+    def next_ones(type_: str, id_: str, count: int) -> Iterator[Copy]:
+        values = {"party": party, "type": type_, "id": id_, "count": count}
+        return (Copy(*row) for row in connection.execute(_SQL["held_from"], values))
+
+    places = [(random.choice(types), str(uuid4())) for _ in range(size)]  # noqa: S311 - which ones, not a secret
+    picked = chain.from_iterable(next_ones(*place, 1) for place in places)
+    rest = chain(next_ones(*places[0], size), next_ones("", "", size))  # where it holds little, places coincide
+    found: dict[str, Copy] = {}
+    for copy in chain(picked, rest):
+        found.setdefault(copy.reference, copy)
+        if len(found) == size:
+            break
+    return [*found.values()]
+
+
 def compare_again(connection: sqlite3.Connection, party: str, plan: str) -> None:
     """Have what the party has of the plan compared with it, whatever was sent last or is under way."""
     for statement in ("compare_again", "compare_what_is_under_way"):
@@ -173,9 +198,9 @@ def forget(connection: sqlite3.Connection, party: str, copy: Copy) -> None:
     connection.execute(_SQL["forget"], {"party": party, "type": copy.type, "id": copy.id})
 
 
-def count(connection: sqlite3.Connection, party: str) -> int:
-    """How many resources we brought to the party."""
-    return int(connection.execute(_SQL["count"], {"party": party}).fetchone()[0])
+def count(connection: sqlite3.Connection, party: str, most: int) -> int:
+    """How many resources we brought to the party; no more than `most` are counted."""
+    return int(connection.execute(_SQL["count"], {"party": party, "most": most}).fetchone()[0])
 
 
 def save(connection: sqlite3.Connection, party: str, copy: Copy) -> None:

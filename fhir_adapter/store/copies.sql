@@ -5,19 +5,23 @@ SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
 FROM plan_member m CROSS JOIN copy c ON c.party = :party AND c.type = m.type AND c.id = m.id WHERE m.plan = :plan;
 
 -- name: by_remote
--- Where a person goes by another one's name there: the one whose record it is.
-SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+-- Where a person goes by another one's name there: the one whose record it is. The index is named because the key begins
+-- with party and type as well, and without statistics that looks as good: everything of the type that the party holds.
+SELECT type, id, remote_id, version, sent, body, made FROM copy INDEXED BY copy_by_remote
+WHERE party = :party AND type = :type AND remote_id = :remote_id
 ORDER BY sent IS NULL, version = '', id LIMIT 1;
 
 -- name: named
 -- All persons who go by this name there.
-SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND type = :type AND remote_id = :remote_id
+SELECT type, id, remote_id, version, sent, body, made FROM copy INDEXED BY copy_by_remote
+WHERE party = :party AND type = :type AND remote_id = :remote_id
 ORDER BY id;
 
 -- name: named_in
 SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
-FROM copy c JOIN plan_member m ON m.type = c.type AND m.id = c.id
-WHERE c.party = :party AND c.type = :type AND c.remote_id = :remote_id AND m.plan = :plan
+FROM copy c INDEXED BY copy_by_remote
+WHERE c.party = :party AND c.type = :type AND c.remote_id = :remote_id
+    AND EXISTS (SELECT 1 FROM plan_member m WHERE m.plan = :plan AND m.type = c.type AND m.id = c.id)
 ORDER BY c.sent IS NULL, c.version = '', c.id;
 
 -- name: hand_over
@@ -26,7 +30,7 @@ AND NOT EXISTS (SELECT 1 FROM copy o WHERE o.party = :party AND o.type = :type A
 
 -- name: by_alias
 -- A name that the party has given up: it joined that person with another one.
-SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made FROM copy_alias a JOIN copy c USING (party, type, id)
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made FROM copy_alias a CROSS JOIN copy c USING (party, type, id)
 WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id ORDER BY c.id LIMIT 1;
 
 -- name: joined
@@ -36,7 +40,7 @@ SELECT DISTINCT id FROM copy_alias WHERE party = :party AND type = :type;
 -- name: record_of
 -- The name of a person's own record there, whatever the person goes by.
 SELECT coalesce(
-    (SELECT min(remote_id) FROM copy_alias WHERE party = :party AND type = :type AND id = :id),
+    (SELECT min(remote_id) FROM copy_alias INDEXED BY copy_alias_by_id WHERE party = :party AND type = :type AND id = :id),
     (SELECT remote_id FROM copy WHERE party = :party AND type = :type AND id = :id));
 
 -- name: join
@@ -53,19 +57,35 @@ SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :p
 -- What the party was left with, whoever wrote it or deleted it.
 SELECT type, id, remote_id, version, sent, body, made FROM copy WHERE party = :party AND version NOT IN ('', 'lost');
 
+-- name: types_held
+WITH RECURSIVE held (type) AS (
+    SELECT min(type) FROM copy WHERE party = :party
+    UNION ALL
+    SELECT (SELECT min(type) FROM copy WHERE party = :party AND type > h.type) FROM held h WHERE h.type IS NOT NULL)
+SELECT type FROM held WHERE type IS NOT NULL;
+
+-- name: held_from
+-- The same, from a place in their order on.
+SELECT type, id, remote_id, version, sent, body, made FROM copy
+WHERE party = :party AND (type, id) >= (:type, :id) AND version NOT IN ('', 'lost') ORDER BY type, id LIMIT :count;
+
 -- name: compare_again
 UPDATE copy SET sent = 0 WHERE party = :party AND sent IS NOT NULL
-AND EXISTS (SELECT 1 FROM plan_member m WHERE m.plan = :plan AND m.type = copy.type AND m.id = copy.id);
+AND (type, id) IN (SELECT type, id FROM plan_member WHERE plan = :plan);
 
 -- name: compare_what_is_under_way
-UPDATE remote_write_item SET seq = 0 WHERE version IS NULL
-AND write_id IN (SELECT write_id FROM remote_write WHERE party = :party AND plan = :plan);
+-- By the resources that it carries: of writes there are many more.
+UPDATE remote_write_item SET seq = 0 WHERE version IS NULL AND (write_id, type, id) IN (
+    SELECT i.write_id, i.type, i.id FROM plan_member m
+    CROSS JOIN remote_write_item i INDEXED BY remote_write_item_by_resource ON i.type = m.type AND i.id = m.id
+    CROSS JOIN remote_write w ON w.write_id = i.write_id
+    WHERE m.plan = :plan AND w.plan = :plan AND w.party = :party);
 
 -- name: forget
 DELETE FROM copy WHERE party = :party AND type = :type AND id = :id;
 
 -- name: count
-SELECT count(*) FROM copy WHERE party = :party AND sent IS NOT NULL;
+SELECT count(*) FROM (SELECT 1 FROM copy WHERE party = :party AND sent IS NOT NULL LIMIT :most);
 
 -- name: save
 INSERT INTO copy (party, type, id, remote_id, version, sent, body, made)

@@ -104,10 +104,16 @@ def parked(connection: sqlite3.Connection) -> list[Parked]:
     return [Parked(*row) for row in connection.execute(_SQL["parked"])]
 
 
+def parked_by_id(connection: sqlite3.Connection, entry: int) -> Parked | None:
+    """One of these."""
+    row = connection.execute(_SQL["parked_by_id"], {"id": entry}).fetchone()
+    return Parked(*row) if row else None
+
+
 def has_newer(connection: sqlite3.Connection, change: Parked) -> bool:
     """Whether the party has said something newer of the plan that was taken."""
     values = {"party": change.party, "plan": change.plan, "id": change.id}
-    return bool(connection.execute(_SQL["newer_of_record"], values).fetchone()[0])
+    return connection.execute(_SQL["has_newer"], values).fetchone() is not None
 
 
 def decide_parked(connection: sqlite3.Connection, entry: int, word: str, reason: str | None, at: str) -> None:

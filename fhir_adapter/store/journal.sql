@@ -13,7 +13,8 @@ SELECT id, digest, state, status, plan, receipt, body FROM journal WHERE party =
 
 -- name: keys_of
 -- Keys of one name, with or without what follows an @ ('A' is the character after it).
-SELECT key FROM journal WHERE party = :party AND (key = :name OR (key >= :name || '@' AND key < :name || 'A'));
+SELECT key FROM journal WHERE party = :party AND key = :name
+UNION ALL SELECT key FROM journal WHERE party = :party AND key >= :name || '@' AND key < :name || 'A';
 
 -- name: by_id
 SELECT id, digest, state, status, plan, receipt, body FROM journal WHERE id = :id;
@@ -21,13 +22,17 @@ SELECT id, digest, state, status, plan, receipt, body FROM journal WHERE id = :i
 -- name: parked
 -- What could not be applied and waits for a person, and what became of what did.
 SELECT j.id, j.party, j.key, j.media_type, j.received, j.plan, j.receipt, j.body, d.word, d.reason, d.at
-FROM journal j LEFT JOIN parked_decision d ON d.journal = j.id
-WHERE j.state = 'parked' OR d.journal IS NOT NULL ORDER BY j.id;
+FROM (SELECT id FROM journal WHERE state = 'parked' UNION SELECT journal FROM parked_decision) w
+CROSS JOIN journal j ON j.id = w.id LEFT JOIN parked_decision d ON d.journal = j.id ORDER BY j.id;
 
--- name: newer_of_record
--- What the party has said of the plan since, and was taken.
-SELECT count(*) FROM journal
-WHERE party = :party AND plan = :plan AND id > :id AND state IN ('applied', 'unchanged');
+-- name: parked_by_id
+SELECT j.id, j.party, j.key, j.media_type, j.received, j.plan, j.receipt, j.body, d.word, d.reason, d.at
+FROM journal j LEFT JOIN parked_decision d ON d.journal = j.id
+WHERE j.id = :id AND (j.state = 'parked' OR d.journal IS NOT NULL);
+
+-- name: has_newer
+-- Whether the party has said something of the plan since that was taken.
+SELECT 1 FROM record WHERE party = :party AND plan = :plan AND said > :id;
 
 -- name: decide_parked
 INSERT INTO parked_decision (journal, word, reason, at) VALUES (:journal, :word, :reason, :at);

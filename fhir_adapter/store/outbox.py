@@ -125,9 +125,7 @@ def is_open(connection: sqlite3.Connection, plan: str, party: str) -> bool:
     return connection.execute(_SQL["is_open"], {"plan": plan, "party": party}).fetchone() is not None
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """How many rows each party has in each state."""
-    found: dict[str, dict[str, int]] = {}
-    for party, state, count in connection.execute(_SQL["counts"]):
-        found.setdefault(party, {})[state] = count
-    return found
+def open_count(connection: sqlite3.Connection, party: str) -> tuple[int, int]:
+    """How many of the party's rows wait, and how many are parked."""
+    waiting, parked = connection.execute(_SQL["open_count"], {"party": party}).fetchone()
+    return waiting, parked

@@ -62,7 +62,9 @@ SELECT id, plan, party, created, state, attempts, due, problem, reason,
 -- What is not delivered yet, oldest first.
 SELECT id, plan, party, created, state, attempts, due, problem, reason,
     lease > (julianday('now') - 2440587.5) * 86400.0 FROM outbox
-WHERE state = 'parked' OR state = 'waiting' ORDER BY id LIMIT :count;
+WHERE id IN (SELECT id FROM outbox INDEXED BY outbox_waiting WHERE state = 'waiting'
+    UNION ALL SELECT id FROM outbox INDEXED BY outbox_parked WHERE state = 'parked')
+ORDER BY id LIMIT :count;
 
 -- name: newest
 SELECT id, plan, party, created, state, attempts, due, problem, reason,
@@ -71,8 +73,9 @@ SELECT id, plan, party, created, state, attempts, due, problem, reason,
 -- name: is_open
 SELECT 1 FROM outbox WHERE plan = :plan AND party = :party AND state IN ('waiting', 'parked') LIMIT 1;
 
--- name: counts
-SELECT party, state, count(*) FROM outbox GROUP BY party, state ORDER BY party, state;
+-- name: open_count
+SELECT (SELECT count(*) FROM outbox INDEXED BY outbox_waiting WHERE party = :party AND state = 'waiting'),
+    (SELECT count(*) FROM outbox INDEXED BY outbox_parked WHERE party = :party AND state = 'parked');
 
 -- name: release
 -- When nobody else works on this store, what a dead process had claimed is free at once.

@@ -88,9 +88,10 @@ def members_as_of_change(connection: sqlite3.Connection, plan: str, change: int)
     return [Member(*row) for row in connection.execute(_SQL["members_as_of"], {"plan": plan, "upto": upto[0]})]
 
 
-def naming(connection: sqlite3.Connection, type_: str, id_: str) -> list[str]:
-    """Ids of the plans in which something refers to `type_/id_`, which need not be here."""
-    return [row[0] for row in connection.execute(_SQL["naming"], {"type": type_, "id": id_})]
+def naming(connection: sqlite3.Connection, type_: str, id_: str) -> Plan | None:
+    """A plan in which something refers to `type_/id_`, which need not be here."""
+    row = connection.execute(_SQL["naming"], {"type": type_, "id": id_}).fetchone()
+    return get(connection, row[0]) if row else None
 
 
 def plans_of(connection: sqlite3.Connection, type_: str, id_: str) -> list[str]:

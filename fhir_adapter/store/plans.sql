@@ -36,16 +36,16 @@ WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 SELECT plan FROM plan_member WHERE type = :type AND id = :id;
 
 -- name: naming
--- Plans with a resource that refers to this one, whether it is here or not. The index begins with the parameter: each
+-- A plan with a resource that refers to this one, whether it is here or not. The index begins with the parameter: each
 -- one that occurs is looked up by itself, which reads a few rows where a search by target alone would read them all.
 WITH RECURSIVE occurring (param) AS (
     SELECT min(param) FROM idx_reference
     UNION ALL
     SELECT (SELECT min(param) FROM idx_reference WHERE param > o.param) FROM occurring o WHERE o.param IS NOT NULL)
-SELECT DISTINCT r.plan
+SELECT r.plan
 FROM resource t CROSS JOIN occurring o
 CROSS JOIN idx_reference f ON f.param = o.param AND f.target = t.rid CROSS JOIN resource r ON r.rid = f.rid
-WHERE t.type = :type AND t.id = :id AND r.plan IS NOT NULL;
+WHERE t.type = :type AND t.id = :id AND r.plan IS NOT NULL LIMIT 1;
 
 -- name: change_add
 INSERT INTO plan_change (plan, version, party, journal, at, upto) VALUES (:plan, :version, :party, :journal, :at, :upto);

@@ -135,8 +135,8 @@ def every_region_holds_its_projection(machine: Machine) -> None:
             if one["resourceType"] in types and reference_of(one) not in waits
         }
         assert found == expected, _difference(name, found, expected)
-        left = outbox.counts(world.database.read()).get(name, {})
-        assert not left.keys() & {"waiting", "parked"}, f"unsettled: deliveries to {name} are left: {left}"
+        left = outbox.open_count(world.database.read(), name)
+        assert left == (0, 0), f"unsettled: deliveries to {name} wait, are parked: {left}"
 
 
 @law

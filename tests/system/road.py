@@ -166,7 +166,7 @@ def state(hub: Hub, region: FhirClient) -> dict[str, Any]:
         ),
         "there": _timeless({ref: _without_write_id(resource) for ref, resource in there.items()}),
         "record": show_record(hub, hub.parties["sodertalje"], "SIP-1").native,
-        "outbox": sorted(outbox.counts(connection).get("region-stockholm", {})),
+        "outbox": sorted({letter.state for letter in outbox.letters(connection, 1000, also_settled=True)}),
         "pending": copies.pending_writes(connection, "region-stockholm", plan.id),
     }
 

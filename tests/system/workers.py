@@ -212,7 +212,7 @@ def _settle(hub: Hub) -> None:
 
 def _count(hub: Hub, region: FhirClient, figures: Figures) -> None:
     connection = hub.database.read()
-    figures.parked = outbox.counts(connection).get(REGION, {}).get("parked", 0)
+    figures.parked = outbox.open_count(connection, REGION)[1]
     figures.deliveries = connection.execute("SELECT count(*) FROM remote_write WHERE state = 'settled'").fetchone()[0]
     figures.misread = connection.execute("SELECT count(*) FROM journal WHERE party = ?", (REGION,)).fetchone()[0]
     for plan, last in figures.counted.items():
