@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from fhir_adapter.store import plans
 from fhir_adapter.store.database import Database
-
-
-def steps(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], object]) -> int:
-    """How many instructions of its machine SQLite runs for `work`: what it reads, whatever the clock says."""
-    counted = 0
-
-    def count() -> int:
-        nonlocal counted
-        counted += 1
-        return 0
-
-    connection.set_progress_handler(count, 1)
-    work(connection)
-    connection.set_progress_handler(None, 1)
-    return counted
+from tests.steps import steps
 
 
 def test_the_plan_of_a_record_is_found_without_reading_the_partys_other_records(tmp_path: Path) -> None:
@@ -33,13 +18,15 @@ def test_the_plan_of_a_record_is_found_without_reading_the_partys_other_records(
             plans.add(connection, id=f"p{number}", party="one", source="urn:one", record=f"r{number}", now="")
             plans.note_said(connection, "one", f"p{number}", f"r{number}", number)
 
-    def find(connection: sqlite3.Connection) -> None:
+    connection = database.read()
+
+    def find() -> None:
         found = plans.of_record(connection, "one", "r3")
         assert found is not None
         assert found.id == "p3"
 
     database.write(lambda connection: know(connection, 0, 10))
-    few = steps(database.read(), find)
+    few = steps([connection], find)
     database.write(lambda connection: know(connection, 10, 1000))
-    assert steps(database.read(), find) == few
+    assert steps([connection], find) == few
     database.close()
