@@ -30,6 +30,15 @@ from fhir_adapter.fhir.search_request import (
 )
 from fhir_adapter.fhir.times import DAY, TICKS
 
+IS_FEW = 2
+"""The highest rank of what names few resources for certain: ids, identifiers, and what refers to them."""
+
+MOST_ALTERNATIVES = 16
+"""So many are read one beside the other; longer lists are of ids and identifiers, where there is little to read."""
+
+NEWS = 10_000
+"""Changes since an instant are few up to here: to ask each of another set when it changed would cost more."""
+
 NEVER_FIRST = 9
 """The rank of a set that is only good to check with."""
 
@@ -40,7 +49,9 @@ class Rids:
     the same text can stand alone and inside a statement that calls its own rows `i`.
 
     `rank` guesses how few they are (lower is fewer). `is_checked` says that the index finds one given rid in it in
-    one step; else the whole set is made once and looked into.
+    one step; else the whole set is made once and looked into. `alternatives`: conditions with their values of which
+    one is enough, each of which the index has in the order of rid; `check`: how it is checked, where that is another
+    way than it is found, with the same values; `few`: a search begins with it, whatever the guess, if it is smaller.
     """
 
     source: str
@@ -49,6 +60,9 @@ class Rids:
     rank: int
     is_checked: bool = True
     wanted: bool = True
+    alternatives: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    check: str = ""
+    few: int = 200
 
     def query(self) -> str:
         return f"SELECT rid FROM {self.source} WHERE {self.where}"
@@ -56,6 +70,8 @@ class Rids:
     def condition(self, rid: str) -> str:
         """Whether the resource `rid` (an SQL expression) is in the set."""
         no = "" if self.wanted else "NOT "
+        if self.check:
+            return no + self.check.format(rid=rid)
         if self.is_checked:
             return f"{no}EXISTS (SELECT 1 FROM {self.source} WHERE rid = {rid} AND ({self.where}))"
         return f"{rid} {no}IN ({self.query()})"
@@ -89,6 +105,8 @@ def _match(match: Match) -> Rids:
         return _presence(parameter, wanted=not match.wanted)
     table = "token" if match.modifier == "identifier" else "string" if match.modifier == "text" else parameter.kind
     clauses = [_clause(value, match.modifier) for value in match.values]
+    are_in_order = table in ("token", "reference") and len(clauses) <= MOST_ALTERNATIVES
+    alternatives = [(f"param = ? AND ({sql})", (parameter.number, *its)) for sql, its in clauses if are_in_order]
     where = f"param = ? AND ({' OR '.join(f'({sql})' for sql, _ in clauses)})"
     values = (parameter.number, *(value for _, its in clauses for value in its))
     return Rids(
@@ -98,6 +116,7 @@ def _match(match: Match) -> Rids:
         NEVER_FIRST if match.modifier == "not" else _rank(parameter, match.modifier),
         is_checked=table not in ("string", "uri"),
         wanted=match.modifier != "not",
+        alternatives=tuple(alternatives),
     )
 
 
@@ -207,10 +226,14 @@ def _updated(updated: Updated) -> Rids:
     where = " OR ".join(f"({sql})" for sql, _ in clauses)
     source = (
         "(SELECT u.rid FROM version w INDEXED BY version_by_time CROSS JOIN resource u "
-        f"ON u.type = w.type AND u.id = w.id AND u.seq = w.seq WHERE w.type = ? AND ({where}) AND u.deleted = 0)"
+        f"ON u.rid = w.rid AND u.seq = w.seq WHERE w.type = ? AND ({where}) AND u.deleted = 0)"
+    )
+    check = (
+        "EXISTS (SELECT 1 FROM resource u CROSS JOIN version w ON w.seq = u.seq "
+        f"WHERE u.rid = {{rid}} AND u.type = ? AND ({where}) AND u.deleted = 0)"
     )
     values = (updated.type, *(value for _, its in clauses for value in its))
-    return Rids(source, "1", values, 7, is_checked=False)
+    return Rids(source, "1", values, 7, check=check, few=NEWS)
 
 
 def _clause_of_instant(span: Span) -> tuple[str, tuple[str, ...]]:

@@ -27,7 +27,9 @@ MORE = 1.3
 SEARCHES = (
     "CarePlan?_count=3",
     "CarePlan?status=active&_count=3",
+    "CarePlan?status=active,completed&_count=3",
     "CarePlan?_lastUpdated=gt{since}",
+    "CarePlan?_sort=-_lastUpdated&_count=3",
     "CarePlan?patient.identifier={number}",
     "Patient?identifier={number}",
     "CarePlan?_id={plan}&_include=CarePlan:subject&_include=CarePlan:goal&_revinclude=Task:based-on",

@@ -56,10 +56,8 @@ def reads_a_whole_table(step: str) -> bool:
 def test_search_goes_by_an_index(database: Database, query: str, cursor: Cursor | None) -> None:
     type_, _, rest = query.partition("?")
     request = parse_search(type_, parse_qsl(rest), base="http://x/fhir", now=NOON)
-    statement, values = search._prepared(request, cursor is not None)
-    if cursor:
-        values = (*values, *search._after_values(cursor))
-    found = steps(database, statement, (*values, 21))
+    statement, _ = search._prepared(request, search._smallest(database.read(), request), cursor is not None)
+    found = steps(database, statement, [None] * statement.count("?"))
     assert [step for step in found if reads_a_whole_table(step)] == []
 
 
@@ -111,8 +109,9 @@ def test_every_statement_is_understood_by_sqlite(database: Database, file: Path)
         steps(database, plain, values)
 
 
-def test_long_list_of_ids_is_one_search(database: Database) -> None:
-    ids = ",".join(str(number) for number in range(500))
-    request = parse_search("Goal", [("_id", ids)], base="http://x/fhir", now=NOON)
+@pytest.mark.parametrize("name", ["_id", "identifier", "lifecycle-status", "patient"])
+def test_long_list_is_one_search(database: Database, name: str) -> None:
+    values = ",".join(str(number) for number in range(500))
+    request = parse_search("Goal", [(name, values)], base="http://x/fhir", now=NOON)
     assert search.search(database.read(), request).total == 0
     assert resources.read(database.read(), "Goal", "1") is None
