@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -175,12 +175,21 @@ def history(
 
     `before` is the seq of the last version of the page before.
     """
+    moment = instant(since) if since else ""
+    before = _NEWEST if before is None else before
+    values = {"type": type_, "id": id_, "before": before, "count": count, "since": moment}
     if id_ is not None:
-        name = "history_of_instance"
-    else:
-        name = ("history_of_type" if type_ else "history") + ("_since" if since else "")
-    values = {"type": type_, "id": id_, "before": _NEWEST if before is None else before, "count": count,
-              "since": instant(since) if since else ""}  # fmt: skip
+        return _versions(connection, "history_of_instance", values)
+    name = "history_of_type" if type_ else "history"
+    end = connection.execute(_SQL[f"{name}_end"], values).fetchone() if since else None
+    if end and end[0] >= moment:  # a full page is that new: what is older need not be sorted
+        page = _versions(connection, name, values)
+        if all(version.updated >= moment for version in page):
+            return page
+    return _versions(connection, f"{name}_since" if since else name, values)
+
+
+def _versions(connection: sqlite3.Connection, name: str, values: Mapping[str, Any]) -> list[Stored]:
     return [_row_as_stored(row) for row in connection.execute(_SQL[name], values)]
 
 

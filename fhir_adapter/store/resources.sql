@@ -38,6 +38,14 @@ WHERE r.type = :type AND r.id = :id AND v.seq < :before AND v.updated >= :since 
 SELECT type, id, version, seq, updated, deleted, body FROM version INDEXED BY version_by_type
 WHERE type = :type AND seq < :before ORDER BY seq DESC LIMIT :count;
 
+-- name: history_of_type_end
+-- When the last of a page was made.
+SELECT updated FROM version INDEXED BY version_by_type
+WHERE type = :type AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET :count - 1;
+
+-- name: history_end
+SELECT updated FROM version WHERE seq < :before ORDER BY seq DESC LIMIT 1 OFFSET :count - 1;
+
 -- name: history_of_type_since
 -- The instant picks the rows, not the order: a poll reads what is new, however long the history is.
 SELECT type, id, version, seq, updated, deleted, body FROM version INDEXED BY version_by_time

@@ -88,6 +88,17 @@ def two_sizes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databa
         database.close()
 
 
+@pytest.mark.parametrize("type_", ["Task", None])
+def test_a_page_of_a_long_history_is_read_alone(type_: str | None, two_sizes: tuple[Database, Database]) -> None:
+    def first_page(database: Database) -> int:
+        connection = database.read()
+        read = partial(resources.history, connection, type_, None, since=START, before=None, count=20)
+        return steps([connection], read)
+
+    few, many = map(first_page, two_sizes)
+    assert many <= 1.3 * few
+
+
 def _searched(database: Database, query: str) -> tuple[int, int]:
     """How many were found, and in how many steps."""
     connection = database.read()

@@ -43,6 +43,8 @@ READ_MUCH = {
     "plans.changed_since": "ends at :count",
     "resources.history": "ends at :count",
     "resources.history_of_type": "ends at :count",
+    "resources.history_end": "ends at :count",
+    "resources.history_of_type_end": "ends at :count",
     "resources.history_of_type_since": "what is new since then",
     "resources.history_since": "what is new since then",
 }

@@ -174,6 +174,22 @@ def test_history_is_newest_first_in_pages(database: Database, save: Any) -> None
     assert [(s.reference, s.version) for s in page + rest] == history("Goal", None)
 
 
+@pytest.mark.parametrize("type_", ["Goal", None])
+@pytest.mark.parametrize("count", range(1, 8))
+def test_history_since_an_instant_is_whole_where_the_clock_was_set_back(
+    database: Database, save: Any, type_: str | None, count: int
+) -> None:
+    hours = (5, 1, 6, 2, 4, 0, 7)
+    for hour in hours:
+        save(GOAL, NOON + timedelta(hours=hour))
+    expected = [version for version, hour in enumerate(hours, 1) if hour >= 4][::-1]
+    since, before, found = NOON + timedelta(hours=4), None, []
+    while page := resources.history(database.read(), type_, None, since=since, before=before, count=count):
+        found += [stored.version for stored in page]
+        before = page[-1].seq
+    assert found == expected
+
+
 def test_index_made_by_another_parameter_table_is_made_again(database: Database, save: Any) -> None:
     save(GOAL)
     whole = index_of(database)
