@@ -73,11 +73,12 @@ def measure(data: Path, sizes: Sequence[int], console: Console) -> dict[int, dic
     """The cost of everything at each size, smallest first."""
     listening = listen("127.0.0.1", 0)
     service = a_service(data, f"{address_of(listening)}{SANDBOX}", sandbox=True)
-    costs = {}
+    costs: dict[int, dict[str, Cost]] = {}
     with on_one_core(), answering_in_a_thread(service.asgi, listening):
         for size in sizes:
             fill(service, data, size, console)
-            costs[size] = Measuring(service, random.Random(size)).all(console)
+            measuring = Measuring(service, random.Random(size))
+            costs[measuring.size] = measuring.all(console)
     service.close()
     return costs
 
@@ -150,7 +151,7 @@ class Measuring:
 
     def __init__(self, service: Service, chance: random.Random) -> None:
         self._service, self._chance = service, chance
-        self._size = count(service)
+        self.size = count(service)
         connection = service.hub.database.read()
         self._ids = [connection.execute("SELECT id FROM plan WHERE record = ?", (f"SIP-{number}",)).fetchone()[0]
                      for number in self._numbers()]  # fmt: skip
@@ -171,10 +172,10 @@ class Measuring:
             "page of the plans": ["/"] * (TIMES // 10),
         }
         steps: dict[str, Iterator[Step]] = {what: self._asking(paths) for what, paths in reads.items()}
-        numbers = self._chance.sample(range(self._size), TIMES)
+        numbers = self._chance.sample(range(self.size), TIMES)
         steps["push of a changed record"] = self._pushing("changed", numbers, klar=True)
         steps["push of an unchanged record"] = self._pushing("again", numbers, klar=True)
-        steps["push of a new record"] = self._pushing("new", range(self._size, self._size + TIMES))
+        steps["push of a new record"] = self._pushing("new", range(self.size, self.size + TIMES))
         hub, region = self._service.hub, self._service.hub.fhir_parties[0]
         often = replace(hub, limits=replace(hub.limits, check_interval=0.0))
         steps["worker: a changed plan to the region"] = iter([lambda: sync.deliver_next(hub, region)] * GROUP)
@@ -186,7 +187,7 @@ class Measuring:
         }
 
     def _numbers(self) -> list[int]:
-        return [self._chance.randrange(self._size) for _ in range(TIMES)]
+        return [self._chance.randrange(self.size) for _ in range(TIMES)]
 
     def _gets(self, path: str) -> list[str]:
         return [
@@ -201,7 +202,7 @@ class Measuring:
 
     def _pushing(self, what: str, numbers: Sequence[int], *, klar: bool = False) -> Iterator[Step]:
         for number in numbers:
-            key, body = f"{what}-{number}-{self._size}", record(number, klar=klar)
+            key, body = f"{what}-{number}-{self.size}", record(number, klar=klar)
             yield partial(deliver, self._service, key, body)
 
 

@@ -166,7 +166,12 @@ def as_ours(resource: Resource, ours: Renaming) -> Resource:
 
 def with_our_words(connection: sqlite3.Connection, party: Party, said: Resource, base: Resource) -> Resource:
     """What the party says, with what we wrote beside references that it rewrote because it joined their persons."""
-    persons_joined = copies.joined(connection, party.name, "Patient")
+    named = {value["reference"] for _, value in references_in(said)}
+    persons_joined = {
+        name
+        for name in named
+        if name.startswith("Patient/") and copies.is_joined(connection, party.name, "Patient", id_in(name))
+    }
     kept: Resource = with_words_kept(said, base, persons_joined) if persons_joined else said
     return kept
 

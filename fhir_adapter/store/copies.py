@@ -113,10 +113,9 @@ def named(connection: sqlite3.Connection, party: str, type_: str, remote_id: str
     return [Copy(*row) for row in connection.execute(_SQL["named"], values)]
 
 
-def joined(connection: sqlite3.Connection, party: str, type_: str) -> set[str]:
-    """`Type/id` of everybody whom the party joined with another one."""
-    rows = connection.execute(_SQL["joined"], {"party": party, "type": type_})
-    return {f"{type_}/{id_}" for (id_,) in rows}
+def is_joined(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> bool:
+    """Whether the party joined our `type_/id_` with another one."""
+    return connection.execute(_SQL["is_joined"], {"party": party, "type": type_, "id": id_}).fetchone() is not None
 
 
 def record_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> str | None:

@@ -33,9 +33,9 @@ AND NOT EXISTS (SELECT 1 FROM copy o WHERE o.party = :party AND o.type = :type A
 SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made FROM copy_alias a CROSS JOIN copy c USING (party, type, id)
 WHERE a.party = :party AND a.type = :type AND a.remote_id = :remote_id ORDER BY c.id LIMIT 1;
 
--- name: joined
--- Whom the party joined with another one.
-SELECT DISTINCT id FROM copy_alias WHERE party = :party AND type = :type;
+-- name: is_joined
+-- Whether the party joined it with another one.
+SELECT 1 FROM copy_alias WHERE party = :party AND type = :type AND id = :id;
 
 -- name: record_of
 -- The name of a person's own record there, whatever the person goes by.

@@ -26,7 +26,6 @@ READ_MUCH = {
     "copies.count": "ends at :most",
     "copies.held": "a party went back or is resumed: everything is looked for there",
     "copies.held_from": "ends at :count",
-    "copies.joined": "persons whom the party joined, which are few",
     "copies.types_held": "one step for each type",
     "index.all_current": "once after an update that changed the search parameters",
     "journal.parked": "an index holds the parked ones alone; for somebody who asks",
