@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-hapi serve test lint check bench laws deep docs profiles lock clean
+.PHONY: help demo demo-hapi serve test lint check bench growth laws deep docs profiles lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,6 +12,7 @@ EXAMPLES ?= 8000
 STEPS ?= 40
 PROCESSES ?= 2
 KILLS ?= 1000
+PLANS ?= 20000
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,9 @@ bench: $(READY) ## how fast the road is, beside the same work done bare
 	@$(BIN)/python -m benchmarks.road
 	@$(BIN)/python -m benchmarks.mapping
 	@$(BIN)/python -m benchmarks.merge
+
+growth: $(READY) ## ten minutes: what grows from 1,000 plans to PLANS
+	@$(BIN)/python -m benchmarks.growth --plans $(PLANS)
 
 laws: $(READY) ## half an hour: the laws of every mapping on RECORDS records each (MAPPINGS="se-sip my/folder/": only these)
 	@$(BIN)/python -m tests.laws.deep --records $(RECORDS) --processes $(PROCESSES) $(MAPPINGS)

@@ -126,9 +126,11 @@ INSERT INTO there.version (seq, rid, type, id, version, updated, deleted, body)
 SELECT t.seq, t.rid, t.type, t.id, 1, '2000-01-01T00:00:00.000Z', 0, v.body
 FROM there.resource t JOIN resource r ON r.type = t.type AND r.id = t.id JOIN version v ON v.seq = r.seq
 WHERE t.seq > (SELECT coalesce(max(seq), 0) FROM there.version);
-INSERT OR IGNORE INTO copy (party, type, id, remote_id, version, sent, body, made)
+INSERT INTO copy (party, type, id, remote_id, version, sent, body, made)
 SELECT :region, r.type, r.id, r.id, '1', r.seq, v.body, ''
-FROM there.resource t JOIN resource r ON r.type = t.type AND r.id = t.id JOIN version v ON v.seq = r.seq;
+FROM resource r CROSS JOIN there.resource t ON t.type = r.type AND t.id = r.id CROSS JOIN version v ON v.seq = r.seq
+WHERE NOT EXISTS (SELECT 1 FROM copy c WHERE c.party = :region AND c.type = r.type AND c.id = r.id)
+ORDER BY r.type, r.id;
 UPDATE outbox SET state = 'done' WHERE state = 'waiting';
 """
 
@@ -138,7 +140,7 @@ def as_if_delivered(data: Path, region: str) -> None:
     connection = sqlite3.connect(data / PLANS, timeout=60, isolation_level=None)
     attach, *statements = statements_in(AS_IF_DELIVERED)
     names = {"there": str(data / IN_SANDBOX), "region": region}
-    for statement in (attach, "BEGIN", *statements, "COMMIT"):
+    for statement in ("PRAGMA cache_size = -1000000", attach, "BEGIN", *statements, "COMMIT"):
         connection.execute(statement, names)
     connection.close()
 
