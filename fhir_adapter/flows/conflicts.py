@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_adapter.access.identity import Party
@@ -83,8 +82,9 @@ def list_conflicts(hub: Hub, reader: Party | None, plan: str | None = None, whic
     connection = hub.database.read()
     if plan is not None and not _may_look_at(connection, hub, reader, plan):
         raise NotFound("no such plan")
-    everywhere = partial(conflicts.everywhere, connection, also_decided=which != "open")
-    found = conflicts.of_plan(connection, plan) if plan else everywhere()
+    found = (
+        conflicts.of_plan(connection, plan) if plan else conflicts.everywhere(connection, also_decided=which != "open")
+    )
     cases = (_case(connection, hub, reader, kept) for kept in found)
     return [in_words(connection, hub, case) for case in cases if case and which in ("all", _state(case))]
 

@@ -65,7 +65,7 @@ WITH RECURSIVE held (type) AS (
 SELECT type FROM held WHERE type IS NOT NULL;
 
 -- name: held_from
--- The same, from a place in their order on.
+-- What the party was left with, from a place in the order of type and id on.
 SELECT type, id, remote_id, version, sent, body, made FROM copy
 WHERE party = :party AND (type, id) >= (:type, :id) AND version NOT IN ('', 'lost') ORDER BY type, id LIMIT :count;
 

@@ -32,7 +32,8 @@ WHERE j.id = :id AND (j.state = 'parked' OR d.journal IS NOT NULL);
 
 -- name: has_newer
 -- Whether the party has said something of the plan since that was taken.
-SELECT 1 FROM record WHERE party = :party AND plan = :plan AND said > :id;
+SELECT 1 FROM record WHERE party = :party AND plan = :plan AND said > :id
+UNION ALL SELECT 1 FROM plan_change WHERE plan = :plan AND party = :party AND journal > :id LIMIT 1;
 
 -- name: decide_parked
 INSERT INTO parked_decision (journal, word, reason, at) VALUES (:journal, :word, :reason, :at);

@@ -1,11 +1,10 @@
-"""What SQLite does for our statements: no search that names a person, a plan or a time reads a whole table."""
+"""What SQLite does for searches: none that names a person, a plan or a time reads a whole table."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from fhir_adapter.fhir.search import parse_search
 from fhir_adapter.fhir.search_request import Cursor
 from fhir_adapter.store import resources, search
-from fhir_adapter.store.database import HERE, Database, queries
+from fhir_adapter.store.database import Database, queries
 
 NOON = datetime(2025, 2, 19, 12, tzinfo=UTC)
 
@@ -61,22 +60,6 @@ def test_search_goes_by_an_index(database: Database, query: str, cursor: Cursor 
     assert [step for step in found if reads_a_whole_table(step)] == []
 
 
-@pytest.mark.parametrize("name", ["newest", "read", "vread", "as_of", "history_of_instance",
-                                  "history_of_type", "history_of_type_since", "history", "history_since"])  # fmt: skip
-def test_reading_goes_by_an_index(database: Database, name: str) -> None:
-    statement = queries("resources.sql")[name]
-    values = dict.fromkeys(re.findall(r":(\w+)", statement), 1) or (1,) * statement.count("?")
-    found = steps(database, statement, values)
-    if name == "history":  # newest first is the order of the table: it stops after a page
-        assert found == ["SEARCH version USING INTEGER PRIMARY KEY (rowid<?)"]
-    assert [step for step in found if reads_a_whole_table(step)] == []
-
-
-def test_names_are_looked_up_by_an_index(database: Database) -> None:
-    found = steps(database, queries("names.sql")["current"], ("Goal", "1"))
-    assert [step for step in found if reads_a_whole_table(step)] == []
-
-
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -96,17 +79,6 @@ def test_members_of_a_plan_are_found_by_an_index(database: Database, file: str, 
 def test_plan_as_it_stood_is_read_version_by_version_of_its_members(database: Database) -> None:
     found = steps(database, queries("plans.sql")["members_as_of"], {"plan": 1, "upto": 1})
     assert "SEARCH version USING COVERING INDEX version_by_resource (rid=?)" in found
-
-
-@pytest.mark.parametrize("file", sorted(HERE.glob("*.sql")), ids=lambda file: file.name)
-def test_every_statement_is_understood_by_sqlite(database: Database, file: Path) -> None:
-    for statement in queries(file.name).values():
-        plain = re.sub(r"--.*", "", statement)
-        numbers = [int(number) for number in re.findall(r"\?(\d+)", plain)]
-        values = dict.fromkeys(re.findall(r":(\w+)", plain), 1) or (1,) * max(
-            [plain.count("?") * (not numbers), *numbers]
-        )
-        steps(database, plain, values)
 
 
 @pytest.mark.parametrize("name", ["_id", "identifier", "lifecycle-status", "patient"])
