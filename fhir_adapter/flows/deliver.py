@@ -9,52 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, RemoteConflict, RemoteError
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
-from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, circuit, letters
+from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
+from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
-from fhir_adapter.flows.history import after, made, utc
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import (
-    as_can_stand_there,
-    as_ours,
-    as_sent,
-    id_in,
-    names_to_ours,
-    names_to_theirs,
-    records_to_theirs,
-    write_id_of,
-)
-from fhir_adapter.flows.news import SHARED, newest
+from fhir_adapter.flows.naming import as_can_stand_there, as_sent, names_to_theirs, records_to_theirs
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.plan.identity import are_born_apart, not_meant
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.remotes import feed
-from fhir_adapter.remotes.client import Entry, RemoteVersion
+from fhir_adapter.remotes.client import Entry
 from fhir_adapter.remotes.directory import find_by_identifiers
 from fhir_adapter.store import copies, outbox, persons, plans
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
 
-if TYPE_CHECKING:
-    import sqlite3
-
 MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""
 
 log = structlog.get_logger()
-
-
-class OvertakenError(Exception):
-    """The lease ran out while this worker stalled: the delivery is another one's now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +43,11 @@ class Outgoing:
     resource: Resource
     seq: int
     copy: Copy | None
+
+    @property
+    def written(self) -> Written:
+        """As an item of a write."""
+        return Written(self.resource["resourceType"], self.resource["id"], self.seq)
 
 
 def deliver(hub: Hub, party: Party) -> int:
@@ -95,7 +79,7 @@ def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
         return False
     try:
         _bring_up_to_date(hub, party, claim)
-    except OvertakenError:
+    except writes.OvertakenError:
         log.warning("delivery overtaken", party=claim.party, plan=claim.plan)
         return False
     except RemoteError as fault:
@@ -111,6 +95,7 @@ def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
 
 def _put_off(hub: Hub, party: Party, claim: Claim, fault: RemoteError) -> None:
     """Try again later. What was refused, or tried often enough while the party did answer others, is parked."""
+    claim = outbox.as_it_stands(hub.database.read(), claim)
     what = circuit.problem(fault)
     is_down = circuit.is_down(hub, party, fault)
     if is_down:
@@ -131,8 +116,8 @@ def _put_off(hub: Hub, party: Party, claim: Claim, fault: RemoteError) -> None:
 
 
 def _bring_up_to_date(hub: Hub, party: Party, claim: Claim) -> None:
-    _settle_what_is_pending(hub, party, claim.plan)
     for _ in range(5):
+        writes.look_for_what_is_under_way(hub, party, claim)
         outgoing = _what_it_lacks(hub, party, claim.plan)
         if not outgoing:
             return
@@ -140,7 +125,8 @@ def _bring_up_to_date(hub: Hub, party: Party, claim: Claim) -> None:
             _write_there(hub, party, claim, outgoing)
             return
         except RemoteConflict:  # somebody edited there meanwhile: take that in first, then compare again
-            collect(hub, party, [_place(out) for out in outgoing])
+            if not writes.came_late(hub, party, claim, [out.written for out in outgoing]):
+                collect(hub, party, [_place(out) for out in outgoing])
     raise RemoteError("the plan kept changing at the other side", answered=409)
 
 
@@ -217,7 +203,8 @@ def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:
 
 def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoing]) -> None:
     write_id = str(hub.new_id())
-    hub.database.write(partial(_begin, hub=hub, claim=claim, write_id=write_id, outgoing=outgoing))
+    items = [out.written for out in outgoing]
+    hub.database.write(partial(writes.begin, hub=hub, claim=claim, write_id=write_id, items=items))
     theirs, records = (names(hub.database.read(), party) for names in (names_to_theirs, records_to_theirs))
     entries = [_entry(out, as_sent(out.resource, write_id, theirs, records)) for out in outgoing]
     try:
@@ -230,16 +217,7 @@ def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoi
         version if version.resource else replace(version, resource=entry.resource)
         for version, entry in zip(made, entries, strict=True)
     ]
-    hub.database.write(lambda connection: _settle(connection, hub, party, claim.plan, write_id, arrived))
-
-
-def _begin(connection: sqlite3.Connection, hub: Hub, claim: Claim, write_id: str, outgoing: Sequence[Outgoing]) -> None:
-    """The note that a write is under way, by whoever is the one to write. Raises OvertakenError."""
-    if not outbox.renew(connection, claim, seconds=hub.limits.lease):
-        raise OvertakenError
-    items = [Written(out.resource["resourceType"], out.resource["id"], out.seq) for out in outgoing]
-    now = instant(hub.now())
-    copies.begin_write(connection, write_id, party=claim.party, plan=claim.plan, items=items, now=now)
+    hub.database.write(lambda connection: writes.settle(connection, hub, party, claim.plan, write_id, arrived))
 
 
 def _entry(out: Outgoing, resource: Resource) -> Entry:
@@ -247,58 +225,3 @@ def _entry(out: Outgoing, resource: Resource) -> Entry:
     if out.copy is None or out.copy.is_lost:
         return Entry(resource, only_if_new=True)
     return Entry(resource, out.copy.version)
-
-
-def _settle(
-    connection: sqlite3.Connection,
-    hub: Hub,
-    party: Party,
-    plan_id: str,
-    write_id: str,
-    arrived: Sequence[RemoteVersion],
-) -> None:
-    """The write is there: remember each version, and from when on the server's history concerns us.
-
-    What a reader of the history has seen meanwhile is left out: newer versions may have been taken in since.
-    """
-    ours = names_to_ours(connection, hub, party, plan_id)
-    by_id = {(item.type, item.id): item for item in copies.items_of(connection, write_id)}
-    for version in arrived:
-        item = by_id.get((version.type, id_in(ours(f"{version.type}/{version.id}"))))
-        if item is None or not copies.note_arrival(connection, write_id, item.type, item.id, version.version):
-            continue
-        body = dump_json(as_ours(version.resource or {}, ours))
-        copy = Copy(item.type, item.id, version.id, version.version, item.seq, body, made(version))
-        copies.save(connection, party.name, copy)
-    copies.settle_write(connection, write_id)
-    if copies.watermark(connection, party.name) is None and arrived:
-        copies.move_watermark(
-            connection, party.name, min(utc(version.updated) for version in arrived if version.updated)
-        )
-    if landmark := newest([version for version in arrived if version.type in SHARED]):
-        copies.set_landmark(connection, party.name, landmark)
-    plan = plans.get(connection, plan_id)
-    if plan:
-        change.audit(connection, hub, plan, party, "R", hub.now())
-
-
-def _settle_what_is_pending(hub: Hub, party: Party, plan_id: str) -> None:
-    """After a crash or a lost answer: look whether the write arrived before anything is written again.
-
-    A transaction is all or nothing: one item that is there says that all are.
-    """
-    for write_id, was_seen in copies.pending_writes(hub.database.read(), party.name, plan_id).items():
-        items = copies.items_of(hub.database.read(), write_id)
-        arrived = [found for item in items if (found := _arrived(hub, party, item, write_id))]
-        if was_seen or arrived:
-            settle = partial(_settle, hub=hub, party=party, plan_id=plan_id, write_id=write_id, arrived=arrived)
-            hub.database.write(settle)
-        else:
-            hub.database.write(partial(copies.abandon_write, write_id=write_id))
-
-
-def _arrived(hub: Hub, party: Party, item: Written, write_id: str) -> RemoteVersion | None:
-    """The version that this write made of this item: the first one after the base that carries its id."""
-    copy = copies.by_id(hub.database.read(), party.name, item.type, item.id)
-    versions = feed.versions_of(hub.clients[party.name], item.type, copy.remote_id if copy else item.id)
-    return next((version for version in after(versions, copy) if write_id_of(version.resource) == write_id), None)

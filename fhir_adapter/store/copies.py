@@ -79,11 +79,15 @@ class Landmark:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One resource of a write that was begun: `seq` is the version.seq of ours it carries."""
+    """One resource of a write that was begun: `seq` is the version.seq of ours it carries.
+
+    `is_absent`: the write is there, and this part of it was not to be found.
+    """
 
     type: str
     id: str
     seq: int
+    is_absent: bool = False
 
 
 def of_plan(connection: sqlite3.Connection, party: str, plan: str) -> dict[str, Copy]:
@@ -252,17 +256,28 @@ def writes_that_made(connection: sqlite3.Connection, party: str, type_: str, id_
 
 def items_of(connection: sqlite3.Connection, write_id: str) -> list[Written]:
     """What a write carried and was not seen over there yet."""
-    return [Written(*row) for row in connection.execute(_SQL["items"], {"write_id": write_id})]
+    rows = connection.execute(_SQL["items"], {"write_id": write_id})
+    return [Written(type_, id_, seq, bool(is_absent)) for type_, id_, seq, is_absent in rows]
 
 
-def settle_write(connection: sqlite3.Connection, write_id: str) -> None:
-    """The write arrived; its versions are known."""
-    connection.execute(_SQL["end"], {"write_id": write_id, "state": "settled"})
+def note_absence(connection: sqlite3.Connection, write_id: str, item: Written) -> None:
+    """The write is there, and this part of it was not to be found. Should it show up, its id still says whose it is."""
+    connection.execute(_SQL["item_is_absent"], {"write_id": write_id, "type": item.type, "id": item.id})
+
+
+def left_by(connection: sqlite3.Connection, write_id: str) -> list[Copy]:
+    """What the party has from a write, as far as nobody went on from it."""
+    return [Copy(*row) for row in connection.execute(_SQL["left_by"], {"write_id": write_id})]
+
+
+def settle_write(connection: sqlite3.Connection, write_id: str) -> bool:
+    """The write arrived; its versions are known. False where that was so already."""
+    return connection.execute(_SQL["settle"], {"write_id": write_id}).rowcount == 1
 
 
 def abandon_write(connection: sqlite3.Connection, write_id: str) -> None:
     """The write was refused, or is not there; should it arrive late after all, its id still says that it is ours."""
-    connection.execute(_SQL["end"], {"write_id": write_id, "state": "abandoned"})
+    connection.execute(_SQL["abandon"], {"write_id": write_id})
 
 
 def unseen_writes_of(connection: sqlite3.Connection, party: str, type_: str, id_: str) -> dict[str, int]:

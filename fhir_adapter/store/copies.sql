@@ -110,10 +110,23 @@ WHERE write_id = :write_id AND type = :type AND id = :id AND version IS NULL;
 
 -- name: items
 -- What a write carried and nobody has seen over there yet.
-SELECT type, id, seq FROM remote_write_item WHERE write_id = :write_id AND version IS NULL;
+SELECT type, id, seq, is_absent FROM remote_write_item WHERE write_id = :write_id AND version IS NULL;
 
--- name: end
-UPDATE remote_write SET state = :state WHERE write_id = :write_id;
+-- name: item_is_absent
+UPDATE remote_write_item SET is_absent = 1 WHERE write_id = :write_id AND type = :type AND id = :id;
+
+-- name: left_by
+SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
+FROM remote_write w JOIN remote_write_item i USING (write_id)
+JOIN copy c ON c.party = w.party AND c.type = i.type AND c.id = i.id AND c.version = i.version
+WHERE w.write_id = :write_id;
+
+-- name: settle
+UPDATE remote_write SET state = 'settled' WHERE write_id = :write_id AND state <> 'settled';
+
+-- name: abandon
+-- Not if a part of it was seen meanwhile.
+UPDATE remote_write SET state = 'abandoned' WHERE write_id = :write_id AND state = 'pending';
 
 -- name: note_arrival
 -- Of a write that was settled already, a part that shows up later is no news.

@@ -56,6 +56,17 @@ def renew(connection: sqlite3.Connection, claim: Claim, *, seconds: float) -> bo
     return connection.execute(_SQL["renew"], values).rowcount == 1
 
 
+def count_anew(connection: sqlite3.Connection, claim: Claim) -> None:
+    """The attempt brought something forward: those before it do not count any more, nor does this one."""
+    connection.execute(_SQL["count_anew"], {"id": claim.id, "fence": claim.fence})
+
+
+def as_it_stands(connection: sqlite3.Connection, claim: Claim) -> Claim:
+    """The claim with what counts against it now."""
+    row = connection.execute(_SQL["as_it_stands"], {"id": claim.id, "fence": claim.fence}).fetchone()
+    return Claim(*row) if row else claim
+
+
 def finish(connection: sqlite3.Connection, claim: Claim) -> list[int]:
     """The party is up to date. Returns the parked rows for the same plan that this settles as well."""
     if not _end(connection, claim, "done", None):

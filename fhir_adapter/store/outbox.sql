@@ -30,12 +30,18 @@ RETURNING id, plan, party, attempts, refusals, fence;
 UPDATE outbox SET lease = (julianday('now') - 2440587.5) * 86400.0 + :seconds
 WHERE id = :id AND fence = :fence AND state = 'waiting' AND lease > (julianday('now') - 2440587.5) * 86400.0;
 
+-- name: count_anew
+UPDATE outbox SET attempts = 0 WHERE id = :id AND fence = :fence;
+
+-- name: as_it_stands
+SELECT id, plan, party, attempts, refusals, fence FROM outbox WHERE id = :id AND fence = :fence;
+
 -- name: finish
 UPDATE outbox SET state = :state, problem = :problem, lease = 0 WHERE id = :id AND fence = :fence AND state = 'waiting';
 
 -- name: postpone
 UPDATE outbox SET due = (julianday('now') - 2440587.5) * 86400.0 + :seconds, lease = 0, problem = :problem,
-    attempts = attempts - :forgiven, refusals = refusals + :refused
+    attempts = max(attempts - :forgiven, 0), refusals = refusals + :refused
 WHERE id = :id AND fence = :fence AND state = 'waiting';
 
 -- name: overtaken

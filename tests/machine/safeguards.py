@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from fhir_adapter.flows import change, history, intake, news, safety
-from fhir_adapter.flows import deliver as delivering
+from fhir_adapter.flows import change, history, intake, news, safety, writes
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import copies
 
@@ -28,7 +27,7 @@ def _only_the_newest_version() -> list[Any]:
 
 def _no_write_id() -> list[Any]:
     """Our own writes are known by the answer alone; what comes from the history is somebody else's."""
-    return [patch.object(module, "write_id_of", lambda _resource: None) for module in (intake, delivering)]
+    return [patch.object(module, "write_id_of", lambda _resource: None) for module in (intake, writes)]
 
 
 def _no_record_of_the_write() -> list[Any]:
@@ -62,7 +61,7 @@ def _no_quarantine() -> list[Any]:
 
 
 def _a_number_alone() -> list[Any]:
-    return [patch.object(module, "made", lambda _version: "") for module in (history, delivering)]
+    return [patch.object(module, "made", lambda _version: "") for module in (history, writes)]
 
 
 def _nobody_looks_back() -> list[Any]:

@@ -11,25 +11,28 @@ the time of a run.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.app import open_hub
+from fhir_adapter.errors import RemoteError
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.flows import change, sync
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import show_record
 from fhir_adapter.flows.push import Delivery, push
+from fhir_adapter.logs import set_up_logs
 from fhir_adapter.mapping import load
-from fhir_adapter.remotes.client import FhirClient
+from fhir_adapter.remotes.client import Entry, FhirClient
 from fhir_adapter.settings import as_demo, demo_parties, read_settings
 from fhir_adapter.store import conflicts, copies, outbox, plans
 from fhir_adapter.store.database import Database, attempt
@@ -53,10 +56,11 @@ class Bomb:
             mine = self.count == self.point
             if mine and not self.after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = step(*args, **kwargs)
-            if mine:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+            try:
+                return step(*args, **kwargs)
+            finally:  # also after a no
+                if mine:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         return stepping
 
@@ -81,7 +85,8 @@ def twice(write: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def travel(hub: Hub, region: FhirClient) -> None:
-    """Push, deliver, an edit over there, collect, a second push that edits what the region edited too, deliver."""
+    """Push, deliver, an edit over there, collect, a second push that edits what the region edited too, deliver: the
+    answer to the first write of that is lost."""
     sodertalje, stockholm = hub.parties["sodertalje"], hub.parties["region-stockholm"]
     sip = parse_json(SAMPLE.read_bytes())
     _push(hub, sodertalje, "first", sip)
@@ -90,9 +95,26 @@ def travel(hub: Hub, region: FhirClient) -> None:
     _region_edits_once(hub, region)
     sip["mal"][2]["text"] = "Jag åker buss till Järna två gånger i veckan."
     _push(hub, sodertalje, "second", sip)
+    with an_answer_lost(hub.clients[stockholm.name]):
+        sync.deliver(hub, stockholm)
     for _ in range(3):
         _collect(hub, stockholm)
         sync.deliver(hub, stockholm)
+
+
+@contextmanager
+def an_answer_lost(client: FhirClient) -> Iterator[None]:
+    """The next transaction that is carried out: nobody hears of it."""
+    transaction = client.transaction
+
+    def unheard(entries: Sequence[Entry]) -> NoReturn:
+        transaction(entries)
+        client.transaction = transaction  # type: ignore[method-assign]
+        raise RemoteError("no answer")
+
+    client.transaction = unheard  # type: ignore[method-assign]
+    yield
+    client.transaction = transaction  # type: ignore[method-assign]
 
 
 def _collect(hub: Hub, party: Party) -> None:
@@ -202,7 +224,8 @@ def run(data: Path, region_url: str, point: int, when: str) -> None:
     FhirClient.send = bomb.around("remote call", send)  # type: ignore[method-assign]
     if when == "twice":
         Database.write = twice(write)  # type: ignore[method-assign]
-    with open_hub(as_demo(read_settings(None, data=data), region_url)) as hub:
+    settings = as_demo(read_settings(None, data=data), region_url).model_copy(update={"longest_pause": 1e-9})
+    with open_hub(settings) as hub:
         travel(hub, region)
         Database.commit, FhirClient.send, Database.write = commit, send, write  # type: ignore[method-assign]
         reached = json.dumps(state(hub, region), default=str, sort_keys=True)
@@ -210,7 +233,8 @@ def run(data: Path, region_url: str, point: int, when: str) -> None:
 
 
 def main() -> None:
-    """Fork a traveller for every line."""
+    """Fork a traveller for every line; nothing but the answers is printed."""
+    set_up_logs(level=logging.CRITICAL)
     for party in demo_parties("http://region.example"):
         if party.mapping:
             load.find(party.mapping)
