@@ -138,6 +138,11 @@ def is_older(version: RemoteVersion, copy: Copy) -> bool:
     return all(number.isdecimal() for number in numbers) and int(numbers[0]) <= int(numbers[1])
 
 
+def was_made_before(version: RemoteVersion, copy: Copy) -> bool:
+    """Whether it was made before the one that we know, as far as both moments are known: no look shows it any more."""
+    return bool(copy.made and made(version)) and made(version) < copy.made
+
+
 def after(versions: Sequence[RemoteVersion], copy: Copy | None) -> list[RemoteVersion]:
     """The versions that came after the one we know, oldest first; all of them where that one is no longer listed."""
     known = [index for index, version in enumerate(versions) if copy and version.version == copy.version]

@@ -94,7 +94,9 @@ def _is_astray(
     version = feed.current_version(now)
     if history.is_at(copy, version):
         return False
-    return history.mark_of(connection, party, copy, version) != "new" or history.is_older(version, copy)
+    if history.mark_of(connection, party, copy, version) != "new":
+        return True
+    return history.is_older(version, copy) or history.was_made_before(version, copy)
 
 
 def found_by_id(client: FhirClient, wanted: Sequence[Copy]) -> dict[Name, Resource]:

@@ -112,6 +112,25 @@ def test_what_was_dropped_is_no_base_of_what_is_written_over_it_after_a_restore(
     machine.settle()
 
 
+@pytest.mark.parametrize("state", ["on-hold", "active"])
+def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_brings_it_back(
+    machine: Machine, state: str
+) -> None:
+    """Given again meanwhile, it counts fewer versions here than there: the number alone says that all is well."""
+    machine.region_edits_state("region-stockholm", 0, state)
+    machine.region_backs_up("region-stockholm")
+    for _ in range(12):
+        machine.collect("region-sormland")
+    machine.region_forgets("region-stockholm", "Goal", 0)
+    machine.check("region-stockholm")
+    machine.deliver("region-stockholm")
+    machine.collect("region-stockholm")
+    machine.region_is_restored("region-stockholm", -1)
+    machine.settle()
+    ref = reference_of(sorted(machine.world.regions["region-stockholm"].there("Goal"), key=reference_of)[0])
+    assert machine.world.held()[ref]["lifecycleStatus"] == state
+
+
 def test_pointers_come_back_though_a_write_without_them_was_under_way(machine: Machine) -> None:
     machine.region_writes_blindly("region-stockholm", 3)
     machine.region_deletes("region-stockholm", 3)
