@@ -30,8 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.machine.judge import HARM, LAWS, WRONG
-from tests.machine.machine import Machine, prepared_once
+from tests.machine.machine import Machine
 from tests.machine.safeguards import SAFEGUARDS, without
+from tests.machine.state import prepared_once
 from tests.machine.wire import READING_TROUBLES, TROUBLES
 from tests.progress import progress
 

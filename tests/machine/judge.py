@@ -22,7 +22,7 @@ from tests.machine.words import content, words_in, words_of
 from tests.machine.world import FIRST_RECORD, MUNICIPALITY, NUMBERS
 
 if TYPE_CHECKING:
-    from tests.machine.machine import Machine
+    from tests.machine.state import State
 
 WRONG = (
     "lost",
@@ -38,7 +38,7 @@ WRONG = (
 )
 """How a judgement begins that went wrong."""
 
-Law = Callable[["Machine"], None]
+Law = Callable[["State"], None]
 
 LAWS: list[Law] = []
 
@@ -59,14 +59,14 @@ def law_of_the_books(judge: Law) -> Law:
 
 
 @law
-def every_edit_is_live_or_kept_or_knowingly_replaced(machine: Machine) -> None:
+def every_edit_is_live_or_kept_or_knowingly_replaced(machine: State) -> None:
     """Kept: in a conflict, under a tombstone, or parked."""
     lost = machine.ledger.lost(_live(machine), _kept(machine))
     assert not lost, f"lost: {lost}"
 
 
 @law
-def a_value_is_replaced_only_by_who_had_seen_it(machine: Machine) -> None:
+def a_value_is_replaced_only_by_who_had_seen_it(machine: State) -> None:
     """What was live when it was quiet last, and is not now."""
     kept, ledger = _kept(machine), machine.ledger
     now = {ref: words for ref, one in machine.world.held().items() if (words := words_of(one)) is not None}
@@ -84,7 +84,7 @@ def a_value_is_replaced_only_by_who_had_seen_it(machine: Machine) -> None:
 
 
 @law
-def there_is_no_conflict_where_one_side_had_seen_the_other(machine: Machine) -> None:
+def there_is_no_conflict_where_one_side_had_seen_the_other(machine: State) -> None:
     """Each of the two values was written, or saved again, by somebody who did not know the other."""
     ledger = machine.ledger
     for each in machine.world.conflicts():
@@ -97,7 +97,7 @@ def there_is_no_conflict_where_one_side_had_seen_the_other(machine: Machine) -> 
 
 
 @law
-def nothing_is_there_twice(machine: Machine) -> None:
+def nothing_is_there_twice(machine: State) -> None:
     """Words that were written once stand in one resource; an identifier names one resource of a type."""
     places = {"the plan": list(machine.world.held().values())}
     places |= {name: region.there() for name, region in machine.world.regions.items()}
@@ -115,7 +115,7 @@ def nothing_is_there_twice(machine: Machine) -> None:
 
 
 @law
-def every_region_holds_its_projection(machine: Machine) -> None:
+def every_region_holds_its_projection(machine: State) -> None:
     """What a region may see is what it has; what was parked or deleted there is not written again by itself."""
     world, held = machine.world, machine.world.held()
     for name, region in world.regions.items():
@@ -140,7 +140,7 @@ def every_region_holds_its_projection(machine: Machine) -> None:
 
 
 @law
-def what_a_party_deleted_stays_deleted_there(machine: Machine) -> None:
+def what_a_party_deleted_stays_deleted_there(machine: State) -> None:
     """Nobody but the party itself brings it back."""
     for name, region in machine.world.regions.items():
         back = machine.trashed[name] - region.deleted
@@ -148,7 +148,7 @@ def what_a_party_deleted_stays_deleted_there(machine: Machine) -> None:
 
 
 @law
-def nothing_leaks(machine: Machine) -> None:
+def nothing_leaks(machine: State) -> None:
     """Nobody has what is the service's own, and what a party was never shown does not change by it."""
     for name, region in machine.world.regions.items():
         secret = [reference_of(one) for type_ in WITHHELD for one in region.there(type_)]
@@ -159,14 +159,14 @@ def nothing_leaks(machine: Machine) -> None:
 
 
 @law
-def nothing_is_sent_after_a_revocation(machine: Machine) -> None:
+def nothing_is_sent_after_a_revocation(machine: State) -> None:
     """Not even what was queued before; what the network still carries was sent before."""
     for name, sent in (machine.sent_at_revocation or {}).items():
         assert machine.world.regions[name].wire.sent == sent, f"leaked: {name} was sent something after the revocation"
 
 
 @law_of_the_books
-def every_received_version_is_in_the_journal(machine: Machine) -> None:
+def every_received_version_is_in_the_journal(machine: State) -> None:
     """Of what is shared, each version that a region has was made by a write of ours, or is in the journal as it is."""
     connection = machine.world.database.read()
     ours = set(connection.execute("SELECT write_id, type, id, version FROM remote_write_item"))
@@ -186,7 +186,7 @@ def every_received_version_is_in_the_journal(machine: Machine) -> None:
 
 
 @law
-def what_was_acknowledged_is_in_the_journal(machine: Machine) -> None:
+def what_was_acknowledged_is_in_the_journal(machine: State) -> None:
     """Whatever died meanwhile."""
     party = machine.world.hub.parties[MUNICIPALITY]
     for delivery, answer in machine.answered:
@@ -196,7 +196,7 @@ def what_was_acknowledged_is_in_the_journal(machine: Machine) -> None:
 
 
 @law
-def tombstones_stay(machine: Machine) -> None:
+def tombstones_stay(machine: State) -> None:
     """What was taken out stays under its tombstone, and ended, until somebody speaks of it again."""
     world, held = machine.world, machine.world.held()
     buried = tombstones.of_plan(world.database.read(), world.plan.id)
@@ -210,7 +210,7 @@ def tombstones_stay(machine: Machine) -> None:
 
 
 @law_of_the_books
-def each_disclosure_is_audited_once(machine: Machine) -> None:
+def each_disclosure_is_audited_once(machine: State) -> None:
     """Each write that arrived at a region, and each record that the municipality was shown.
 
     Of a write that the region lost before anybody could look, nobody can tell whether it arrived.
@@ -226,7 +226,7 @@ def each_disclosure_is_audited_once(machine: Machine) -> None:
 
 
 @law
-def what_nobody_touched_is_as_it_was(machine: Machine) -> None:
+def what_nobody_touched_is_as_it_was(machine: State) -> None:
     """However often it went round: persons, staff and organisations at the regions, each byte of their content."""
     for name, region in machine.world.regions.items():
         for one in region.there():
@@ -234,7 +234,7 @@ def what_nobody_touched_is_as_it_was(machine: Machine) -> None:
             assert before in (None, content(one)), f"touched: {name} holds {one}, which was {before}"
 
 
-def a_record_shows_what_is_live(machine: Machine, record: dict[str, Any], held: dict[str, Resource]) -> None:
+def a_record_shows_what_is_live(machine: State, record: dict[str, Any], held: dict[str, Resource]) -> None:
     """Asked whenever the municipality fetches: the plan's words and no others, and its own fields as it sent them."""
     told = dump_json(record).decode()
     live = {words: ref for ref, one in held.items() if (words := words_of(one)) and not lifecycle.is_removed(one)}
@@ -248,17 +248,17 @@ def a_record_shows_what_is_live(machine: Machine, record: dict[str, Any], held: 
         assert came_back == dump_json(FIRST_RECORD[name]), f"touched: {name} came back as {came_back!r}"
 
 
-def _live(machine: Machine) -> str:
+def _live(machine: State) -> str:
     return dump_json([one for one in machine.world.held().values() if not asks_for_a_decision(one)]).decode()
 
 
-def _kept(machine: Machine) -> str:
+def _kept(machine: State) -> str:
     kept = json.dumps([(each.live, each.other) for each in machine.world.conflicts()])
     buried = tombstones.of_plan(machine.world.database.read(), machine.world.plan.id)
     return kept + "".join(one.removed for one in buried) + "".join(each.body for each in machine.world.parked())
 
 
-def _read_by(machine: Machine) -> list[str]:
+def _read_by(machine: State) -> list[str]:
     """The organisation number of whoever was shown something, once for each record of it."""
     rows = machine.world.database.read().execute("SELECT body FROM version WHERE type = 'AuditEvent'")
     events = [parse_json(body) for (body,) in rows]
