@@ -20,7 +20,7 @@ from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.intake import incoming_of, take_in_or_park
 from fhir_adapter.flows.news import Name
 from fhir_adapter.store import copies, outbox, plans, sides
-from fhir_adapter.store.copies import Copy
+from fhir_adapter.store.copies import Copy, Landmark
 from fhir_adapter.store.sides import Turn
 
 if TYPE_CHECKING:
@@ -87,14 +87,13 @@ def _turn(hub: Hub, party: Party, patience: float) -> Turn | None:
 
 def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     connection = hub.database.read()
-    since, landmark = copies.watermark(connection, party.name), copies.landmark(connection, party.name)
+    since, known = copies.watermark(connection, party.name), copies.landmarks(connection, party.name)
     start = datetime.fromisoformat(since) - look.overlap if since else None
     seen = news.changes_since(hub, party, start) if start else []
-    is_lost = start is not None and news.is_missing(hub, party, landmark, start, seen)
+    is_lost = start is not None and news.is_missing(hub, party, known, start, seen)
     found = news.read(hub, party, seen, look.suspects)
     if is_lost or found.setbacks:  # what else went back with it?
-        astray = safety.astray(hub, party, copies.held(connection, party.name))
-        found = news.read(hub, party, seen, [*look.suspects, *astray])
+        found = news.read(hub, party, seen, sorted({*look.suspects, *_doubtful(hub, party, known.seen)}))
     if safety.is_too_much(hub, party, found, look.deletions_are_meant, look.setbacks_are_known):
         return 0
     look_again = joined.left_alone(hub, party, found.versions)
@@ -113,13 +112,22 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
         taken = sum(take_in_or_park(connection, hub, party, version, entering) for version in entering.versions)
         if newest:
             copies.move_watermark(connection, party.name, newest)
-            copies.set_landmark(connection, party.name, news.newest(seen, None if is_lost else landmark))
+            copies.set_landmark_seen(connection, party.name, news.newest(seen, None if is_lost else known.seen))
+        if is_lost:
+            copies.set_landmark_written(connection, party.name, None)
         return taken
 
     taken = hub.database.write(take_in)
     if taken or found.setbacks:
         hub.changed()
     return taken
+
+
+def _doubtful(hub: Hub, party: Party, landmark: Landmark | None) -> list[Name]:
+    """What is not there as it was left, and what came after all that is certain: that may have been written over what a
+    backup had brought back."""
+    held, certain = copies.held(hub.database.read(), party.name), landmark.at if landmark else ""
+    return safety.astray(hub, party, held) + [(copy.type, copy.remote_id) for copy in held if copy.made > certain]
 
 
 def _is_overtaken(connection: sqlite3.Connection, party: Party, setbacks: Sequence[Setback]) -> bool:

@@ -16,7 +16,7 @@ from fhir_adapter.flows.naming import names_in
 from fhir_adapter.remotes import feed
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.store import copies, plans, resources
-from fhir_adapter.store.copies import Copy, Landmark
+from fhir_adapter.store.copies import Copy, Landmark, Landmarks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -194,14 +194,15 @@ def _moment(version: RemoteVersion) -> str:
 # --- does the history lead to where we were?
 
 
-def is_missing(
-    hub: Hub, party: Party, landmark: Landmark | None, start: datetime, seen: Sequence[RemoteVersion]
-) -> bool:
-    """Whether a look from `start` on should have shown the landmark and did not: then the party went back.
+def is_missing(hub: Hub, party: Party, landmarks: Landmarks, start: datetime, seen: Sequence[RemoteVersion]) -> bool:
+    """Whether a look from `start` on should have shown a landmark and did not: then the party went back."""
+    known = (landmarks.seen, landmarks.written)
+    return any(_is_missing(hub, party, landmark, start, seen) for landmark in known if landmark)
 
-    Who answers with the newest version of each resource alone need not show it.
-    """
-    if landmark is None or landmark.at < instant(start):
+
+def _is_missing(hub: Hub, party: Party, landmark: Landmark, start: datetime, seen: Sequence[RemoteVersion]) -> bool:
+    """Who answers with the newest version of each resource alone need not show it."""
+    if landmark.at < instant(start):
         return False
     if any(history.key_of(version) == landmark.key for version in seen):
         return False

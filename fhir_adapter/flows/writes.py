@@ -60,9 +60,8 @@ def settle(
     left = [_as_it_was_made(copy) for copy in copies.left_by(connection, write_id)]
     if left and copies.watermark(connection, party.name) is None:
         copies.move_watermark(connection, party.name, min(version.updated for version in left if version.updated))
-    known = None if made_there else copies.landmark(connection, party.name)  # found late, it is not the newest
-    if landmark := newest([version for version in left if version.type in SHARED], known):
-        copies.set_landmark(connection, party.name, landmark)
+    if landmark := newest([version for version in left if version.type in SHARED]):
+        copies.set_landmark_written(connection, party.name, landmark)
     plan = plans.get(connection, plan_id)
     if plan:
         change.audit(connection, hub, plan, party, "R", hub.now())

@@ -78,6 +78,14 @@ class Landmark:
 
 
 @dataclass(frozen=True, slots=True)
+class Landmarks:
+    """What a party's history must still show: the version that the last look saw, and the one that we wrote last."""
+
+    seen: Landmark | None
+    written: Landmark | None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """One resource of a write that was begun: `seq` is the version.seq of ours it carries.
 
@@ -297,13 +305,22 @@ def move_watermark(connection: sqlite3.Connection, party: str, since: str) -> No
     connection.execute(_SQL["watermark_set"], {"party": party, "since": since})
 
 
-def landmark(connection: sqlite3.Connection, party: str) -> Landmark | None:
-    """The version that the party's history must still show."""
-    row = connection.execute(_SQL["landmark_get"], {"party": party}).fetchone()
-    return Landmark(*row) if row else None
+def landmarks(connection: sqlite3.Connection, party: str) -> Landmarks:
+    """The versions that the party's history must still show."""
+    row = connection.execute(_SQL["landmarks"], {"party": party}).fetchone() or ("", "", "", "")
+    return Landmarks(*(Landmark(key, at) if key else None for key, at in (row[:2], row[2:])))
 
 
-def set_landmark(connection: sqlite3.Connection, party: str, landmark: Landmark | None) -> None:
+def set_landmark_seen(connection: sqlite3.Connection, party: str, landmark: Landmark | None) -> None:
     """From now on the party's history must show this version; None: no certain one. Only where there is a watermark."""
+    _set_landmark(connection, "landmark_seen", party, landmark)
+
+
+def set_landmark_written(connection: sqlite3.Connection, party: str, landmark: Landmark | None) -> None:
+    """The same for what we wrote."""
+    _set_landmark(connection, "landmark_written", party, landmark)
+
+
+def _set_landmark(connection: sqlite3.Connection, statement: str, party: str, landmark: Landmark | None) -> None:
     key, at = (landmark.key, landmark.at) if landmark else ("", "")
-    connection.execute(_SQL["landmark_set"], {"party": party, "key": key, "at": at})
+    connection.execute(_SQL[statement], {"party": party, "key": key, "at": at})

@@ -148,8 +148,11 @@ SELECT since FROM watermark WHERE party = :party;
 -- name: watermark_set
 INSERT INTO watermark (party, since) VALUES (:party, :since) ON CONFLICT (party) DO UPDATE SET since = max(since, :since);
 
--- name: landmark_get
-SELECT landmark, landmark_at FROM watermark WHERE party = :party AND landmark <> '';
+-- name: landmarks
+SELECT landmark, landmark_at, written, written_at FROM watermark WHERE party = :party;
 
--- name: landmark_set
+-- name: landmark_seen
 UPDATE watermark SET landmark = :key, landmark_at = :at WHERE party = :party;
+
+-- name: landmark_written
+UPDATE watermark SET written = :key, written_at = :at WHERE party = :party;

@@ -131,6 +131,27 @@ def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_br
     assert machine.world.held()[ref]["lifecycleStatus"] == state
 
 
+def test_what_was_written_over_long_after_it_was_made_is_taken_in_all_the_same(machine: Machine) -> None:
+    """Nobody had seen it; it was forgotten, given again, and came back with a backup under the number that was current.
+    What was written over it is the newest version, and as it should be: that does not vouch for what lies before."""
+    machine.region_edits_state("region-stockholm", 0, "on-hold")
+    machine.region_backs_up("region-stockholm")
+    for _ in range(12):
+        machine.collect("region-sormland")
+    machine.region_forgets("region-stockholm", "Goal", 0)
+    machine.check("region-stockholm")
+    machine.deliver("region-stockholm")
+    machine.edit_words("mal", 1, exact=False)
+    machine.deliver("region-stockholm")
+    machine.collect("region-stockholm")
+    machine.region_is_restored("region-stockholm", -1)
+    machine.edit_words("mal", 1, exact=False)
+    machine.deliver("region-stockholm")
+    machine.settle()
+    goal = sorted(machine.world.regions["region-stockholm"].there("Goal"), key=reference_of)[0]
+    assert (goal["meta"]["versionId"], goal["lifecycleStatus"]) == ("4", "on-hold")
+
+
 def test_pointers_come_back_though_a_write_without_them_was_under_way(machine: Machine) -> None:
     machine.region_writes_blindly("region-stockholm", 3)
     machine.region_deletes("region-stockholm", 3)
