@@ -168,11 +168,20 @@ def _what_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> li
         if name in have or type_ not in SHARED or copies.by_remote(connection, party.name, type_, id_):
             continue
         have.add(name)
-        version = hub.clients[party.name].read(type_, id_)
-        if version and version.resource:
-            found.append(version)
-            wanted += names_in(version.resource) if type_ in change.DIRECTORY else []
+        versions = _as_named(hub, party, type_, id_)
+        found += versions
+        if type_ in change.DIRECTORY:
+            wanted += [name for version in versions for name in names_in(version.resource)]
     return found
+
+
+def _as_named(hub: Hub, party: Party, type_: str, id_: str) -> list[RemoteVersion]:
+    """What it is now; of what we may have written ourselves every version, as whoever edits leaves our mark in."""
+    client = hub.clients[party.name]
+    if copies.unseen_writes_of(hub.database.read(), party.name, type_, id_):
+        return feed.versions_of(client, type_, id_)
+    now = client.read(type_, id_)
+    return [now] if now and now.resource else []
 
 
 def _in_the_order_they_were_made(versions: Sequence[RemoteVersion]) -> list[RemoteVersion]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
 from fhir_adapter.fhir.resources import asks_for_a_decision, reference_of
 from tests.machine.machine import Machine
+from tests.machine.words import words_of
 
 
 @pytest.fixture
@@ -150,6 +152,19 @@ def test_what_was_written_over_long_after_it_was_made_is_taken_in_all_the_same(m
     machine.settle()
     goal = sorted(machine.world.regions["region-stockholm"].there("Goal"), key=reference_of)[0]
     assert (goal["meta"]["versionId"], goal["lifecycleStatus"]) == ("4", "on-hold")
+
+
+def test_what_was_edited_before_its_history_showed_it_is_not_taken_for_what_we_wrote(machine: Machine) -> None:
+    """The plan that names it is in the history already; the edit, which left our mark in, is read before our write."""
+    machine.add("mal")
+    machine.deliver_in_trouble("region-stockholm", "lost answer")
+    (goal,) = (one for one in machine.world.regions["region-stockholm"].there("Goal") if "ord" in str(one))
+    index = sorted(machine.world.regions["region-stockholm"].there("Goal"), key=reference_of).index(goal)
+    machine.region_edits_words("region-stockholm", "Goal", index)
+    with patch.object(machine.world.random, "randrange", lambda _count: 1):  # all but the plan is late
+        machine.collect_in_trouble("region-stockholm", "lagging")
+    machine.settle()
+    assert machine.ledger.edits.keys() - {"ord <1>"} <= {words_of(one) for one in machine.world.held().values()}
 
 
 def test_pointers_come_back_though_a_write_without_them_was_under_way(machine: Machine) -> None:
