@@ -117,8 +117,8 @@ UPDATE remote_write_item SET is_absent = 1 WHERE write_id = :write_id AND type =
 
 -- name: left_by
 SELECT c.type, c.id, c.remote_id, c.version, c.sent, c.body, c.made
-FROM remote_write w JOIN remote_write_item i USING (write_id)
-JOIN copy c ON c.party = w.party AND c.type = i.type AND c.id = i.id AND c.version = i.version
+FROM remote_write w CROSS JOIN remote_write_item i ON i.write_id = w.write_id
+CROSS JOIN copy c ON c.party = w.party AND c.type = i.type AND c.id = i.id AND c.version = i.version
 WHERE w.write_id = :write_id;
 
 -- name: settle
