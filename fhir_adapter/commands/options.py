@@ -32,16 +32,24 @@ def settings_for(data: Path | None = None, **given: Any) -> Settings:
     return demo_marked(read_settings(Path(file) if file else None, data=data, **given))
 
 
+def settings_of_plans(data: Path | None) -> Settings:
+    """The same, where there are plans already: only `serve` begins a data folder. Raises BadParameter."""
+    from fhir_adapter.settings import PLANS
+
+    settings = settings_for(data)
+    if not (settings.data / PLANS).is_file():
+        raise typer.BadParameter(
+            f"{settings.data}: there are no plans in this folder; `fhir-adapter serve` begins one, --data names another"
+        )
+    return settings
+
+
 @contextmanager
 def plans_in(data: Path | None) -> Iterator[Hub]:
     """The shared plans of a data folder that is there; a server and workers may be at work on it."""
     from fhir_adapter.app import open_hub
     from fhir_adapter.logs import set_up_logs
-    from fhir_adapter.settings import PLANS
 
     set_up_logs()
-    settings = settings_for(data)
-    if not (settings.data / PLANS).exists():
-        raise typer.BadParameter(f"{settings.data}: there are no plans in this folder")
-    with open_hub(settings) as hub:
+    with open_hub(settings_of_plans(data)) as hub:
         yield hub

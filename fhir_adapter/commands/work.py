@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fhir_adapter.commands.options import Data, settings_for
+from fhir_adapter.commands.options import Data, settings_of_plans
 
 
 def work(data: Data = None) -> None:
@@ -21,7 +21,7 @@ def work(data: Data = None) -> None:
     from fhir_adapter.logs import set_up_logs
 
     set_up_logs()
-    settings = settings_for(data)
+    settings = settings_of_plans(data)
     worker = Worker(settings.sync_interval)
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before any thread is there, so that they reach this one

@@ -50,3 +50,26 @@ def test_it_is_told_in_a_sentence_and_nothing_is_done(
         main()
     assert end.value.code == 2
     assert told in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
+NEED_PLANS = {
+    "work": ["work"],
+    "sync": ["sync"],
+    "outbox": ["outbox"],
+    "parked": ["parked", "show", "1"],
+    "conflicts": ["conflicts"],
+    "persons": ["persons"],
+}
+
+
+@pytest.mark.parametrize("words", NEED_PLANS.values(), ids=NEED_PLANS)
+def test_a_folder_without_plans_is_told_and_not_made(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typo = tmp_path / "dta"
+    monkeypatch.setattr(sys, "argv", ["fhir-adapter", *words, "--data", str(typo)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "there are no plans in this folder" in " ".join(capsys.readouterr().err.replace("│", "").split())
+    assert not typo.exists()
