@@ -12,21 +12,13 @@ BATCH = 50
 """Identifiers in one search."""
 
 
-def find_by_identifier(client: FhirClient, type_: str, system: str, value: str) -> str | None:
-    """The id of the one resource with this identifier; None when there is none.
-
-    Raises RemoteError (issue `multiple-matches`, `retry` false) when there are two: a guess could join two people.
-    """
-    matches = client.search(type_, {"identifier": f"{_escaped(system)}|{_escaped(value)}"})
-    return _the_one(type_, {match["id"] for match in matches if match.get("resourceType") == type_ and "id" in match})
-
-
 def find_by_identifiers(
     client: FhirClient, type_: str, wanted: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Resource]:
     """The resources with these (system, value), one search for each fifty; what is not there is left out.
 
-    Of persons who were joined there the one that remains: `id` is that one's, whichever record was found.
+    Of persons who were joined there the one that remains: `id` is that one's, whichever record was found. Raises
+    RemoteError (issue `multiple-matches`, `retry` false) when there are two of one: a guess could join two people.
     """
     found: dict[tuple[str, str], dict[str, Resource]] = {}
     for start in range(0, len(wanted), BATCH):

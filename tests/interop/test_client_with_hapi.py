@@ -12,7 +12,7 @@ import pytest
 from fhir_adapter.errors import RemoteConflict, RemoteError
 from fhir_adapter.fhir.resources import WRITE_ID
 from fhir_adapter.remotes.client import Entry, FhirClient
-from fhir_adapter.remotes.directory import find_by_identifier
+from fhir_adapter.remotes.directory import find_by_identifiers
 
 pytestmark = pytest.mark.hapi
 
@@ -136,8 +136,8 @@ def test_an_identifier_is_found(client: FhirClient) -> None:
     person = patient(identifier=[{"system": "http://electronichealth.se/identifier/personnummer", "value": value}])
     client.transaction([Entry(person)])
     system = "http://electronichealth.se/identifier/personnummer"
-    assert find_by_identifier(client, "Patient", system, value) == person["id"]
-    assert find_by_identifier(client, "Patient", system, "unknown") is None
+    found = find_by_identifiers(client, "Patient", [(system, value), (system, "unknown")])
+    assert {name: match["id"] for name, match in found.items()} == {(system, value): person["id"]}
 
 
 def test_what_it_refuses_is_an_error_that_names_its_number(client: FhirClient) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from fhir_adapter.errors import RemoteConflict, RemoteError
 from fhir_adapter.remotes.client import Entry, FhirClient
-from fhir_adapter.remotes.directory import find_by_identifier
+from fhir_adapter.remotes.directory import find_by_identifiers
 
 PERSON_NUMBER = "191212121212"
 PLAN = {"resourceType": "CarePlan", "id": "p1", "meta": {"versionId": "3", "lastUpdated": "2026-11-22T08:00:00Z"}}
@@ -476,18 +476,26 @@ def test_an_answer_without_end_is_given_up() -> None:
         thread.join()
 
 
+NUMBER = ("urn:oid:1.2.752.129.2.1.3.1", PERSON_NUMBER)
+
+
+def numbered(id_: str) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": id_, "identifier": [{"system": NUMBER[0], "value": NUMBER[1]}]}
+
+
 def test_an_identifier_is_found_once_or_not_at_all(other: OtherSystem, client: FhirClient) -> None:
-    other.answers(Reply(bundle({"resourceType": "Patient", "id": "a"})), Reply(bundle()))
-    assert find_by_identifier(client, "Patient", "urn:oid:1.2.752.129.2.1.3.1", PERSON_NUMBER) == "a"
-    assert find_by_identifier(client, "Patient", "urn:oid:1.2.752.129.2.1.3.1", PERSON_NUMBER) is None
+    other.answers(Reply(bundle(numbered("a"))), Reply(bundle()))
+    unknown = (NUMBER[0], "unknown")
+    assert find_by_identifiers(client, "Patient", [NUMBER, unknown]) == {NUMBER: numbered("a")}
+    assert find_by_identifiers(client, "Patient", [unknown]) == {}
     asked = parse_qs(other.requests[0].body.decode())
-    assert asked["identifier"] == [f"urn:oid:1.2.752.129.2.1.3.1|{PERSON_NUMBER}"]
+    assert asked["identifier"] == [f"{NUMBER[0]}|{PERSON_NUMBER},{NUMBER[0]}|unknown"]
 
 
 def test_two_with_the_same_identifier_are_never_guessed_between(other: OtherSystem, client: FhirClient) -> None:
-    other.answers(Reply(bundle({"resourceType": "Patient", "id": "a"}, {"resourceType": "Patient", "id": "b"})))
+    other.answers(Reply(bundle(numbered("a"), numbered("b"))))
     with pytest.raises(RemoteError) as caught:
-        find_by_identifier(client, "Patient", "urn:x", PERSON_NUMBER)
+        find_by_identifiers(client, "Patient", [NUMBER])
     assert caught.value.issues[0].code == "multiple-matches"
     assert PERSON_NUMBER not in str(caught.value)
     assert not caught.value.retry
