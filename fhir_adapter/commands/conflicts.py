@@ -73,8 +73,8 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Decide a conflict as one party. Exit code 1: refused, or the live value has changed and must be seen first."""
-    from fhir_adapter.flows.conflicts import body_of
-    from fhir_adapter.flows.conflicts import decide as decide_
+    from fhir_adapter.flows.deciding import body_of
+    from fhir_adapter.flows.deciding import decide as decide_
     from fhir_adapter.flows.push import Delivery
 
     body = body_of(decision.value, value, reason=reason, until=until, seen=seen)

@@ -17,7 +17,8 @@ from fhir_adapter.flows import joined, news, safety
 from fhir_adapter.flows.belonging import person_it_is_due_to
 from fhir_adapter.flows.history import Setback, utc
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.intake import incoming_of, take_in_or_park
+from fhir_adapter.flows.incoming import incoming_of
+from fhir_adapter.flows.intake import take_in_or_park
 from fhir_adapter.flows.news import Name
 from fhir_adapter.store import copies, outbox, plans, sides
 from fhir_adapter.store.copies import Copy, Landmark

@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, conflicts, history, joined, known_persons
+from fhir_adapter.flows import change, conflict_tasks, history
 from fhir_adapter.flows.arrivals import arrival_of, tasks_to_come
 from fhir_adapter.flows.belonging import plan_for, plan_of
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_to_ours, with_our_words, write_id_of
+from fhir_adapter.flows.incoming import Incoming, as_meant, incoming_of
+from fhir_adapter.flows.naming import names_to_ours, write_id_of
 from fhir_adapter.flows.news import News
-from fhir_adapter.plan.identity import about
+from fhir_adapter.flows.parking import NOT_SHOWN, give_way, leave_alone, park, reason_to_park, stand_in_the_way
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.store import copies, journal, outbox, plans, resources
-from fhir_adapter.store.copies import Copy
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
     import sqlite3
 
-NOT_SHOWN = "a write to something that the party was not shown"
-"""Why a version is parked that stands where something of the plan would go."""
-
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A version in our ids: `theirs` is its content, {} for a deletion; `copy` what the party had of it until now.
-
-    `said`, `known`: that content and its base as they are meant in the plan, of whom remains of joined persons.
-    """
-
-    version: RemoteVersion
-    id: str
-    theirs: Resource
-    copy: Copy | None
-    said: Resource = field(default_factory=dict)
-    known: Resource | None = None
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the party has had it from us, or we from it."""
-        return self.copy is not None and self.copy.is_shown
-
-    @property
-    def base(self) -> Resource | None:
-        """What its author had before his eyes; nothing is left of what was deleted there."""
-        return (parse_json(self.copy.body) or None) if self.copy and self.is_shared else None
-
-    def as_copy(self, sent: int | None) -> Copy:
-        """The version as what the party has now."""
-        version, body = self.version, dump_json(self.theirs)
-        return Copy(version.type, self.id, version.id, version.version, sent, body, history.made(version))
 
 
 def take_in_or_park(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: News) -> bool:
@@ -77,7 +41,7 @@ def take_in_or_park(connection: sqlite3.Connection, hub: Hub, party: Party, vers
             return False  # it failed at an earlier look and is parked already
         entry = _enter(connection, party, version, version.resource or {}, hub.now())
         journal.close(connection, entry, "parked", receipt=type(fault).__name__)
-        _leave_alone(connection, party, version)
+        leave_alone(connection, party, version)
         log.error("version parked", party=party.name, type=version.type, problem=type(fault).__name__)
         return True
 
@@ -96,41 +60,20 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
     entry = _enter(connection, party, version, incoming.theirs, now)
     ours = names_to_ours(connection, hub, party)
     plan = plan_for(connection, version, incoming.theirs, news.versions, ours)
-    incoming = _as_meant(connection, hub, party, incoming, plan)
-    problem = _reason_to_park(connection, incoming, plan, news.versions, ours)
+    incoming = as_meant(connection, hub, party, incoming, plan)
+    problem = reason_to_park(connection, incoming, plan, news.versions, ours)
     if plan is None or problem:
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
-        _park(connection, party, incoming)
+        park(connection, party, incoming)
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
     elif version.deleted and not incoming.is_shared:
         journal.close(connection, entry, "unchanged", plan=plan.id)
-        _give_way(connection, party, incoming, plan, now)
+        give_way(connection, party, incoming, plan, now)
     else:
         tasks = tasks_to_come(incoming.theirs, news.versions, ours)
         applied = _merge(connection, hub, party, incoming, entry, plan, tasks)
         journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
     return True
-
-
-def incoming_of(
-    connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, copy: Copy | None
-) -> Incoming:
-    """The version in our ids."""
-    id_ = id_in(names_to_ours(connection, hub, party)(f"{version.type}/{version.id}"))
-    ours = names_to_ours(connection, hub, party, resources.home_plan_of(connection, version.type, id_))
-    return Incoming(version, id_, as_ours(version.resource, ours) if version.resource else {}, copy)
-
-
-def _as_meant(
-    connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, plan: Plan | None
-) -> Incoming:
-    """With what is said of the plan: a name may stand for two persons there, and one of ours for two of theirs."""
-    theirs, resource = incoming.theirs, incoming.version.resource
-    if plan and resource:
-        theirs = as_ours(resource, names_to_ours(connection, hub, party, plan.id))
-        theirs = with_our_words(connection, party, theirs, incoming.base or {})
-    said, known = joined.of_its_person(connection, hub, party, plan, theirs, incoming.base)
-    return replace(incoming, theirs=theirs, said=said, known=known)
 
 
 def _go_on_from(connection: sqlite3.Connection, party: Party, incoming: Incoming, news: News) -> None:
@@ -143,7 +86,7 @@ def _go_on_from(connection: sqlite3.Connection, party: Party, incoming: Incoming
     if copy and told and told.leads_on(copy, version):
         copies.save(connection, party.name, incoming.as_copy(None if version.deleted else 0))
     elif not (incoming.is_shared or version.deleted):
-        _stand_in_the_way(connection, party, incoming)
+        stand_in_the_way(connection, party, incoming)
 
 
 def _is_our_own(connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming) -> bool:
@@ -161,90 +104,13 @@ def _is_our_own(connection: sqlite3.Connection, hub: Hub, party: Party, incoming
     return True
 
 
-def _reason_to_park(
-    connection: sqlite3.Connection,
-    incoming: Incoming,
-    plan: Plan | None,
-    news: Sequence[RemoteVersion],
-    ours: Renaming,
-) -> str | None:
-    """Why this version may not be applied: kept in the journal, neither applied nor dropped."""
-    version = incoming.version
-    if plan is None:
-        return "belongs to no shared plan"
-    if version.deleted:
-        return None
-    if _is_about_another_person(connection, incoming, plan):
-        return "about another person than it was shared for"  # whom a question about it would show to others
-    errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
-    if errors:
-        return f"not valid: {errors[0].path}: {errors[0].code}"
-    is_here = resources.read(connection, version.type, incoming.id) is not None
-    if is_here and not incoming.is_shared:
-        return NOT_SHOWN
-    is_new = incoming.known is None
-    return _reason_to_park_a_new_one(connection, plan, incoming.said, news, ours) if is_new else None
-
-
-def _reason_to_park_a_new_one(
-    connection: sqlite3.Connection, plan: Plan, said: Resource, news: Sequence[RemoteVersion], ours: Renaming
-) -> str | None:
-    """The same for what is new here and whole: it is about the person of the plan, or nobody's to see in it."""
-    person = change.person_of(connection, plan.id)
-
-    def look_up(name: str) -> Resource | None:
-        came = (each.resource for each in news if each.type == "Patient" and ours(f"Patient/{each.id}") == name)
-        return known_persons.person_here(connection, name) or next(came, None)
-
-    is_anothers = person and is_about_another_person(said, [about(person)], look_up)
-    return "about another person than the plan that names it" if is_anothers else None
-
-
-def _is_about_another_person(connection: sqlite3.Connection, incoming: Incoming, plan: Plan) -> bool:
-    """Than it was there, and than the plan has it for: a party that takes back that it joined two persons is right."""
-    ours = resources.read(connection, incoming.version.type, incoming.id)
-    bodies = [incoming.known, parse_json(ours.body) if ours and not ours.deleted else None]
-    known = [body for body in bodies if body]
-    return is_about_another_person(incoming.said, known, lambda name: change.load(connection, plan).get(name))
-
-
-def _park(connection: sqlite3.Connection, party: Party, incoming: Incoming) -> None:
-    if not _leave_alone(connection, party, incoming.version):
-        _stand_in_the_way(connection, party, incoming)
-
-
-def _leave_alone(connection: sqlite3.Connection, party: Party, version: RemoteVersion) -> bool:
-    """A version that was parked is not written over until somebody has looked; whatever comes next is compared with
-    what was there before. False: we have nothing of it that we could write."""
-    copy = copies.by_remote(connection, party.name, version.type, version.id)
-    if copy is None or not copy.is_shown:
-        return False
-    parked = replace(copy, version=version.version, sent=None, made=history.made(version))
-    copies.save(connection, party.name, parked)
-    return True
-
-
-def _stand_in_the_way(connection: sqlite3.Connection, party: Party, incoming: Incoming) -> None:
-    """What was parked is where ours would go: ours is not written, and the rest of the plan not held up."""
-    type_, remote_id = incoming.version.type, incoming.version.id
-    if resources.read(connection, type_, incoming.id):
-        copies.save(connection, party.name, Copy(type_, incoming.id, remote_id, "", None, b"{}"))
-
-
-def _give_way(connection: sqlite3.Connection, party: Party, incoming: Incoming, plan: Plan, now: datetime) -> None:
-    """What stood where ours would go was deleted there."""
-    if incoming.copy:
-        copies.forget(connection, party.name, incoming.copy)
-        outbox.queue(connection, plan.id, party.name, instant(now))
-
-
 def _merge(
     connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, entry: int, plan: Plan, beside: Refs
 ) -> change.Applied:
     """`beside`: what comes with it."""
     now, before = hub.now(), change.load(connection, plan)
-    if conflicts.is_a_question(incoming.theirs, before):
-        applied = conflicts.take_answer(connection, hub, party, plan, before, incoming.theirs, entry, now)
+    if conflict_tasks.is_a_question(incoming.theirs, before):
+        applied = conflict_tasks.take_answer(connection, hub, party, plan, before, incoming.theirs, entry, now)
     else:
         arrival = arrival_of(party, entry, plan, incoming.said, incoming.known, before | beside)
         applied = change.apply(connection, hub, plan, before, arrival, now)
@@ -278,9 +144,6 @@ def _enter(connection: sqlite3.Connection, party: Party, version: RemoteVersion,
     )
 
 
-# --- what was parked ---------------------------------------------------------------------------------------------
-
-
 def take_in_again(
     connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, entry: int
 ) -> str | None:
@@ -290,8 +153,8 @@ def take_in_again(
     if copy and incoming.is_shared and not history.is_at(copy, version):
         return "a newer version of it has been taken in since"
     plan = plan_of(connection, version.type, incoming.id, incoming.theirs)
-    incoming = _as_meant(connection, hub, party, incoming, plan)
-    problem = _reason_to_park(connection, incoming, plan, (), names_to_ours(connection, hub, party))
+    incoming = as_meant(connection, hub, party, incoming, plan)
+    problem = reason_to_park(connection, incoming, plan, (), names_to_ours(connection, hub, party))
     if plan is None or (problem and problem != NOT_SHOWN):
         return problem
     _merge(connection, hub, party, incoming, entry, plan, {})

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from fhir_adapter.errors import AdapterError, Issue, NotFound
 from fhir_adapter.fhir.resources import dump_json, parse_json
 from fhir_adapter.flows.conflict_page import ConflictPage, show_page, typed
-from fhir_adapter.flows.conflicts import decide
+from fhir_adapter.flows.deciding import decide
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Answer, Delivery
 from fhir_adapter.web.forms import form_of, mark_for, with_mark

@@ -9,7 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from fhir_adapter.errors import Issue, UnsupportedMedia
 from fhir_adapter.fhir.resources import dump_json
-from fhir_adapter.flows.conflicts import Which, decide, list_conflicts, show_conflict
+from fhir_adapter.flows.conflicts import Which, list_conflicts, show_conflict
+from fhir_adapter.flows.deciding import decide
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Delivery
 from fhir_adapter.web.bodies import body_within

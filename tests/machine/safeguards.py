@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from fhir_adapter.flows import change, history, intake, news, safety, writes
+from fhir_adapter.flows import change, history, intake, news, parking, safety, writes
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store import copies
 
-NOT_SHOWN = intake.NOT_SHOWN
+NOT_SHOWN = parking.NOT_SHOWN
 
 
 def _only_the_newest_version() -> list[Any]:
@@ -51,13 +51,13 @@ def _base_is_the_whole_plan() -> list[Any]:
 
 
 def _no_quarantine() -> list[Any]:
-    reason = intake._reason_to_park
+    reason = intake.reason_to_park
 
     def why(*args: Any) -> str | None:
         found = reason(*args)
         return None if found == NOT_SHOWN else found
 
-    return [patch.object(intake, "_reason_to_park", why)]
+    return [patch.object(intake, "reason_to_park", why)]
 
 
 def _a_number_alone() -> list[Any]:

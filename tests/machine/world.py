@@ -24,8 +24,8 @@ import requests
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Conflict, Forbidden, Refused, RemoteError
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, reference_of
-from fhir_adapter.flows import change, parked, safety, sync
-from fhir_adapter.flows import conflicts as deciding
+from fhir_adapter.flows import change, deciding, parked, safety, sync
+from fhir_adapter.flows.conflicts import list_conflicts
 from fhir_adapter.flows.hub import Hub, Limits
 from fhir_adapter.flows.pull import Shown, show_record
 from fhir_adapter.flows.push import Answer, Delivery, push
@@ -279,7 +279,7 @@ class World:
         """Somebody in the municipality decides a conflict, having seen what is live: that is returned, None where
         nothing was decided. Some are not its to decide."""
         party = self.hub.parties[MUNICIPALITY]
-        found = deciding.list_conflicts(self.hub, party)
+        found = list_conflicts(self.hub, party)
         if not found:
             return None
         one = found[index % len(found)]
