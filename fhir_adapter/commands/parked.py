@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Changes that were parked when they came: see them, apply them, or drop them with a reason.")
 
 Number = Annotated[int, typer.Argument(max=LARGEST_NUMBER, help="The change's number, as `parked list` shows it.")]
+Values = Annotated[bool, typer.Option("--values", help="Also what came, whole (personal data).")]
 All = Annotated[bool, typer.Option("--all", help="Also what was applied or dropped since.")]
 
 
@@ -35,12 +36,12 @@ def list_(data: Data = None, as_json: AsJson = False, all_: All = False) -> None
 
 
 @app.command()
-def show(number: Number, data: Data = None, as_json: AsJson = False) -> None:
-    """One parked change with what came (personal data)."""
+def show(number: Number, values: Values = False, data: Data = None, as_json: AsJson = False) -> None:
+    """One parked change: whose, about what, why, since when, and the names of the elements that differ."""
     from fhir_adapter.flows import parked as changes
 
     with plans_in(data) as hub:
-        _tell(changes.show(hub, number), as_json)
+        _tell(changes.show(hub, number, values=values), as_json)
 
 
 @app.command()
@@ -87,21 +88,27 @@ def _list(data: Path | None, as_json: bool, *, also_decided: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("number", "party", "what", "received", "why", "")
+    table = Table("number", "party", "about", "received", "why", "")
     for one in found:
         decided = f"{one.decision}: {one.reason}" if one.reason else one.decision or ""
-        table.add_row(str(one.id), one.party, one.what, one.received, one.why, decided)
+        table.add_row(str(one.id), one.party, one.about, one.received, one.why, decided)
     Console(width=None if Console().is_terminal else 200, highlight=False, markup=False).print(table)
 
 
 def _tell(one: ParkedChange, as_json: bool) -> None:
     said = _as_dict(one)
-    lines = (f"{name}: {value if isinstance(value, str | int) else _json(value)}" for name, value in said.items())
+    lines = (f"{name}: {_plain(value)}" for name, value in said.items())
     typer.echo(_json(said) if as_json else "\n".join(lines))
 
 
 def _as_dict(one: ParkedChange) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(one).items() if value is not None}
+    return {name: value for name, value in dataclasses.asdict(one).items() if value not in (None, ())}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value) if isinstance(value, str | int) else _json(value)
 
 
 def _json(value: Any) -> str:

@@ -6,18 +6,19 @@ no plan, or stands where something of the plan would go. What is quarantined ins
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Conflict, Issue, NotFound, Refused
+from fhir_adapter.fhir.differences import differences
 from fhir_adapter.fhir.resources import parse_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, intake
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.remotes.client import RemoteVersion
-from fhir_adapter.store import journal, plans
+from fhir_adapter.store import copies, journal, plans, resources
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,18 +28,21 @@ if TYPE_CHECKING:
 class ParkedChange:
     """A parked change as it is told: `what` names the record's key or the version, `why` the reason.
 
-    `decision`: applied or dropped, None while it waits; `said`: what came, left out of lists.
+    `decision`: applied or dropped, None while it waits; `elements`: where it says otherwise than its party did before
+    (else the plan), by name, left out of lists and of what is decided; `said`: what came, only where it is asked for.
     """
 
     id: int
     party: str
     plan: str | None
     received: str
+    about: str
     what: str
     why: str
     decision: str | None
     reason: str | None
     decided: str | None
+    elements: tuple[str, ...] = ()
     said: Any = None
 
 
@@ -48,9 +52,12 @@ def listed(hub: Hub, *, also_decided: bool = False) -> list[ParkedChange]:
     return [_told(one) for one in found if also_decided or one.word is None]
 
 
-def show(hub: Hub, id_: int) -> ParkedChange:
-    """One parked change with what came. Raises NotFound."""
-    return _told(_known(hub.database.read(), id_), whole=True)
+def show(hub: Hub, id_: int, *, values: bool = False) -> ParkedChange:
+    """One parked change; what came, which is personal data, only with `values`. Raises NotFound."""
+    connection = hub.database.read()
+    parked = _known(connection, id_)
+    elements = _elements(connection, hub, parked) if parked.word is None else ()
+    return replace(_told(parked), elements=elements, said=_said(parked.body) if values else None)
 
 
 def apply(hub: Hub, id_: int, reason: str | None = None) -> ParkedChange:
@@ -153,19 +160,57 @@ def _version(parked: journal.Parked) -> RemoteVersion:
     return RemoteVersion(type_, id_, version, made, not resource, resource or None)
 
 
-def _told(parked: journal.Parked, *, whole: bool = False) -> ParkedChange:
+def _told(parked: journal.Parked) -> ParkedChange:
     return ParkedChange(
         parked.id,
         parked.party,
         parked.plan,
         parked.received,
+        _about(parked),
         parked.key,
         _why(parked.receipt or ""),
         parked.word,
         parked.reason,
         parked.decided,
-        _said(parked.body) if whole else None,
     )
+
+
+def _about(parked: journal.Parked) -> str:
+    """The record by its own id; of a version the resource."""
+    if not _is_a_record(parked):
+        return parked.key.partition("/_history/")[0]
+    return f"record {parse_json((parked.receipt or '{}').encode())['record']}"
+
+
+def _elements(connection: sqlite3.Connection, hub: Hub, parked: journal.Parked) -> tuple[str, ...]:
+    """By name, where what came is otherwise than what its party said before; than the plan if it said nothing."""
+    party = hub.parties.get(parked.party)
+    if party is None:
+        return ()
+    pair = (
+        _records(connection, hub, party, parked) if _is_a_record(parked) else _versions(connection, hub, party, parked)
+    )
+    return tuple(one.path for one in differences(*pair))
+
+
+def _records(connection: sqlite3.Connection, hub: Hub, party: Party, parked: journal.Parked) -> tuple[Any, Any]:
+    record = plans.record_of(connection, party.name, parked.plan) if parked.plan else None
+    before = journal.by_id(connection, record.said).body if record and record.said is not None else None
+    mapping = hub.mapping_of(party)
+    return mapping.record_in(before) if before else {}, mapping.record_in(parked.body)
+
+
+def _versions(connection: sqlite3.Connection, hub: Hub, party: Party, parked: journal.Parked) -> tuple[Any, Any]:
+    version = _version(parked)
+    copy = copies.by_remote(connection, party.name, version.type, version.id)
+    ours = resources.read(connection, copy.type, copy.id) if copy else None
+    before = copy.body if copy and copy.body != b"{}" else ours.body if ours else b"{}"
+    return change.without_storage_meta(parse_json(before)), change.without_storage_meta(version.resource or {})
+
+
+def _is_a_record(parked: journal.Parked) -> bool:
+    """Of a push the receipt is kept, of a version the reason."""
+    return (parked.receipt or "").startswith("{")
 
 
 def _why(receipt: str) -> str:

@@ -61,7 +61,9 @@ def test_an_emptied_record_is_listed_shown_and_applied(town: Town, sip: dict[str
     (one,) = desk.list()
     assert (one["party"], one["what"], one["plan"]) == ("sodertalje", key, plan)
     assert "broken export" in one["why"]
-    assert json.loads(desk.run("show", str(one["id"]), "--json").stdout)["said"]["mal"] == []
+    shown = json.loads(desk.run("show", str(one["id"]), "--json").stdout)
+    assert (shown["about"], shown["elements"], "said" in shown) == ("record SIP-1", ["mal"], False)
+    assert json.loads(desk.run("show", str(one["id"]), "--json", "--values").stdout)["said"]["mal"] == []
     applied = desk.run("apply", str(one["id"]), "--reason", WHY)
     assert (applied.exit_code, "decision: applied" in applied.stdout) == (0, True)
     assert goals(town, plan).count("cancelled") == len(sip["mal"])
@@ -122,6 +124,27 @@ def test_an_invalid_version_cannot_be_applied_and_is_written_over_when_it_is_dro
     town.sync()
     assert town.at_region(f"Goal/{goal['id']}")["description"] == goal["description"]
     assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []
+
+
+def test_what_was_said_is_told_only_where_it_is_asked_for(town: Town, sip: dict[str, Any], desk: Desk) -> None:
+    goal = invalid_goal(town, sip, desk.folder)
+    town.push(emptied(sip))
+    personal = [sip["person"]["name"], sip["person"]["personnummer"], "regionens ord"]
+    assert {one["about"] for one in desk.list()} == {"record SIP-1", f"Goal/{goal['id']}"}
+    for one in desk.list():
+        number = str(one["id"])
+        assert any(each in desk.run("show", number, "--values").stdout for each in personal)
+        for answer in (desk.run("show", number), desk.run("drop", number, "--reason", WHY), desk.run("list", "--all")):
+            assert answer.exit_code == 0
+            assert not any(each in answer.stdout for each in personal)
+
+
+def test_the_elements_are_those_that_the_party_changed(town: Town, sip: dict[str, Any], desk: Desk) -> None:
+    invalid_goal(town, sip, desk.folder)
+    number = str(desk.list()[0]["id"])
+    shown = json.loads(desk.run("show", number, "--json").stdout)
+    assert shown["elements"] == ["description.coding", "description.text"]
+    assert "elements: description.coding, description.text" in desk.run("show", number).stdout
 
 
 def test_what_the_region_wrote_next_makes_a_parked_version_old(town: Town, sip: dict[str, Any], desk: Desk) -> None:
