@@ -118,6 +118,8 @@ def _tell(one: dict[str, Any], as_json: bool) -> None:
     lines |= {"live": f"{_short(one['live'])} (from {one['liveFrom']})"}
     lines |= {"kept": f"{_short(one['kept'])} (from {one['keptFrom']})"}
     lines |= {"seen": one["seen"], "state": _state(one)}
+    if one["mayDecide"]:
+        lines["may decide"] = ", ".join(one["mayDecide"])
     typer.echo("\n".join(f"{name}: {value}" for name, value in lines.items()))
 
 

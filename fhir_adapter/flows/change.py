@@ -36,7 +36,7 @@ from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.lead import hold_back_the_leads
-from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Refs, Tombstone, merge
+from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Merged, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones
@@ -124,6 +124,29 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     names = Names(connection)
     arrival = _without_guests(connection, names, plan, arrival, ours)
     guests = {ref: one for ref, one in whole.items() if ref not in arrival.theirs}
+    merged = merged_with(connection, hub, plan, ours, arrival, now)
+    steps = decide(merged, ours, now)
+    kept = tuple(merged.kept)
+    all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)
+    closed = questions.closed_by(
+        connection, plan, arrival.party, ours, steps.save, arrival.deciding, arrival.journal, now
+    )
+    steps.save.update(closed.tasks)
+    if not steps.save and not new:
+        audit(connection, hub, plan, arrival.party, "U", now)
+        return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
+    written = _write(connection, names, hub, plan, arrival, steps, ours, new, closed, now)
+    advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
+    for plan_id in _concerned(connection, plan, written, ours):
+        for party in hub.fhir_parties:
+            outbox.queue(connection, plan_id, party.name, instant(now))
+    return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
+
+
+def merged_with(
+    connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arrival: Arrival, now: datetime
+) -> Merged:
+    """What the plan becomes by the arrival, less the steps that are not its party's to take; nothing is written."""
     owned = owners_of(connection, hub, plan, ours)
     merged = merge(
         arrival.bases,
@@ -143,22 +166,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     hold_back(merged, ours, arrival.party.name, _every_role if arrival.deciding else standing, owned.wrote)
     if arrival.deciding is None:
         hold_back_the_leads(merged, ours, arrival.party.name, owned)
-    steps = decide(merged, ours, now)
-    kept = tuple(merged.kept)
-    all_conflicts, new = questions.new_conflicts(connection, hub, plan, steps.ask, now)
-    closed = questions.closed_by(
-        connection, plan, arrival.party, ours, steps.save, arrival.deciding, arrival.journal, now
-    )
-    steps.save.update(closed.tasks)
-    if not steps.save and not new:
-        audit(connection, hub, plan, arrival.party, "U", now)
-        return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
-    written = _write(connection, names, hub, plan, arrival, steps, ours, new, closed, now)
-    advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
-    for plan_id in _concerned(connection, plan, written, ours):
-        for party in hub.fhir_parties:
-            outbox.queue(connection, plan_id, party.name, instant(now))
-    return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
+    return merged
 
 
 def _every_role(task: Resource) -> Standing:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import NotFound
+from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.errors import NotFound, Refused
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.native_words import NativeWords
 from fhir_adapter.flows.ownership import owners_of
 from fhir_adapter.flows.pull import decision_for
-from fhir_adapter.flows.questions import as_conflict
+from fhir_adapter.flows.questions import Deciding, as_conflict
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.decisions import Decision
 from fhir_adapter.plan.elements import Conflict as Question
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     import sqlite3
 
 Which = Literal["open", "decided", "all"]
-
-_ALWAYS = ("keep", "later")
-"""What may be decided although what it is about is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +138,7 @@ def in_words(connection: sqlite3.Connection, hub: Hub, case: Case) -> dict[str, 
         "kept": other,
         "keptFrom": kept.other_party,
         "seen": decisions.word_for(case.live),
-        "mayDecide": [word for word in words_open_to(connection, hub, case) if is_there or word in _ALWAYS]
-        if case.is_open
-        else [],
+        "mayDecide": _choices(connection, hub, case) if case.is_open else [],
         "decision": _told(case.decided),
     }
 
@@ -168,6 +165,37 @@ def words_open_to(connection: sqlite3.Connection, hub: Hub, case: Case, party: P
     if case.kept.reference in case.visible and party.name in who_decides(connection, hub, case):
         return decisions.WORDS
     return ("keep",) if party.name == case.kept.other_party else ()
+
+
+def _choices(connection: sqlite3.Connection, hub: Hub, case: Case) -> list[str]:
+    """What the reader may decide, less what would be refused whoever decides it."""
+    words = words_open_to(connection, hub, case)
+    if case.reader is None or "take" not in words:
+        return list(words)
+    refused = set() if _can_be_taken(connection, hub, case, case.reader) else {"take"}
+    refused |= set() if decisions.can_be_written(case.question, case.found) else {"write"}
+    return [word for word in words if word not in refused]
+
+
+def _can_be_taken(connection: sqlite3.Connection, hub: Hub, case: Case, party: Party) -> bool:
+    now = hub.now()
+    try:
+        arrival = as_edit(case, party, Decision("take"), 0, now)
+    except Refused:
+        return False
+    return not change.merged_with(connection, hub, case.plan, case.found, arrival, now).conflicts
+
+
+def as_edit(case: Case, party: Party, decision: Decision, entry: int, now: datetime) -> change.Arrival:
+    """A decision as the party's edit of what is live. Raises Refused where it comes to nothing, or to no FHIR."""
+    reference = case.kept.reference
+    edited = decisions.edit_of(case.question, decision, case.found, now)
+    wrong = [issue for issue in check_resource(edited) if issue.severity == "error"] if edited else []
+    if wrong:
+        raise Refused("not FHIR with this value", [replace(wrong[0], path=f"value ({wrong[0].path})")])
+    live = {reference: case.found[reference]} if reference in case.found else {}
+    theirs = {reference: edited} if edited else {}
+    return change.Arrival(party, entry, [live], theirs, partial=True, deciding=Deciding(case.kept, decision))
 
 
 def who_decides(connection: sqlite3.Connection, hub: Hub, case: Case) -> list[str]:

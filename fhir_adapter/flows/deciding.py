@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import BadRequest, Conflict, Forbidden, Issue, Refused
 from fhir_adapter.fhir.resources import dump_json, parse_input, parse_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.conflicts import (
     Case,
+    as_edit,
     case_of,
     has_seen,
     in_words,
@@ -27,7 +27,6 @@ from fhir_adapter.flows.conflicts import (
 )
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Answer, Delivery, earlier_answer
-from fhir_adapter.flows.questions import Deciding
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.decisions import Decision
 from fhir_adapter.store import journal
@@ -164,13 +163,7 @@ def apply(
     now: datetime,
 ) -> change.Applied:
     """The decision as the party's edit of what is live. Raises Refused where the plan's rules do not allow it."""
-    edited = decisions.edit_of(case.question, decision, case.found, now)
-    wrong = [issue for issue in check_resource(edited) if issue.severity == "error"] if edited else []
-    if wrong:
-        raise Refused("not FHIR with this value", [replace(wrong[0], path=f"value ({wrong[0].path})")])
-    live = {case.kept.reference: case.found[case.kept.reference]} if case.kept.reference in case.found else {}
-    theirs = {case.kept.reference: edited} if edited else {}
-    arrival = change.Arrival(party, entry, [live], theirs, partial=True, deciding=Deciding(case.kept, decision))
+    arrival = as_edit(case, party, decision, entry, now)
     applied = change.apply(connection, hub, case.plan, case.found, arrival, now)
     if applied.conflicts:
         kinds = ", ".join(dict.fromkeys(one.kind for one in applied.conflicts))

@@ -14,6 +14,7 @@ from fhir_adapter.plan.changes import CONFLICT
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.keys import MISSING, content, fingerprint
 from fhir_adapter.plan.merge import content_of
+from fhir_adapter.plan.negotiation import asks_for
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.plan.ownership import Rules
 from fhir_adapter.plan.places import has_several_names, item_at, rule_path, value_at, with_value_at
@@ -81,6 +82,14 @@ def is_there(conflict: Conflict, plan: Mapping[str, Resource]) -> bool:
     """Whether what the conflict is about still has a place in the plan, to which a value could be written."""
     resource = plan.get(conflict.reference)
     return resource is None or _is_about_the_whole(conflict) or places.is_there(resource, conflict.path)
+
+
+def can_be_written(conflict: Conflict, plan: Mapping[str, Resource]) -> bool:
+    """Whether some third value could stand there: the place is not gone, and not what somebody was asked for."""
+    if _is_about_the_whole(conflict):
+        return True
+    name = rule_path(conflict.path).partition(".")[0]
+    return is_there(conflict, plan) and not asks_for(plan.get(conflict.reference, {}), name)
 
 
 def state_of(conflict: Conflict, plan: Mapping[str, Resource]) -> str:

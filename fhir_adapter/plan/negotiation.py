@@ -89,10 +89,14 @@ def may_step(before: str, after: str, standing: Standing, *, subtask: bool = Fal
     return after in reached
 
 
+def asks_for(task: Resource, name: str) -> bool:
+    """Whether the element says what is asked for of whom, and nobody changes it any more."""
+    return is_negotiated(task) and task.get("status") != "draft" and name in IMMUTABLE and name in task
+
+
 def refused_parts(before: Resource, after: Resource, standing: Standing) -> list[str]:
     """The elements of a Task that the party must not change as it does."""
-    is_binding = is_negotiated(before) and before.get("status") != "draft"
-    refused = [name for name in IMMUTABLE if is_binding and name in before and before[name] != after.get(name)]
+    refused = [name for name in IMMUTABLE if asks_for(before, name) and before[name] != after.get(name)]
     if "requester" not in before and "requester" in after and not (standing.roles or standing.records):
         refused.append("requester")  # or anybody could make somebody's Task its own request
     states = str(before.get("status", "")), str(after.get("status", ""))

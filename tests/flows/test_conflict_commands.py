@@ -34,6 +34,8 @@ def test_a_conflict_is_listed_shown_put_off_and_decided(town: Town, folder: tupl
     (one,) = json.loads(run("list", "--party", "sodertalje", "--data", data, "--json").stdout)
     assert (one["path"], one["live"], one["kept"]) == ("mal[2].text", "Kommunens ord", "Regionens ord")
     assert "Regionens ord (from region-stockholm)" in run("show", conflict, "--data", data).stdout
+    shown = run("show", conflict, "--party", "sodertalje", "--data", data).stdout
+    assert "may decide: keep, take, write, later" in shown
     put_off = run("decide", conflict, "later", "--by", "sodertalje", "--until", "2026-12-01", "--data", data)
     assert (put_off.exit_code, "until 2026-12-01" in put_off.stdout) == (0, True)
     words = ("decide", conflict, "write", "--value", '"Tredje"', "--by", "sodertalje", "--data", data, "--json")

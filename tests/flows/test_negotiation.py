@@ -138,6 +138,8 @@ def test_nor_does_a_decision_make_it_another_request(town: Town, sip: dict[str, 
     town.sync()
     for one in town.get("/parties/sodertalje/conflicts").json()["conflicts"]:
         for party in ("region-stockholm", "sodertalje"):  # who asked, and who leads the plan
+            shown = town.get(f"/parties/{party}/conflicts/{one['id']}").json()
+            assert shown["mayDecide"] == ["keep", "later"], "what will be refused is not offered"
             answer = town.post(f"/parties/{party}/conflicts/{one['id']}/decision", {"decision": "take"})
             assert answer.status_code == 422, one
             assert "not-allowed" in answer.json()["issues"][0]["message"]
@@ -157,9 +159,11 @@ def test_nor_does_a_decision_reopen_it(town: Town, sip: dict[str, Any]) -> None:
     town.put_at_region(town.at_region(f"Task/{task}") | {"status": "requested"})
     town.sync()
     (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
-    for decision in ({"decision": "take"}, {"decision": "write", "value": "in-progress"}):
+    assert "take" not in asked["mayDecide"]
+    for decision in ({"decision": "take"}, {"decision": "write", "value": "pågående"}):
         answer = town.post(f"/parties/sodertalje/conflicts/{asked['id']}/decision", decision)
         assert answer.status_code == 422, answer.text
+        assert "not-allowed" in answer.json()["issues"][0]["message"]
     town.sync()
     assert town.at_region(f"Task/{task}")["status"] == "cancelled"
 
