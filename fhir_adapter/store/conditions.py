@@ -134,7 +134,7 @@ def _presence(parameter: Parameter, *, wanted: bool) -> Rids:
     values: tuple[Any, ...] = (parameter.number,) * len(tables)
     if parameter.only_target:
         source, values = (
-            "SELECT rid FROM idx_reference WHERE param = ? AND type = ?",
+            "SELECT f.rid FROM idx_reference f JOIN resource t ON t.rid = f.target WHERE f.param = ? AND t.type = ?",
             (*values[:1], parameter.only_target),
         )
     return Rids(f"({source})", "1", values, NEVER_FIRST, is_checked=False, wanted=wanted)
