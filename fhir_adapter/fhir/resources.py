@@ -31,13 +31,16 @@ MOST_DIGITS = 300
 """Places before or after the point. Most systems hold numbers as floats of 64 bits: beyond, they read infinity."""
 
 
+_TOO_LONG = f"a number of more than {MOST_DIGITS} places, which other systems cannot hold"
+
+
 def _number(text: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:  # not even Python can
         value = None
     if value is None or (value and abs(value.adjusted()) > MOST_DIGITS):
-        raise BadRequest(f"a number of more than {MOST_DIGITS} places, which other systems cannot hold")
+        raise BadRequest(_TOO_LONG)
     return value
 
 
@@ -54,8 +57,20 @@ def parse_json(raw: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any
         raise BadRequest(f"nested deeper than {DEEPEST} levels") from None
     except UnicodeDecodeError:
         raise BadRequest("not valid JSON: its text is not UTF-8") from None
+    except msgspec.ValidationError:  # without a type to fit, the one thing that does not is an integer beyond any
+        raise BadRequest(_TOO_LONG) from None
     except msgspec.DecodeError as fault:
-        raise BadRequest(f"not valid JSON: {fault}") from None
+        raise BadRequest(f"not valid JSON: {_what_is_wrong(raw) or fault}") from None
+
+
+_HALF_A_SIGN = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])")
+
+
+def _what_is_wrong(raw: bytes) -> str | None:
+    """What the parser takes for the end of the text."""
+    if not raw.strip():
+        return "there is nothing in it"
+    return "it holds one half of a surrogate pair" if _HALF_A_SIGN.search(raw) else None
 
 
 def parse_input(raw: bytes) -> Any:
@@ -77,7 +92,19 @@ def parse_nested(raw: bytes) -> Any:
     value = parse_json(raw, _input_decoder)
     if raw.count(b"[") + raw.count(b"{") > DEEPEST and _levels_of(value) > DEEPEST:
         raise BadRequest(f"nested deeper than {DEEPEST} levels")
+    if _LONG in raw.translate(_DIGITS) and _holds_a_long_integer(value):
+        raise BadRequest(_TOO_LONG)
     return value
+
+
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG = b"0" * (MOST_DIGITS + 2)
+
+
+def _holds_a_long_integer(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_holds_a_long_integer, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and abs(value) >= 10 ** (MOST_DIGITS + 1)
 
 
 def stands_twice(paths: list[str]) -> BadRequest:

@@ -35,13 +35,26 @@ def test_the_same_name_at_different_places_is_none_twice(raw: bytes) -> None:
     assert parse_input(raw)
 
 
-@pytest.mark.parametrize("number", ["1e400", "-1E+301", "1e-400", "0.1e99999", "1e99999999999999999999"])
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1E+301", "1e-400", "0.1e99999", "1e99999999999999999999", "9" * 302, "-" + "9" * 9999]
+)
 def test_a_number_that_others_would_read_as_infinity_is_refused(number: str) -> None:
     with pytest.raises(BadRequest, match="300 places"):
         parse_input(f'{{"value": {number}}}'.encode())
 
 
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [(b"", "nothing in it"), (b" \n", "nothing in it"), (b'{"a": "\\ud83d"}', "surrogate"), (b'{"a": "b', "truncated")],
+)
+def test_what_ends_too_early_is_told_from_what_only_looks_like_it(raw: bytes, told: str) -> None:
+    with pytest.raises(BadRequest, match=told):
+        parse_input(raw)
+
+
 def test_any_other_number_keeps_its_digits() -> None:
+    assert parse_input(b"9" * 301) == int("9" * 301)
+    assert parse_input(b'"%s"' % (b"9" * 999)) == "9" * 999
     assert str(parse_input(b"1.50")) == "1.50"
     assert parse_input(b"[1E+2, 1e-300, 0e999]") == [Decimal("1E+2"), Decimal("1e-300"), Decimal("0e999")]
 
