@@ -92,9 +92,9 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     start = datetime.fromisoformat(since) - look.overlap if since else None
     seen = news.changes_since(hub, party, start) if start else []
     is_lost = start is not None and news.is_missing(hub, party, known, start, seen)
-    found = news.read(hub, party, seen, look.suspects)
+    found = news.read(hub, party, seen, look.suspects, start)
     if is_lost or found.setbacks:  # what else went back with it?
-        found = news.read(hub, party, seen, sorted({*look.suspects, *_doubtful(hub, party, known.seen)}))
+        found = news.read(hub, party, seen, sorted({*look.suspects, *_doubtful(hub, party, known.seen)}), start)
     if safety.is_too_much(hub, party, found, look.deletions_are_meant, look.setbacks_are_known):
         return 0
     look_again = joined.left_alone(hub, party, found.versions)

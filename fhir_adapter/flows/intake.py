@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from fhir_adapter.flows.arrivals import arrival_of, tasks_to_come
 from fhir_adapter.flows.belonging import plan_for, plan_of
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.incoming import Incoming, as_meant, incoming_of
-from fhir_adapter.flows.naming import names_to_ours, write_id_of
+from fhir_adapter.flows.naming import names_in, names_to_ours, write_id_of
 from fhir_adapter.flows.news import News
 from fhir_adapter.flows.parking import NOT_SHOWN, give_way, leave_alone, park, reason_to_park, stand_in_the_way
 from fhir_adapter.plan.merge import Refs
@@ -115,10 +116,19 @@ def _merge(
         arrival = arrival_of(party, entry, plan, incoming.said, incoming.known, before | beside)
         applied = change.apply(connection, hub, plan, before, arrival, now)
     copies.save(connection, party.name, incoming.as_copy(_sent(connection, incoming)))
-    if incoming.copy and incoming.copy.is_deleted:  # what was sent without pointers to it may have them again
-        copies.compare_again(connection, party.name, plan.id)
+    for other in _sent_without_it(hub, party, incoming, before):
+        copies.compare_again(connection, other.name, plan.id)
     outbox.queue(connection, plan.id, party.name, instant(now))
     return applied
+
+
+def _sent_without_it(hub: Hub, party: Party, incoming: Incoming, before: Refs) -> Sequence[Party]:
+    """Who was sent the plan without pointers to this, and may have them now: it was deleted there, or not here yet."""
+    if incoming.copy and incoming.copy.is_deleted:
+        return [party]
+    name = f"{incoming.version.type}/{incoming.id}"
+    is_missed = name not in before and any(name in names_in(one) for one in before.values())
+    return hub.fhir_parties if is_missed else ()
 
 
 def _sent(connection: sqlite3.Connection, incoming: Incoming) -> int | None:

@@ -98,19 +98,33 @@ def as_can_stand_there(
 ) -> dict[str, Resource]:
     """What a party is to have of a plan, given what it holds of it.
 
-    Without persons whom the plan is not about any more, and without pointers to those whom the party does not have and
-    to what it deleted: a server that checks references refuses those. Of the links between persons, those that it can
-    follow, and its own.
+    Without persons whom the plan is not about any more, and without pointers to those whom the party does not have, to
+    what it deleted, and to what another party left in a record of its own: a server that checks references refuses
+    those. Of the links between persons, those that it can follow, and its own.
     """
     absent = {ref for ref in not_meant(found) if not _is_to_hear(connection, found[ref], held.get(ref))}
     gone = (absent - held.keys()) | {reference for reference, copy in held.items() if copy.is_deleted}
-    there = {ref: _without_pointers(one, gone) if gone else one for ref, one in found.items() if ref not in absent}
+    foreign = {ref: gone | _unknown_there(connection, party, one, found, held.get(ref)) for ref, one in found.items()}
+    there = {
+        ref: _without_pointers(one, foreign[ref]) if foreign[ref] else one
+        for ref, one in found.items()
+        if ref not in absent
+    }
 
     def knows(name: str) -> bool:
         return name in there or _is_held(connection, party, name)
 
     persons_there = {ref: one for ref, one in there.items() if ref.startswith("Patient/")}
     return there | {ref: _linked_there(connection, one, held.get(ref), knows) for ref, one in persons_there.items()}
+
+
+def _unknown_there(
+    connection: sqlite3.Connection, party: Party, one: Resource, found: Mapping[str, Resource], copy: Copy | None
+) -> set[str]:
+    """What the resource points to and is neither part of the plan nor known to the party by a name of its own."""
+    outside = set(names_in(one)) - found.keys()
+    outside -= set(names_in(parse_json(copy.body))) if outside and copy else set()
+    return {name for name in outside if copies.by_id(connection, party.name, *name.split("/")) is None}
 
 
 def _is_to_hear(connection: sqlite3.Connection, person: Resource, copy: Copy | None) -> bool:

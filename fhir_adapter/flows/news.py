@@ -62,8 +62,13 @@ def changes_since(hub: Hub, party: Party, start: datetime) -> list[RemoteVersion
     return feed.changes_since(hub.clients[party.name], instant(start), SHARED)
 
 
-def read(hub: Hub, party: Party, changes: Sequence[RemoteVersion], suspects: Sequence[Name]) -> News:
-    """Every version after what we know of what we share, and every new resource that hangs on a plan, oldest first."""
+def read(
+    hub: Hub, party: Party, changes: Sequence[RemoteVersion], suspects: Sequence[Name], start: datetime | None
+) -> News:
+    """Every version after what we know of what we share, and every new resource that hangs on a plan, oldest first.
+
+    `start`: from when on `changes` tells of all of them; None where nobody asked.
+    """
     connection, client = hub.database.read(), hub.clients[party.name]
     found: list[RemoteVersion] = []
     strangers: list[RemoteVersion] = []
@@ -82,7 +87,7 @@ def read(hub: Hub, party: Party, changes: Sequence[RemoteVersion], suspects: Seq
             told[type_, id_] = history.read(connection, client, party, copy)
             found += told[type_, id_].news
     found += _those_that_hang_on(connection, party, found, strangers)
-    found += _what_they_name(hub, party, found)
+    found += _what_they_name(hub, party, found, start)
     return News(_in_the_order_they_were_made(found), told)
 
 
@@ -153,10 +158,13 @@ def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: R
     )
 
 
-def _what_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> list[RemoteVersion]:
+def _what_they_name(
+    hub: Hub, party: Party, news: Sequence[RemoteVersion], start: datetime | None
+) -> list[RemoteVersion]:
     """What the news point to and what was there long before: a goal saved before the plan that names it, staff.
 
-    Of staff and organisations also what those point to in turn; the rest of a health record is not followed further.
+    Of staff and organisations also what those point to in turn, and of what is news itself: it was saved after the list
+    of changes was read, which no later look tells. The rest of a health record is not followed further.
     """
     connection = hub.database.read()
     have = {f"{version.type}/{version.id}" for version in news}
@@ -170,8 +178,9 @@ def _what_they_name(hub: Hub, party: Party, news: Sequence[RemoteVersion]) -> li
         have.add(name)
         versions = _as_named(hub, party, type_, id_)
         found += versions
-        if type_ in change.DIRECTORY:
-            wanted += [name for version in versions for name in names_in(version.resource)]
+        is_directory = type_ in change.DIRECTORY
+        followed = (one for one in versions if is_directory or (start is not None and _moment(one) >= instant(start)))
+        wanted += [name for version in followed for name in names_in(version.resource)]
     return found
 
 
