@@ -166,7 +166,7 @@ def checked_key(key: str | None) -> str:
 def _version_in(if_match: str | None) -> int | None:
     if if_match is None:
         return None
-    found = re.fullmatch(r'(?:W/)?"(\d{1,18})"', if_match.strip())
+    found = re.fullmatch(r'(?:W/)?"([0-9]{1,18})"', if_match.strip())
     if not found:
         raise BadRequest(
             "If-Match",
@@ -176,7 +176,7 @@ def _version_in(if_match: str | None) -> int | None:
 
 
 def _cursor(since: str) -> int:
-    if not re.fullmatch(r"\d{1,18}", since):
+    if not re.fullmatch(r"[0-9]{1,18}", since):
         raise BadRequest(
             "since", [Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer")]
         )

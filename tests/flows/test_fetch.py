@@ -33,6 +33,8 @@ def test_a_page_of_changes_is_filled_with_the_partys_own(
 def test_a_cursor_that_was_never_given_out_is_refused(town: Town, sip: dict[str, Any]) -> None:
     cursor = town.push(sip).json() and town.get("/parties/sodertalje/records").json()["cursor"]
     assert town.get("/parties/sodertalje/records", since=cursor).json()["records"] == []
+    for wrong in ("", "-1", " 1", "1e3", "\u0661"):  # the last is a digit, and one of ours would never be written so
+        assert town.get("/parties/sodertalje/records", since=wrong).status_code == 400, wrong
     refused = town.get("/parties/sodertalje/records", since=str(int(cursor) + 1))
     assert refused.status_code == 400
     assert refused.json()["issues"][0]["path"] == "since"
