@@ -356,7 +356,8 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
 
 
 def _is_current(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("use") != "old" and bool(item.get("value"))
+    """Whether it is a number by which the person is found: one of nobody knows which system is none."""
+    return isinstance(item, dict) and item.get("use") != "old" and bool(item.get("system") and item.get("value"))
 
 
 def _current_ones_kept(place: Place, keys: Sequence[Key], ours: Sequence[Any]) -> dict[Key, Any]:
