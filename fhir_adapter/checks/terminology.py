@@ -62,9 +62,10 @@ def _check_value(path: str, value: Any, allowed: Allowed) -> Iterator[Issue]:
             yield _unknown(path, value, frozenset().union(*allowed.values()))
     elif isinstance(value, dict):
         for coding_path, coding in found_at(value, ("coding",), path):
-            codes = allowed.get(coding.get("system", "")) if isinstance(coding, dict) else None
-            if codes is not None and coding.get("code") not in codes:
-                yield _unknown(f"{coding_path}.code", coding.get("code"), codes)
+            system, code = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
+            codes = allowed.get(system or "") if system is None or isinstance(system, str) else None
+            if codes is not None and not (isinstance(code, str) and code in codes):
+                yield _unknown(f"{coding_path}.code", code, codes)
 
 
 def _unknown(path: str, code: Any, codes: frozenset[str]) -> Issue:

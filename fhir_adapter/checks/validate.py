@@ -20,6 +20,9 @@ from fhir_adapter.fhir.resources import Resource
 DEEPEST = 60
 """Levels of nesting. Real resources stay under 20; a deeper one is an attack on somebody's stack."""
 
+EMPTY_LIST = "an empty list: leave the element out"
+EMPTY_OBJECT = "an empty object: leave the element out"
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _REFERENCE = re.compile(
@@ -54,7 +57,7 @@ def _check_shape(value: Any, path: str, depth: int) -> Iterator[Issue]:
         yield from _check_object(value, path, depth)
     elif isinstance(value, list):
         if not value:
-            yield Issue("error", "structure", path, "an empty list: leave the element out")
+            yield Issue("error", "structure", path, EMPTY_LIST)
         for index, item in enumerate(value):
             yield from _check_shape(item, f"{path}[{index}]", depth + 1)
     elif value is None or (isinstance(value, str) and not value.strip()):
@@ -65,7 +68,7 @@ def _check_shape(value: Any, path: str, depth: int) -> Iterator[Issue]:
 
 def _check_object(value: Resource, path: str, depth: int) -> Iterator[Issue]:
     if not value:
-        yield Issue("error", "structure", path, "an empty object: leave the element out")
+        yield Issue("error", "structure", path, EMPTY_OBJECT)
     for name, child in value.items():
         here = f"{path}.{name}"
         if name == "modifierExtension":

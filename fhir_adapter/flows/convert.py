@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from fhir_adapter.checks.validate import check_resource
 from fhir_adapter.errors import AdapterError, BadRequest, Issue
 from fhir_adapter.fhir.resources import (
     BASE,
@@ -16,6 +15,7 @@ from fhir_adapter.fhir.resources import (
     asks_for_a_decision,
     reference_of,
 )
+from fhir_adapter.flows.fhir_parts import check_what_is_fhir, faults_in
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.inputs.declared import JSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, without_copied_id
@@ -67,6 +67,7 @@ def map_file(
     _, contents = read_file(mapping, raw)
 
     def convert(record: Any, issues: list[Issue]) -> Resource:
+        check_what_is_fhir(mapping, record)
         mapped = mapping.get(record, source=source_of(mapping.name), namespace=NAMESPACE)
         issues += mapped.issues
         issues += [
@@ -153,11 +154,7 @@ def structure_faults(resource: Any, place: str) -> list[Issue]:
         return [Issue("error", "structure", place, "expected a FHIR resource")]
     if not isinstance(resource.get("id"), str):
         return [Issue("error", "required", f"{place}.id", "the resource has no id")]
-    return [
-        replace(issue, path=place + issue.path.removeprefix(resource["resourceType"]))
-        for issue in check_resource(resource)
-        if issue.severity == "error"
-    ]
+    return faults_in(resource, place)
 
 
 def _record_before(resources: list[Resource], earlier: dict[str, Any], mapping: Mapping) -> dict[str, Any] | None:

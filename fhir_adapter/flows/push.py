@@ -17,6 +17,7 @@ from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, Preco
 from fhir_adapter.fhir.resources import Readings, Resource, dump_json, reference_of
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
 from fhir_adapter.flows.pull import decision_for, source_of, what_a_record_tells
@@ -137,6 +138,7 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
         raise delivery.fault
     mapping = hub.mapping_of(party)
     native = mapping.record_in(delivery.body)
+    check_what_is_fhir(mapping, native)
     known = _known(connection, party, native)
     # The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought.
     lens = Lens(mapping, source_of(party, known.plan, str(native["id"])) if known else party.source, hub.namespace)

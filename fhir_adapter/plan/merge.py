@@ -207,12 +207,18 @@ def _is_late_copy(work: Work, reference: str, bases: Sequence[Resource], mine: R
     """Whether theirs is word for word what was taken out of the plan: it is asked about, it does not come back."""
     if theirs in bases or not lifecycle.is_removed(mine) or not work.is_buried(reference, "", theirs):
         return False
-    request = work.ours.get(mine.get("focus", {}).get("reference", ""), {})
+    request = work.ours.get(_request_of(mine), {})
     if lifecycle.is_removed(request):  # its Task shares its fate: one question is enough
         return True
     live = content_of(mine)
     report(_root(work, reference), [live], live, theirs, "edit-against-delete", taken=False)
     return True
+
+
+def _request_of(resource: Resource) -> str:
+    """What a Task is about; of others, such as an Observation, `focus` is another thing."""
+    focus = resource.get("focus", {}) if resource["resourceType"] == "Task" else {}
+    return str(focus.get("reference", ""))
 
 
 def _with_tasks_that_wait(work: Work, changed: Refs) -> Refs:
@@ -344,8 +350,7 @@ def _report_what_was_not_taken_up(
     new = [ref for ref in unsaid if all(ref in form for form in shown)]
     for reference in new:
         mine = work.ours[reference]
-        goes_with_another = mine.get("focus", {}).get("reference") in new
-        if lifecycle.can_be_removed(mine) and not lifecycle.is_removed(mine) and not goes_with_another:
+        if lifecycle.can_be_removed(mine) and not lifecycle.is_removed(mine) and _request_of(mine) not in new:
             work.kept.append(Kept(reference, "", None, content_of(mine)))
 
 

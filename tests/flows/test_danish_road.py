@@ -22,6 +22,7 @@ MUNICIPALITIES = {
     "faaborg-midtfyn": ("29188645", "dk-integrerede-forloeb"),
     "holstebro": ("29189927", "dk-integrerede-forloeb"),
     "koebenhavn": ("64942212", "dk-borgerens-plan"),
+    "randers": ("29189668", "dk-kl-ffb"),
 }
 REGIONS = {"Region Syddanmark": "29190909", "Region Midtjylland": "29190925", "Region Hovedstaden": "29190623"}
 
@@ -140,3 +141,33 @@ def test_a_coordination_plan_that_names_no_statute_is_not_shared_and_the_receipt
         turn(town)
         with pytest.raises(AssertionError):
             town.at_region(f"CarePlan/{receipt['plan']['id']}")
+
+
+def test_who_was_replaced_is_not_who_it_is_now(tmp_path: Path) -> None:
+    """Who leaves a team stays in it with an end: a field for one function tells who has it, and a list who is left."""
+    record = sample("dk-integrerede-forloeb", "DK-HOL")
+    for town in a_danish_town(tmp_path, "Region Midtjylland"):
+        plan = town.push(record, party="holstebro").json()["plan"]["id"]
+        after = town.record(record["id"], party="holstebro")
+        after["koordinationsplan"]["ansvarlig_overlaege"] = "Overlæge Mette Testesen"
+        after["koordinationsplan"]["parter"].remove("kriminalforsorg")
+        assert town.push(after, party="holstebro").json()["state"] == "accepted"
+        assert town.record(record["id"], party="holstebro")["koordinationsplan"] == after["koordinationsplan"]
+        assert town.push(town.record(record["id"], party="holstebro"), party="holstebro").json()["state"] == "unchanged"
+        team = town.get(f"/fhir/{town.get(f'/fhir/CarePlan/{plan}').json()['careTeam'][0]['reference']}").json()
+        left = [one["member"]["display"] for one in team["participant"] if "end" in one.get("period", {})]
+        assert left == ["Overlæge Niels Bækgaard", "kriminalforsorg"]
+
+
+def test_a_record_that_is_fhir_is_taken_only_where_it_is_some(tmp_path: Path) -> None:
+    """What was taken goes into the plan as it stands, where nothing could be merged with it any more."""
+    record = sample("dk-kl-ffb", "FFB-1")
+    care_plan = next(one["resource"] for one in record["entry"] if one["resource"]["resourceType"] == "CarePlan")
+    for town in a_danish_town(tmp_path, "Region Midtjylland"):
+        for coding in (None, 5, "x", []):
+            care_plan["category"][0]["coding"].append(coding)
+            answer = town.push(record, party="randers")
+            assert answer.status_code == 422, answer.text
+            assert {issue["path"].partition(".coding")[0] for issue in answer.json()["issues"]} == {"plan.category[0]"}
+            care_plan["category"][0]["coding"].pop()
+        assert town.push(record, party="randers").status_code == 201

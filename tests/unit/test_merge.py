@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from fhir_adapter.fhir.resources import WRITE_ID
-from fhir_adapter.plan.merge import UNKNOWN_PARTY, content_of, looks_emptied, merge
+from fhir_adapter.plan.merge import UNKNOWN_PARTY, Tombstone, content_of, looks_emptied, merge
 from fhir_adapter.plan.owners import Owners
 
 NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
@@ -52,6 +52,23 @@ def test_a_number_with_other_digits_for_the_same_value_is_no_edit():
     ours = goal(target=[{"detailQuantity": {"value": Decimal("1.00")}}])
     theirs = goal(target=[{"detailQuantity": {"value": Decimal("1.0")}}])
     assert run([refs(ours)], refs(ours), refs(theirs)).changed == {}
+
+
+def observation(**more):
+    return {"resourceType": "Observation", "id": "o1", "status": "final", "focus": [{"reference": "Goal/g1"}]} | more
+
+
+def test_what_an_observation_is_about_is_no_request_that_it_goes_with():
+    said, shown = refs(goal()), refs(goal(), observation())
+    result = run([said, shown], shown, said, party="kommun", partial=False)
+    assert [one.reference for one in result.kept] == ["Observation/o1"]
+
+
+def test_an_observation_that_was_taken_out_and_comes_again_is_asked_about():
+    gone = observation(status="entered-in-error")
+    buried = [Tombstone("Observation/o1", "", observation(), "kommun", NOW)]
+    result = run([], refs(gone), refs(observation()), hidden=(), buried=lambda: buried)
+    assert [(one.reference, one.kind) for one in result.conflicts] == [("Observation/o1", "edit-against-delete")]
 
 
 def test_who_wrote_last_is_named_where_it_is_known():

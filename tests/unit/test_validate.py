@@ -28,6 +28,7 @@ PATIENT: dict[str, Any] = {"resourceType": "Patient"}
 GOAL: dict[str, Any] = {"resourceType": "Goal", "description": {"text": "x"}, "subject": {"display": "y"}}
 
 
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 MODIFIED = {"modifierExtension": [{"url": "http://x.example"}]}
 INSIDE = "CarePlan.contained[0]"
 
@@ -115,6 +116,16 @@ def test_valid_resource_has_no_issue(good: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_path(bad: Any, code: str, path: str) -> None:
     assert (code, path) in found(bad)
+
+
+@pytest.mark.parametrize("coding", [{"system": []}, {"system": CLINICAL, "code": {}}, {"system": CLINICAL, "code": []}])
+def test_a_coding_that_is_none_is_told_like_any_other_fault(coding: dict[str, Any]) -> None:
+    problem = {
+        "resourceType": "Condition",
+        "subject": {"reference": "Patient/1"},
+        "clinicalStatus": {"coding": [coding]},
+    }
+    assert any(path.startswith("Condition.clinicalStatus.coding[0].") for _, path in found(problem))
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

@@ -66,7 +66,9 @@ def _record_reference(_fields: Sequence[str], words: Words, _knowledge: Knowledg
 
 def _is_by_our_codes(part: Resource) -> bool:
     codings = part.get("coding")
-    return bool(codings) and all(str(one.get("system")).startswith(CODES) for one in codings or ())
+    if not isinstance(codings, list) or not all(isinstance(one, dict) for one in codings):
+        return False  # that it is no FHIR is told by whoever checks it
+    return bool(codings) and all(str(one.get("system")).startswith(CODES) for one in codings)
 
 
 def _systems_of(knowledge: Knowledge) -> dict[str, tuple[Table, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
-from fhir_adapter.mapping.converters.people import bearer_of, name_of, named_reference
+from fhir_adapter.mapping.converters.people import bearer_of, is_current, name_of, named_reference
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.frames import native_path
@@ -188,14 +188,15 @@ def _is_no_person(member: Resource) -> bool:
 @converter("team_party", "MARK")
 def _team_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A party's name (a person in the record, an organisation or a unit of one) <-> a CareTeam participant with this
-    function, a `system#code` among the marks."""
+    function, a `system#code` among the marks, whose membership has no end."""
     role = marked(words.plain[0], knowledge)
 
     def to_fhir(value: str, run: Run, path: str) -> Resource:
         return {"role": [{"coding": [dict(role)]}], "member": party_reference(value, run, path, quiet=True)}
 
     def to_native(participant: Resource, run: Run) -> str | None:
-        is_mine = any(has_code(concept.get("coding"), role) for concept in participant.get("role") or ())
+        roles = participant.get("role") or () if is_current(participant) else ()
+        is_mine = any(has_code(concept.get("coding"), role) for concept in roles)
         member = participant.get("member")
         return name_of(member, run) if is_mine and isinstance(member, dict) else None
 
@@ -205,7 +206,7 @@ def _team_party(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> P
 @converter("team_words", "MARK")
 def _team_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """`Vertrauensperson: Schwester`, a role and a name, or a name alone <-> a CareTeam participant with the mark, a
-    `system#code` among the marks, as the coding of its role."""
+    `system#code` among the marks, as the coding of its role; one whose membership has no end."""
     mark = marked(words.plain[0], knowledge)
 
     def to_fhir(value: str, run: Run, path: str) -> Resource:
@@ -215,7 +216,8 @@ def _team_words(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> P
         return {"role": [{"coding": [dict(mark)], **said}], "member": member}
 
     def to_native(participant: Resource, run: Run) -> str | None:
-        role = next((one for one in participant.get("role") or () if has_code(one.get("coding"), mark)), None)
+        roles = participant.get("role") or () if is_current(participant) else ()
+        role = next((one for one in roles if has_code(one.get("coding"), mark)), None)
         name = name_of(participant.get("member") or {}, run)
         if role is None or name is None:
             return None

@@ -143,17 +143,23 @@ def _signatory(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> P
 
 @converter("team_function", "MARK", whole=True)
 def _team_function(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
-    """A name <-> the CareTeam participant with this function, a `system#code` among the marks."""
+    """A name <-> the CareTeam participant with this function, a `system#code` among the marks, whose membership has no
+    end."""
     role = marked(words.plain[0], knowledge)
 
     def to_fhir(value: str, run: Run, path: str) -> Resource:
         return {"role": [{"coding": [dict(role)]}], "member": named_reference(value, run, path, quiet=True)}
 
     def to_native(participants: list[Resource], run: Run) -> str | None:
-        mine = (p for p in participants if _has_role(p, role) and isinstance(p.get("member"), dict))
+        mine = (p for p in participants if is_current(p) and _has_role(p, role) and isinstance(p.get("member"), dict))
         return next((name for p in mine if (name := name_of(p["member"], run))), None)
 
     return Pair(to_fhir, to_native)
+
+
+def is_current(participant: Resource) -> bool:
+    """Whether the membership has no end: who was replaced stays in the team with one, and is not who it is now."""
+    return not (participant.get("period") or {}).get("end")
 
 
 def _has_role(participant: Resource, role: Resource) -> bool:

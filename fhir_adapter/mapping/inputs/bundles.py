@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_adapter.errors import BadRequest, Issue
@@ -50,6 +50,15 @@ class FhirBundle(JsonText):
         if record["id"] is None:
             del record["id"]
         return record
+
+    def resources(self, record: Any) -> Iterable[tuple[str, Resource]]:
+        for name, value in record.items() if isinstance(record, dict) else ():
+            if name in self.parts and isinstance(value, dict):
+                yield name, {"resourceType": self.parts[name][0], **value}
+            elif isinstance(value, list):
+                for index, one in enumerate(value):
+                    if isinstance(one, dict):
+                        yield f"{name}[{index}]", {"resourceType": name, **one}
 
     def value(self, record: dict[str, Any]) -> Any:
         envelope = record.get(ENVELOPE) or {"resourceType": "Bundle", "type": "collection"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_adapter.errors import AdapterError, BadRequest, Issue
+from fhir_adapter.fhir.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ class Format(ABC):
 
         Raises BadRequest, with the record's field, where the format cannot carry a value.
         """
+
+    def resources(self, _record: Any) -> Iterable[tuple[str, Resource]]:
+        """What a record of this format holds as FHIR already, each with its place in the record."""
+        return ()
 
     def document(self, record: dict[str, Any]) -> bytes:
         """One record as compact bytes."""
