@@ -65,8 +65,8 @@ class Five:
                 return
         raise AssertionError("it does not come to rest")
 
-    def edit_at(self, region: str, type_: str, word: str, **elements: Any) -> None:
-        """Change the resource of the plan in which this word stands, over there."""
+    def at(self, region: str, type_: str, word: str) -> dict[str, Any]:
+        """The resource of the plan in which this word stands, as the region has it."""
         client = self.regions[region]
         plan = client.read("CarePlan", self.plan)
         assert plan
@@ -74,9 +74,13 @@ class Five:
         named = [each["reference"] for each in plan.resource["goal"]]
         named += [each["reference"]["reference"] for each in plan.resource["activity"] if "reference" in each]
         found = [client.read(*name.split("/")) for name in named if name.startswith(type_)]
-        current = next(each.resource for each in found if each and each.resource and word in json.dumps(each.resource))
+        return next(each.resource for each in found if each and each.resource and word in json.dumps(each.resource))
+
+    def edit_at(self, region: str, type_: str, word: str, **elements: Any) -> None:
+        """Change the resource of the plan in which this word stands, over there."""
+        current = self.at(region, type_, word)
         condition = {"If-Match": f'W/"{current["meta"]["versionId"]}"'}
-        client.send("PUT", f"{type_}/{current['id']}", json=current | elements, headers=condition)
+        self.regions[region].send("PUT", f"{type_}/{current['id']}", json=current | elements, headers=condition)
 
     def writes(self) -> int:
         row = self.hub.database.read().execute("SELECT count(*) FROM remote_write").fetchone()
@@ -136,6 +140,23 @@ def all_edit_and_it_settles(five: Five, number: str) -> None:
     for _ in range(3):
         assert not five.turn()
     assert five.writes() == before
+
+
+def a_pointer_into_a_record_of_its_own_holds_up_no_other(five: Five, number: str) -> None:
+    """A server that checks references refuses a pointer to what it does not have: it would hear no more of the plan."""
+    five.plan = five.push("sodertalje", a_plan_of_five(number))["plan"]["id"]
+    five.settle()
+    samples = [{"reference": f"Specimen/{name}"} for name in (str(uuid4()), "17")]
+    five.edit_at("region-stockholm", "ServiceRequest", "tas fram", specimen=samples)
+    five.settle()
+    there = five.at("region-uppsala", "ServiceRequest", "tas fram")["specimen"]
+    assert [(one.keys(), "not here" in one["display"]) for one in there] == [({"display"}, True)] * 2
+    note = [{"text": "Uppsala har också ringt"}]
+    five.edit_at("region-uppsala", "ServiceRequest", "tas fram", note=note)
+    five.settle()
+    ours = five.at("region-stockholm", "ServiceRequest", "tas fram")
+    assert (ours["specimen"], ours["note"]) == (samples, note)
+    assert {name: list(verify(five.hub, five.hub.parties[name])) for name in REGIONS} == {name: [] for name in REGIONS}
 
 
 def _check_all_have_the_same(five: Five) -> None:

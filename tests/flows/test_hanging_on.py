@@ -10,7 +10,7 @@ from uuid import uuid4
 from fhir_adapter.flows import news
 from fhir_adapter.flows.verify import verify
 from tests.flows.conftest import Town
-from tests.flows.five_parties import Five, a_plan_of_five, five_parties
+from tests.flows.five_parties import a_plan_of_five, a_pointer_into_a_record_of_its_own_holds_up_no_other, five_parties
 
 
 def goal(plan: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -48,22 +48,8 @@ def test_what_was_saved_while_a_region_was_read_is_taken_in_with_what_it_points_
 
 
 def test_what_a_region_points_to_in_its_own_record_does_not_hold_up_another(tmp_path: Path) -> None:
-    """A server that checks references refuses a pointer to what it does not have: it would hear no more of the plan."""
     with five_parties(tmp_path) as five:
-        five.plan = five.push("sodertalje", a_plan_of_five("198507142381"))["plan"]["id"]
-        five.settle()
-        risks = [{"reference": f"RiskAssessment/{name}"} for name in (str(uuid4()), "17")]
-        five.edit_at("region-stockholm", "Goal", "ringer", addresses=risks)
-        five.settle()
-        there = goal_at(five, "region-uppsala")["addresses"]
-        assert [(one.keys(), "not here" in one["display"]) for one in there] == [({"display"}, True)] * 2
-        note = [{"text": "Uppsala har också ringt"}]
-        five.edit_at("region-uppsala", "Goal", "ringer", note=note)
-        five.settle()
-        ours = goal_at(five, "region-stockholm")
-        assert (ours["addresses"], ours["note"]) == (risks, note)
-        for party in ("region-stockholm", "region-uppsala"):
-            assert list(verify(five.hub, five.hub.parties[party])) == []
+        a_pointer_into_a_record_of_its_own_holds_up_no_other(five, "198507142381")
 
 
 def test_what_comes_after_the_pointer_to_it_is_pointed_to_everywhere(tmp_path: Path) -> None:
@@ -71,22 +57,13 @@ def test_what_comes_after_the_pointer_to_it_is_pointed_to_everywhere(tmp_path: P
         five.plan = five.push("sodertalje", a_plan_of_five("198507142381"))["plan"]["id"]
         five.settle()
         stockholm = five.regions["region-stockholm"]
-        progress = observation(goal_at(five, "region-stockholm"))
+        progress = observation(five.at("region-stockholm", "Goal", "ringer"))
         outcome = [{"reference": f"Observation/{progress['id']}"}]
         five.edit_at("region-stockholm", "Goal", "ringer", outcomeReference=outcome)
         five.settle()
-        assert "reference" not in goal_at(five, "region-uppsala")["outcomeReference"][0]
+        assert "reference" not in five.at("region-uppsala", "Goal", "ringer")["outcomeReference"][0]
         progress["basedOn"] = [{"reference": f"CarePlan/{five.plan}"}]
         stockholm.send("PUT", f"Observation/{progress['id']}", json=progress)
         five.settle()
-        assert goal_at(five, "region-uppsala")["outcomeReference"] == outcome
+        assert five.at("region-uppsala", "Goal", "ringer")["outcomeReference"] == outcome
         assert list(verify(five.hub, five.hub.parties["region-uppsala"])) == []
-
-
-def goal_at(five: Five, region: str) -> dict[str, Any]:
-    plan = five.regions[region].read("CarePlan", five.plan)
-    assert plan
-    assert plan.resource
-    read = five.regions[region].read
-    goals = [found.resource or {} for one in plan.resource["goal"] if (found := read(*one["reference"].split("/")))]
-    return next(one for one in goals if "ringer" in one["description"]["text"])

@@ -20,7 +20,11 @@ from tests.faults.test_faults import (
     edits_of_both_sides,
     settle,
 )
-from tests.flows.five_parties import all_edit_and_it_settles, five_parties
+from tests.flows.five_parties import (
+    a_pointer_into_a_record_of_its_own_holds_up_no_other,
+    all_edit_and_it_settles,
+    five_parties,
+)
 
 pytestmark = pytest.mark.hapi
 
@@ -35,6 +39,13 @@ def a_person() -> str:
 def test_five_parties_with_hapi_as_one_region_settle(tmp_path: Path, hapi: str) -> None:
     with five_parties(tmp_path, hapi) as five:
         all_edit_and_it_settles(five, a_person())
+
+
+def test_a_pointer_into_one_regions_record_does_not_keep_hapi_from_being_given_the_plan(
+    tmp_path: Path, hapi: str
+) -> None:
+    with five_parties(tmp_path, hapi) as five:
+        a_pointer_into_a_record_of_its_own_holds_up_no_other(five, a_person())
 
 
 @pytest.mark.parametrize("faults", [MIXED, "stale:60s", "drop-answer:0.3,duplicate:0.2"])
