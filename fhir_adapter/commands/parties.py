@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_adapter.commands.options import AsJson, settings_for
+from fhir_adapter.commands.options import SETTINGS, AsJson, settings_for
 
 if TYPE_CHECKING:
     from fhir_adapter.flows.probe import Probe
@@ -27,6 +27,8 @@ def list_(as_json: AsJson = False) -> None:
         ]
         typer.echo(json.dumps(said, ensure_ascii=False, indent=2))
         return
+    if not parties:
+        typer.echo(f"nobody takes part: there are no parties in the settings, whose file {SETTINGS} names")
     for each in parties:
         typer.echo(f"{each.name}: {each.title} ({each.fhir or f'its own format, mapping {each.mapping}'})")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from fhir_adapter.cli import main
+from fhir_adapter.cli import app, main
 from fhir_adapter.settings import mark_demo
 from tests.flows.conftest import Town
 
@@ -73,3 +74,9 @@ def test_a_folder_without_plans_is_told_and_not_made(
     assert end.value.code == 2
     assert "there are no plans in this folder" in " ".join(capsys.readouterr().err.replace("│", "").split())
     assert not typo.exists()
+
+
+def test_a_list_of_nobody_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FHIR_ADAPTER_SETTINGS", raising=False)
+    assert "nobody takes part" in CliRunner().invoke(app, ["parties", "list"]).stdout
