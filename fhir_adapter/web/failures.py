@@ -19,6 +19,9 @@ from fhir_adapter.fhir.resources import dump_json
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 
+NOT_KEPT = b"no-store"
+"""Cache-Control of what says nothing else: answers are about persons, and no cache on the way is to have them."""
+
 log = structlog.get_logger()
 
 _CODES = {404: "not-found", 405: "not-supported", 406: "not-supported", 413: "too-long", 415: "not-supported"}
@@ -62,7 +65,7 @@ def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
 
 
 class _Outermost:
-    """Answers HEAD as GET without its body, and what nobody foresaw.
+    """Answers HEAD as GET without its body, and what nobody foresaw; keeps answers out of caches.
 
     A handler for Exception would do the latter too, but then the framework raises it again and the server logs its
     text, which may hold personal data.
@@ -77,6 +80,8 @@ class _Outermost:
         async def sending(message: Message) -> None:
             nonlocal has_started
             has_started = True
+            if "headers" in message and all(name.lower() != b"cache-control" for name, _ in message["headers"]):
+                message = {**message, "headers": [*message["headers"], (b"cache-control", NOT_KEPT)]}
             await send({**message, "body": b""} if is_head and "body" in message else message)
 
         try:

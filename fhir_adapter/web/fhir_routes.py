@@ -32,7 +32,7 @@ from fhir_adapter.flows.sandbox import Conditions
 from fhir_adapter.store.database import Database
 from fhir_adapter.store.index import keep_index_current
 from fhir_adapter.web.bodies import body_within
-from fhir_adapter.web.failures import FHIR_JSON, as_outcome, explained
+from fhir_adapter.web.failures import FHIR_JSON, NOT_KEPT, as_outcome, explained
 
 BODY_LIMIT = 10_000_000
 """Bytes. More than any plan needs; a larger one is refused before it is read to its end."""
@@ -293,6 +293,8 @@ class _Endpoint:
 async def _send(answer: Answer, send: Send, *, with_body: bool) -> None:
     """HEAD gets the headers that GET would, its length among them."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    if "cache-control" not in answer.headers:
+        headers.append((b"cache-control", NOT_KEPT))
     if answer.body:
         headers.append((b"content-type", FHIR_JSON.encode()))
     if answer.status not in (204, 304):

@@ -106,11 +106,11 @@ def party_routes(hub: Hub, *, body_limit: int) -> APIRouter:
     ) -> Response:
         reader = hub.party(party)
         shown = show_record(hub, reader, record)
-        etag = f'W/"{shown.version}"'
+        headers = {"ETag": f'W/"{shown.version}"', "Cache-Control": "private, no-cache"}
         if if_none_match and is_among(shown.version, if_none_match):
-            return Response(status_code=304, headers={"ETag": etag})
+            return Response(status_code=304, headers=headers)
         document, media_type = as_document(hub, reader, shown, accept)
-        return Response(document, media_type=media_type, headers={"ETag": etag})
+        return Response(document, media_type=media_type, headers=headers)
 
     return routes
 

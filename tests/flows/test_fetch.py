@@ -172,3 +172,14 @@ def test_who_sends_back_an_earlier_answer_does_not_put_back_what_changed_until_t
     assert told == [(f"mal[{goals.index('Sova bättre')}].text", told[0][1])]
     assert "the newer value was kept" in told[0][1]
     assert town.record("SIP-1")["title_local"] == "Nytt namn"
+
+
+def test_no_cache_on_the_way_keeps_what_is_about_a_person(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    kept_by_the_reader = (f"/fhir/CarePlan/{plan}", "/parties/sodertalje/records/SIP-1")
+    for path in kept_by_the_reader:
+        assert town.get(path).headers["cache-control"] == "private, no-cache", path
+    kept_by_nobody = ("/fhir/CarePlan", "/fhir/_history", "/fhir/CarePlan/unknown", "/parties/sodertalje/records",
+                      "/parties/sodertalje/conflicts", "/parties/unknown/records", f"/plans/{plan}")  # fmt: skip
+    for path in kept_by_nobody:
+        assert town.get(path).headers["cache-control"] == "no-store", path
