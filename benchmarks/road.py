@@ -2,8 +2,8 @@
 
 1. FHIR read and 20-entry search beside a bare Starlette + sqlite3 app doing the same queries: server CPU seconds a
    request, in turns, the median of the ratios.
-2. Pushes made durable, merged and queued per second on one core, by eight senders and as one file, beside bare durable
-   SQLite writes of as many rows as a new one has versions; the ratio is that of the CPU.
+2. Pushes made durable, merged and queued per second on one core, by as many senders as share a commit and as one file,
+   beside bare durable SQLite writes of as many rows as a new one has versions; the ratio is that of the CPU.
 3. From the municipality's push to the plan being visible in the sandbox, beside the sandbox's own time for that write.
 """
 
@@ -38,6 +38,7 @@ from fhir_adapter.logs import set_up_logs
 from fhir_adapter.remotes.client import Entry, FhirClient
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 from fhir_adapter.settings import as_demo, read_settings
+from fhir_adapter.store.database import MOST_IN_A_COMMIT
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = json.loads((ROOT / "mappings" / "se-sip" / "samples" / "SIP-1.json").read_text("utf-8"))
@@ -87,7 +88,7 @@ def ten_million_additions() -> float:
 
 
 def pushes(data: Path) -> list[Row]:
-    """New plans, and one changed intervention in a known plan, each by eight senders at once on one core."""
+    """New plans, and one changed intervention in a known plan, on one core, by as many senders as share a commit."""
     service = a_service(data, "http://127.0.0.1:9/fhir", sandbox=False)
     with on_one_core():
         new = rate(service, [(f"new-{number}", record(number)) for number in range(PLANS)])
@@ -147,7 +148,7 @@ def rate(service: Service, deliveries: list[tuple[str, bytes]]) -> Pace:
         return push(service.hub, party, Delivery(delivery[0], "application/json", delivery[1])).status
 
     def all_of_them() -> None:
-        with ThreadPoolExecutor(8) as senders:
+        with ThreadPoolExecutor(MOST_IN_A_COMMIT) as senders:
             statuses = set(senders.map(one, deliveries))
         assert statuses <= {200, 201}, statuses
 

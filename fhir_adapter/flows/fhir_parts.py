@@ -18,9 +18,9 @@ def check_what_is_fhir(mapping: Mapping, record: Any) -> None:
     What the format's own schema has to say comes first, in the format's words: `mapping.get` tells that. An element
     that is there and says nothing harms nobody: systems write those, and a record of ours may have one.
     """
-    parts = list(mapping.format.resources(what_is_said(record)))
-    if not parts or mapping.schema.errors(record):
+    if not any(mapping.format.resources(record)) or mapping.schema.errors(record):
         return
+    parts = mapping.format.resources(what_is_said(record))
     faults = [fault for place, resource in parts for fault in faults_in(resource, place)]
     faults = [fault for fault in faults if fault.message not in (EMPTY_LIST, EMPTY_OBJECT)]
     if faults:

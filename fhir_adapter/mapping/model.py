@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Literal
 from unicodedata import is_normalized, normalize
@@ -367,8 +368,9 @@ class Pair:
     """native values that FHIR does not tell from nothing said"""
 
 
+@lru_cache(maxsize=1024)
 def folded(text: str) -> str:
-    """`text` as it is compared: NFC and without case."""
+    """`text` as it is compared: NFC and without case. Remembered: a record says the same few names again and again."""
     if text.isascii():
         return text.lower()
     return (text if is_normalized("NFC", text) else normalize("NFC", text)).casefold()
