@@ -12,7 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.projection import WITHHELD, project
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, dump_json, parse_json, reference_of
+from fhir_adapter.fhir.resources import (
+    Resource,
+    asks_for_a_decision,
+    dump_json,
+    parse_json,
+    reference_of,
+    references_in,
+)
 from fhir_adapter.flows.naming import write_id_of
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.push import receipt_of
@@ -116,21 +123,25 @@ def nothing_is_there_twice(machine: State) -> None:
 
 @law
 def every_region_holds_its_projection(machine: State) -> None:
-    """What a region may see is what it has; what was parked or deleted there is not written again by itself."""
+    """What a region may see is what it has; what was parked or deleted there is not written again by itself.
+
+    Where one region has forgotten what it points to before anybody saw that, the others may have the pointer's words.
+    """
     world, held = machine.world, machine.world.held()
+    nowhere = {pointer["reference"] for one in held.values() for _, pointer in references_in(one)} - held.keys()
     for name, region in world.regions.items():
         party, deleted = world.hub.parties[name], region.deleted
         waits = {each.reference for each in world.parked() if each.party == name}
         if not decision_for(world.hub, party, world.plan, held).permit:
             continue
         expected = {
-            ref: content(one, deleted)
+            ref: content(one, deleted | nowhere)
             for ref, one in project(held, party).items()
             if one["resourceType"] not in WITHHELD and ref not in deleted | waits
         }
         types = {ref.partition("/")[0] for ref in expected}
         found = {
-            reference_of(one): content(one, deleted)
+            reference_of(one): content(one, deleted | nowhere)
             for one in region.there()
             if one["resourceType"] in types and reference_of(one) not in waits
         }
