@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import BadRequest, Conflict, Forbidden, Issue, Refused
 from fhir_adapter.fhir.resources import dump_json, parse_input, parse_json
-from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.conflicts import (
     Case,
@@ -26,7 +25,7 @@ from fhir_adapter.flows.conflicts import (
     words_open_to,
 )
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.push import Answer, Delivery, earlier_answer
+from fhir_adapter.flows.push import Answer, Delivery, earlier_answer, enter
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.decisions import Decision
 from fhir_adapter.store import journal
@@ -88,14 +87,7 @@ def _decide(
     if not has_seen(case, said.get("seen"), decision):
         return _must_be_seen(connection, hub, case)
     now = hub.now()
-    entry = journal.enter(
-        connection,
-        party=party.name,
-        key=delivery.key,
-        media_type=delivery.media_type,
-        body=delivery.body,
-        received=instant(now),
-    )
+    entry = enter(connection, party, delivery, now)
     apply(connection, hub, party, case, decision, entry, now)
     after = case_of(connection, hub, party, conflict)
     answer = Answer(200, dump_json(_receipt(connection, hub, after)))

@@ -177,7 +177,7 @@ def _accept(
     again: bool,
 ) -> Answer:
     now = hub.now()
-    entry = _enter(connection, party, delivery, now)
+    entry = enter(connection, party, delivery, now)
     plan = known.plan if known else _new_plan(connection, party, mapped, lens.source, instant(now))
     if not known and delivery.seen is not None:
         issue = Issue("error", "conflict", "If-Match", "there is no record of this id yet", "no If-Match")
@@ -259,7 +259,8 @@ def _apply(
         raise Refused(str(fault), issues) from None
 
 
-def _enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now: datetime) -> int:
+def enter(connection: sqlite3.Connection, party: Party, delivery: Delivery, now: datetime) -> int:
+    """Keep a delivery as it came; the id of its entry in the journal, which the caller closes."""
     return journal.enter(
         connection,
         party=party.name,
@@ -389,7 +390,7 @@ def _refuse(
         return earlier
     if isinstance(refusal, AnotherPerson):
         known_persons.ask(connection, hub, refusal.old, refusal.new, "another-number", party, refusal.said)
-    entry = _enter(connection, party, delivery, hub.now())
+    entry = enter(connection, party, delivery, hub.now())
     receipt = _receipt("refused", delivery, None, None, refusal.issues, None, ())
     journal.close(connection, entry, "refused", status=refusal.status, receipt=receipt.decode())
     return Answer(refusal.status, receipt)
