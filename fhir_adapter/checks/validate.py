@@ -49,6 +49,11 @@ def check_resource(resource: Any) -> list[Issue]:
     return list(dict.fromkeys([*shape, *chain.from_iterable(parts)]))  # the shape of contained ones is seen twice
 
 
+def errors_in(resource: Any) -> list[Issue]:
+    """The same without warnings: what keeps a resource from being taken."""
+    return [issue for issue in check_resource(resource) if issue.severity == "error"]
+
+
 def _check_shape(value: Any, path: str, depth: int) -> Iterator[Issue]:
     """What no FHIR JSON has, whatever the type: nothing, empty things, modifier extensions that nobody here knows."""
     if depth > DEEPEST:

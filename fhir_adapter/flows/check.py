@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_adapter.checks.terminology import check_codes, codes_allowed_at
-from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
 from fhir_adapter.fhir.resources import parse_json, reference_of
 from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file, source_of
@@ -243,9 +243,8 @@ def _broken_laws(mapping: Mapping, native: dict[str, Any]) -> Iterator[str]:
         yield f"the way back fails: {'; '.join(f'{issue.path}: {issue.message}' for issue in fault.issues)}"
         return
     for resource in resources:
-        for issue in check_resource(resource):
-            if issue.severity == "error":
-                yield f"is not R4: {issue.path}: {issue.message}"
+        for issue in errors_in(resource):
+            yield f"is not R4: {issue.path}: {issue.message}"
 
 
 def _by_reference(resources: Sequence[dict[str, Any]]) -> dict[str, Any]:

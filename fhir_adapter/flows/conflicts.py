@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.errors import NotFound, Refused
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
@@ -190,7 +190,7 @@ def as_edit(case: Case, party: Party, decision: Decision, entry: int, now: datet
     """A decision as the party's edit of what is live. Raises Refused where it comes to nothing, or to no FHIR."""
     reference = case.kept.reference
     edited = decisions.edit_of(case.question, decision, case.found, now)
-    wrong = [issue for issue in check_resource(edited) if issue.severity == "error"] if edited else []
+    wrong = errors_in(edited) if edited else []
     if wrong:
         raise Refused("not FHIR with this value", [replace(wrong[0], path=f"value ({wrong[0].path})")])
     live = {reference: case.found[reference]} if reference in case.found else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fhir_adapter.checks.validate import EMPTY_LIST, EMPTY_OBJECT, check_resource
+from fhir_adapter.checks.validate import EMPTY_LIST, EMPTY_OBJECT, errors_in
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.blanks import what_is_said
@@ -30,5 +30,4 @@ def check_what_is_fhir(mapping: Mapping, record: Any) -> None:
 def faults_in(resource: Resource, place: str) -> list[Issue]:
     """Where a resource is not R4: its place, then the element's path within it."""
     type_ = str(resource.get("resourceType"))
-    found = (issue for issue in check_resource(resource) if issue.severity == "error")
-    return [replace(issue, path=place + issue.path.removeprefix(type_)) for issue in found]
+    return [replace(issue, path=place + issue.path.removeprefix(type_)) for issue in errors_in(resource)]

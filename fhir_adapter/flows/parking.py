@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.fhir.resources import Resource, parse_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, history, known_persons
@@ -43,7 +43,7 @@ def reason_to_park(
         return None
     if _is_about_another_person(connection, incoming, plan):
         return "about another person than it was shared for"  # whom a question about it would show to others
-    errors = [issue for issue in check_resource(version.resource or {}) if issue.severity == "error"]
+    errors = errors_in(version.resource or {})
     if errors:
         return f"not valid: {errors[0].path}: {errors[0].code}"
     is_here = resources.read(connection, version.type, incoming.id) is not None

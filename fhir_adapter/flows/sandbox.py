@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from fhir_adapter.checks.validate import check_resource
+from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.errors import (
     AdapterError,
     BadRequest,
@@ -127,7 +127,7 @@ def _checked(resource: Resource, type_: str, place: str | None = None) -> Resour
     if resource.get("resourceType") != type_:
         at = f"{place}.resourceType" if place else "resourceType"
         raise BadRequest(f"not a {type_}", [_issue("value", at, f"{type_} is expected, as the URL says")])
-    issues = [issue for issue in check_resource(resource) if issue.severity == "error"]
+    issues = errors_in(resource)
     if issues:
         raise Refused(f"the {type_} is not valid", [_placed(issue, place) for issue in issues])
     return resource
