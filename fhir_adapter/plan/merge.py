@@ -102,8 +102,6 @@ def merge(
     work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, tuple if exact else buried, earlier)
     changed: Refs = {}
     for reference, said in theirs.items():
-        if ours.get(reference) is said:  # it was read once for both: they say the same
-            continue
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
         if result is not None:
             changed[reference] = result

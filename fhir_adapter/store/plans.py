@@ -77,7 +77,7 @@ def guests(connection: sqlite3.Connection, plan: str) -> set[str]:
 
 def members(connection: sqlite3.Connection, plan: str) -> list[Member]:
     """The current version of every resource of the plan, by type and id."""
-    return sorted(map(Member._make, connection.execute(_SQL["members"], {"plan": plan})))
+    return [Member(*row) for row in connection.execute(_SQL["members"], {"plan": plan})]
 
 
 def members_as_of_change(connection: sqlite3.Connection, plan: str, change: int) -> list[Member]:

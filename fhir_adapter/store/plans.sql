@@ -23,7 +23,7 @@ SELECT r.type, r.id FROM plan_guest g CROSS JOIN resource r ON r.rid = g.rid WHE
 -- The current version of everything in a plan.
 SELECT v.type, v.id, v.seq, v.body
 FROM plan_member m CROSS JOIN version v ON v.seq = m.seq
-WHERE m.plan = :plan AND NOT v.deleted;
+WHERE m.plan = :plan AND NOT v.deleted ORDER BY v.type, v.id;
 
 -- name: members_as_of
 -- The plan as it stood when version.seq was :upto.
