@@ -88,10 +88,11 @@ class Applied:
 
 def as_refs(found: Sequence[Member], readings: Readings = NO_READINGS) -> Refs:
     """Stored members as resources by reference, without the meta that the store wrote."""
-    return {f"{member.type}/{member.id}": _read(member.body, readings) for member in found}
+    return {f"{member.type}/{member.id}": as_saved(member.body, readings) for member in found}
 
 
-def _read(body: bytes, readings: Readings) -> Resource:
+def as_saved(body: bytes, readings: Readings = NO_READINGS) -> Resource:
+    """The resource in the bytes of a stored version, without the meta that the store wrote."""
     bare = resources.unstamped(body)
     return without_storage_meta(parse_json(body)) if bare is None else readings.read(bare)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, conflict_tasks, history
 from fhir_adapter.flows.arrivals import arrival_of, tasks_to_come
@@ -139,7 +139,7 @@ def _sent(connection: sqlite3.Connection, incoming: Incoming) -> int | None:
     if incoming.version.deleted:
         return None
     current = resources.read(connection, incoming.version.type, incoming.id)
-    is_the_same = current and change.without_storage_meta(parse_json(current.body)) == incoming.theirs
+    is_the_same = current and change.as_saved(current.body) == incoming.theirs
     return current.seq if current and is_the_same else 0
 
 

@@ -122,7 +122,7 @@ def person_here(connection: sqlite3.Connection, name: str, said: Said | None = N
     """The record `Patient/id` as it is here, else as it was said."""
     stored = resources.read(connection, "Patient", id_of(name)) if name.startswith("Patient/") else None
     if stored and not stored.deleted:
-        return change.without_storage_meta(parse_json(stored.body))
+        return change.as_saved(stored.body)
     return said.person if said and reference_of(said.person) == name else None
 
 

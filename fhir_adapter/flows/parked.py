@@ -168,7 +168,7 @@ def _told(parked: journal.Parked) -> ParkedChange:
         parked.received,
         _about(parked),
         parked.key,
-        _why(parked.receipt or ""),
+        _why(parked),
         parked.word,
         parked.reason,
         parked.decided,
@@ -213,9 +213,10 @@ def _is_a_record(parked: journal.Parked) -> bool:
     return (parked.receipt or "").startswith("{")
 
 
-def _why(receipt: str) -> str:
+def _why(parked: journal.Parked) -> str:
     """The first issue of a push's receipt; of a version the reason itself."""
-    if not receipt.startswith("{"):
+    receipt = parked.receipt or ""
+    if not _is_a_record(parked):
         return receipt
     return next((str(issue["message"]) for issue in parse_json(receipt.encode())["issues"]), "")
 
