@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import random
 import re
@@ -29,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.road import SAMPLE, a_service, on_one_core
+from benchmarks.road import a_service, on_one_core, personnummer, record
 from fhir_adapter.app import IN_SANDBOX, SANDBOX, Service
 from fhir_adapter.flows import sync
 from fhir_adapter.flows.push import Delivery, push
@@ -84,16 +83,6 @@ def measure(data: Path, sizes: Sequence[int], console: Console) -> dict[int, dic
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
-
-
-def record(number: int, *, klar: bool = False) -> bytes:
-    """SIP-1 as the record of another (invented) person."""
-    copy = json.loads(json.dumps(SAMPLE))
-    copy["id"] = f"SIP-{number}"
-    copy["person"]["personnummer"] = f"1985{number:08d}"
-    if klar:
-        copy["insatser"][0]["status"] = "klar"
-    return json.dumps(copy, ensure_ascii=False).encode()
 
 
 def count(service: Service) -> int:
@@ -195,7 +184,7 @@ class Measuring:
 
     def _gets(self, path: str) -> list[str]:
         return [
-            "/fhir/" + path.format(id=id_, number=f"1985{number:08d}")
+            "/fhir/" + path.format(id=id_, number=personnummer(number))
             for id_, number in zip(self._ids, self._numbers(), strict=True)
         ]
 

@@ -134,10 +134,15 @@ def record(number: int, *, klar: bool = False) -> bytes:
     """SIP-1 under another record id, about another (invented) person."""
     copy = json.loads(json.dumps(SAMPLE))
     copy["id"] = f"SIP-{number}"
-    copy["person"]["personnummer"] = f"19850714{number:04d}"
+    copy["person"]["personnummer"] = personnummer(number)
     if klar:
         copy["insatser"][0]["status"] = "klar"
     return json.dumps(copy, ensure_ascii=False).encode()
+
+
+def personnummer(number: int) -> str:
+    """Of the person of the record of this number."""
+    return str(198507140000 + number)
 
 
 def rate(service: Service, deliveries: list[tuple[str, bytes]]) -> Pace:

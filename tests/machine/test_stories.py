@@ -114,11 +114,8 @@ def test_what_was_dropped_is_no_base_of_what_is_written_over_it_after_a_restore(
     machine.settle()
 
 
-@pytest.mark.parametrize("state", ["on-hold", "active"])
-def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_brings_it_back(
-    machine: Machine, state: str
-) -> None:
-    """Given again meanwhile, it counts fewer versions here than there: the number alone says that all is well."""
+def forgotten_unseen_and_given_again(machine: Machine, state: str) -> None:
+    """A region edits the state of its first goal and loses it, but for a backup, before anybody has looked."""
     machine.region_edits_state("region-stockholm", 0, state)
     machine.region_backs_up("region-stockholm")
     for _ in range(12):
@@ -126,6 +123,14 @@ def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_br
     machine.region_forgets("region-stockholm", "Goal", 0)
     machine.check("region-stockholm")
     machine.deliver("region-stockholm")
+
+
+@pytest.mark.parametrize("state", ["on-hold", "active"])
+def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_brings_it_back(
+    machine: Machine, state: str
+) -> None:
+    """Given again meanwhile, it counts fewer versions here than there: the number alone says that all is well."""
+    forgotten_unseen_and_given_again(machine, state)
     machine.collect("region-stockholm")
     machine.region_is_restored("region-stockholm", -1)
     machine.settle()
@@ -136,13 +141,7 @@ def test_what_nobody_had_seen_of_what_was_forgotten_is_taken_in_when_a_backup_br
 def test_what_was_written_over_long_after_it_was_made_is_taken_in_all_the_same(machine: Machine) -> None:
     """Nobody had seen it; it was forgotten, given again, and came back with a backup under the number that was current.
     What was written over it is the newest version, and as it should be: that does not vouch for what lies before."""
-    machine.region_edits_state("region-stockholm", 0, "on-hold")
-    machine.region_backs_up("region-stockholm")
-    for _ in range(12):
-        machine.collect("region-sormland")
-    machine.region_forgets("region-stockholm", "Goal", 0)
-    machine.check("region-stockholm")
-    machine.deliver("region-stockholm")
+    forgotten_unseen_and_given_again(machine, "on-hold")
     machine.edit_words("mal", 1, exact=False)
     machine.deliver("region-stockholm")
     machine.collect("region-stockholm")
