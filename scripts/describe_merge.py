@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from fhir_adapter.plan.lifecycle import ENDS, LIFECYCLES, TASK_FOLLOWS, Transitions
+from fhir_adapter.fhir.ends import ENDS
+from fhir_adapter.plan.lifecycle import LIFECYCLES, TASK_FOLLOWS, Transitions
 from fhir_adapter.plan.ownership import (
     ANY,
     ANY_OWNER,
@@ -120,7 +121,7 @@ def owners() -> str:
 def ends() -> str:
     """What becomes of a thing that its owner takes out of the plan, and of a Task when its request ends."""
     rows = [f"| {type_} | `{element}` = {state} |" for type_, (element, state) in ENDS.items()]
-    rows += ["| Condition | `clinicalStatus` = inactive |", "| any other | left alone |"]
+    rows.append("| any other | left alone |")
     follows = [f"| {request} | {task} |" for request, task in TASK_FOLLOWS.items()]
     return "\n".join(
         [

@@ -15,6 +15,7 @@ from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters.times import zone_of
 from fhir_adapter.mapping.declaration import read_declaration
 from fhir_adapter.mapping.demands import Demands, read_demands, read_variants
+from fhir_adapter.mapping.ends import words_for_ends
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.files import Files, Place
 from fhir_adapter.mapping.frames import native_path, schema_path
@@ -231,7 +232,8 @@ class _Loader:
                 for path, node in self.fields.items()
                 if "required" in node and path.startswith(inside)
             ),
-            watch_of(anchors, primary, fields, lists), f"{name} {'.'.join(map(str, place))}",
+            watch_of(anchors, primary, fields, lists), words_for_ends(anchors, standing, fields, is_root=is_root),
+            f"{name} {'.'.join(map(str, place))}",
         )  # fmt: skip
 
     def carry(self, fields: Iterable[Field], name: str) -> None:

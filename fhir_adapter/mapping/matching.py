@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, Candidates, key_in, own_identifier
+from fhir_adapter.mapping.ends import is_left_out
 from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes, are_same, says_something
 from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.naming import in_their_places, keep_the_key, keys_of_those_left, name_new_item, new_key
@@ -91,11 +92,13 @@ def _match(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame], *, is_qu
     if found is None:
         _keep(scope, outer, run, olds)
         return []
+    found = _still_there(scope, found, outer, olds, run)
     if not found and not olds:
         return []
     sent = run.sent(scope.native.text, outer.native, scope.native.read)
     pairs, left, new = _matched(scope, olds, found, outer, run)
-    gone = [] if scope.primary.anywhere else [sent[old.place] for old in left]
+    stays = scope.primary.anywhere
+    gone = [sent[old.place] for old in left if not stays or _is_over(scope.primary, old.nodes, run)]
     if gone:
         run.free(scope.watch.types | scope.watch.types_inside)
     kept = [item for item in scope.native.read(outer.native) or () if not _is_any_of(item, gone)]
@@ -115,6 +118,40 @@ def _match(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame], *, is_qu
     if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
         scope.native.write(outer.native, kept or None)
     return frames
+
+
+def _still_there(scope: Scope, found: Candidates, outer: Frame, olds: Sequence[Frame], run: Run) -> Candidates:
+    """Those that were not taken away, but for what the format has a word for."""
+    if not scope.ends:
+        return found
+    primary = scope.primary
+    known = (old.nodes.get(primary.name) for old in olds)
+    before = {primary.identity(was): was for was in known if was is not None}
+    for name, node in found:
+        if node is not None and is_left_out(scope.ends, primary, node, before.get(name), outer.nodes, run):
+            run.over.add(name)
+            _claim(scope, node, outer.nodes, run)
+    return [one for one in found if one[0] not in run.over]
+
+
+def _is_over(anchor: Anchor, before: Nodes, run: Run) -> bool:
+    """Was the node of before taken away, without a word for it in the format?"""
+    return anchor.type is not None and reference_of(before[anchor.name]) in run.over
+
+
+def _claim(scope: Scope, node: Resource, around: Nodes, run: Run) -> None:
+    """What was taken away is nobody else's to take, nor is what hangs on it."""
+    nodes = around | {scope.primary.name: node}
+    run.claimed.add(reference_of(node))
+    for anchor in scope.anchors:
+        found = anchor.find(nodes, run) if anchor is not scope.primary and anchor.type is not None else None
+        if found is not None:
+            nodes[anchor.name] = found
+            run.claimed.add(reference_of(found))
+    for inner in scope.lists:
+        for _, below in inner.primary.candidates(nodes, run) or () if inner.primary.type is not None else ():
+            if below is not None:
+                _claim(inner, below, nodes, run)
 
 
 def _matched(
@@ -203,7 +240,7 @@ def find_nodes(scope: Scope, frame: Frame, primary: Anchor, run: Run) -> None:
         if before is not None and anchor.stays(before, frame.nodes, run):
             node = anchor.came_for(was, frame.nodes, run) if was is not None else None
         else:
-            node = anchor.find(frame.nodes, run)
+            node = _found(scope, anchor, was, frame.nodes, run)
             if was is not None and anchor.type is not None:
                 run.free((anchor.type,))
         if node is not None:
@@ -215,7 +252,19 @@ def find_nodes(scope: Scope, frame: Frame, primary: Anchor, run: Run) -> None:
     frame.gone = frozenset(gone)
 
 
+def _found(scope: Scope, anchor: Anchor, was: Resource | None, nodes: Nodes, run: Run) -> Resource | None:
+    """The anchor's node among those that came and were not taken away, but for what the format has a word for."""
+    node = anchor.find(nodes, run)
+    while node is not None and is_left_out(scope.ends, anchor, node, was, nodes, run):
+        run.over.add(reference_of(node))
+        run.claimed.add(reference_of(node))  # it is nobody else's to take
+        node = anchor.find(nodes, run)
+    return node
+
+
 def _is_gone(scope: Scope, anchor: Anchor, before: Nodes, nodes: Nodes, gone: list[str], run: Run) -> bool:
+    if _is_over(anchor, before, run):
+        return True
     if anchor in scope.standing:
         return anchor.is_let_go(before[anchor.name], nodes)
     return anchor.is_gone(before, nodes, gone, run)

@@ -12,6 +12,7 @@ from unicodedata import is_normalized, normalize
 from uuid import UUID
 
 from fhir_adapter.errors import Issue
+from fhir_adapter.fhir.ends import is_taken_away
 from fhir_adapter.fhir.resources import Resource, reference_of
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -190,6 +191,7 @@ class Run:
         "namespace",
         "news",
         "organisations",
+        "over",
         "places",
         "record",
         "record_id",
@@ -216,6 +218,8 @@ class Run:
         """reference -> business key"""
         self.claimed: set[str] = set()
         """references to the resources that stand for something already"""
+        self.over: set[str] = set()
+        """references to what was taken away and is told no more: the format has no word for its end"""
         self.edited: set[str] = set()
         """the types of which a resource came that says something new, or is new, or did not come"""
         self.news: set[str] = set()
@@ -305,7 +309,8 @@ class Run:
                     continue
                 self.edited.add(kind)
                 now = self.index[reference] = resource if was is None else _settled(resource, was)
-                if was is None or any(now.get(name) is not was.get(name) for name in told_by.get(kind, ())):
+                may_be_other = was is None or any(now.get(name) is not was.get(name) for name in told_by.get(kind, ()))
+                if may_be_other or is_taken_away(now):
                     self.news.add(kind)
         self.free({reference.partition("/")[0] for reference in before.keys() - self.index.keys()})
 

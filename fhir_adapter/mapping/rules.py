@@ -99,6 +99,15 @@ class Field:
         if silenced is not None:
             self._put(*silenced, frame, run, run_before)
 
+    def speaking(self, nodes: Nodes) -> Rule | None:
+        """The rule that is read on the way back: the first that finds something."""
+        present = (rule for rule in self.readers if rule.first in nodes)
+        return next((rule for rule in present if not _is_nothing(rule.fragments(nodes))), None)
+
+    def words(self, rule: Rule, nodes: Nodes, run: Run) -> tuple[Any, ...]:
+        """What a rule reads, one value for each native field."""
+        return self._natives(rule, rule.fragments(nodes), run)
+
     def _put(self, rule: Rule, now: Any, then: Any, frame: Frame, run: Run, run_before: Run | None) -> None:
         put = self._put_one if self.many == "one" else self._put_each
         put(rule, now, then, frame, run, run_before)

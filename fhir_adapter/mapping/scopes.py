@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.mapping.anchors import Anchor
+from fhir_adapter.mapping.ends import Words
 from fhir_adapter.mapping.frames import Frame, Look, NativePath
 from fhir_adapter.mapping.keys import Keys
 from fhir_adapter.mapping.lines import Walk
@@ -88,6 +89,8 @@ class Scope:
     """objects of an item that the format does not allow without certain fields"""
     watch: Watch
     """what the way back for it looks at"""
+    ends: Mapping[str, Words]
+    """the anchors of what an item can be without, with the words that it has for their state"""
     label: str
     """what it is called in a frame: its name, and which one it is of several lists over the same items"""
 

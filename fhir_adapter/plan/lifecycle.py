@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_adapter.errors import Issue
+from fhir_adapter.fhir.ends import ENDS, code_of, is_taken_away
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision
 
 Transitions = dict[str, tuple[str, ...]]
@@ -96,23 +97,6 @@ LIFECYCLES: dict[str, tuple[str, Transitions]] = {
 ACTIVITY_ENDS = frozenset({"completed", "cancelled", "stopped", "entered-in-error"})
 """The ends of an activity that stands in the plan itself: http://hl7.org/fhir/R4/valueset-care-plan-activity-status.html"""
 
-ENDS: dict[str, tuple[str, str]] = {
-    "CarePlan": ("status", "revoked"),
-    "ServiceRequest": ("status", "revoked"),
-    "Goal": ("lifecycleStatus", "cancelled"),
-    "Task": ("status", "cancelled"),
-    "Appointment": ("status", "cancelled"),
-    "CareTeam": ("status", "inactive"),
-    "Consent": ("status", "inactive"),
-    "Observation": ("status", "entered-in-error"),
-    "Encounter": ("status", "entered-in-error"),
-    "Communication": ("status", "entered-in-error"),
-    "DocumentReference": ("status", "entered-in-error"),
-    "QuestionnaireResponse": ("status", "entered-in-error"),
-}
-"""The state that a thing gets when its owner takes it out of the plan. Not listed: it is left alone (a snapshot that
-stops naming a person or an organisation says nothing about them), except Condition, which becomes inactive."""
-
 TASK_OF_REQUEST: dict[str, str] = {
     "draft": "draft",
     "active": "requested",
@@ -157,14 +141,12 @@ def is_terminal(resource: Resource) -> bool:
 
 def is_removed(resource: Resource) -> bool:
     """Whether the resource is as `remove` would leave it, or was an error in the first place."""
-    element, end = ENDS.get(resource.get("resourceType", ""), ("status", "entered-in-error"))
-    return resource.get(element) in (end, "cancelled", "entered-in-error") or _is_inactive_condition(resource)
+    return is_taken_away(resource) or _is_inactive_condition(resource)
 
 
 def can_be_removed(resource: Resource) -> bool:
     """Whether a party can take such a thing out of a plan; the service's own Tasks about conflicts it cannot."""
-    type_ = resource.get("resourceType")
-    return (type_ in ENDS or type_ == "Condition") and not asks_for_a_decision(resource)
+    return resource.get("resourceType") in ENDS and not asks_for_a_decision(resource)
 
 
 def remove(resource: Resource, now: datetime) -> Resource:
@@ -228,20 +210,15 @@ def check_transition(before: Resource, after: Resource) -> Issue | None:
 def _is_inactive_condition(resource: Resource) -> bool:
     if resource.get("resourceType") != "Condition":
         return False
-    return _code_of(resource.get("clinicalStatus")) not in (None, "active", "recurrence", "relapse")
+    return code_of(resource.get("clinicalStatus")) not in (None, "active", "recurrence", "relapse")
 
 
 def _inactive_condition(condition: Resource) -> Resource:
     """A need that is no longer listed was still true: inactive, not an error. con-5: never both states."""
-    if _is_inactive_condition(condition) or _code_of(condition.get("verificationStatus")) == "entered-in-error":
+    if _is_inactive_condition(condition) or code_of(condition.get("verificationStatus")) == "entered-in-error":
         return condition
     system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
     return condition | {"clinicalStatus": {"coding": [{"system": system, "code": "inactive"}]}}
-
-
-def _code_of(concept: Any) -> str | None:
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    return codings[0].get("code") if codings else None
 
 
 def _date_time(now: datetime) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
 from typing import Any
 
+from fhir_adapter.fhir.ends import ENDS, is_taken_away
 from fhir_adapter.fhir.paths import compile_path
 from fhir_adapter.fhir.resources import Resource, reference_of, rewrite_references
 from fhir_adapter.mapping.anchors import Anchor
@@ -46,6 +49,49 @@ def own_nodes(scope: Scope, frame: Frame) -> Iterator[Resource]:
         for each in frame.lists.get(inner.label, ()):
             if is_item(inner, each):
                 yield from own_nodes(inner, each)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One thing that a record can be without: the item of a list, or what a field stands for. `resources`: those that
+    are this thing, by reference, as they are after somebody took it out of the plan."""
+
+    anchor: Anchor
+    resources: dict[str, Resource]
+
+
+def taken_away(opened: list[tuple[Scope, Frame]], random: Random) -> Taken | None:
+    """One of the things in a record that it does not say to be no more itself; None where there is none."""
+    found = [
+        Taken(anchor, {reference_of(node): _ended(node) for node in _nodes_of(scope, frame, anchor)})
+        for scope, frame in opened
+        for anchor in scope.anchors
+        if anchor.name in scope.ends and anchor.name in frame.nodes
+        if not any(map(is_taken_away, _nodes_of(scope, frame, anchor)))
+    ]
+    return random.choice(found) if found else None
+
+
+def _nodes_of(scope: Scope, frame: Frame, anchor: Anchor) -> list[Resource]:
+    """The resources that are a thing, such as an intervention with its Task."""
+    anchors = own_anchors(scope, frame) if anchor is scope.primary else ()
+    with_it = [one for one in anchors if one.type in ENDS and one.when is None and one is not anchor]
+    return [frame.nodes[one.name] for one in (anchor, *with_it)]
+
+
+def says_nothing(taken: Taken, opened: list[tuple[Scope, Frame]]) -> bool:
+    """Has a record no field that speaks of this thing, although it brings it forth?"""
+    name = taken.anchor.name
+    items = [(scope, frame) for scope, frame in opened if name in frame.nodes and taken.anchor in scope.anchors]
+    own = [(scope, frame) for scope, frame in items if reference_of(frame.nodes[name]) in taken.resources]
+    fields = [(each, frame) for scope, frame in own for each in scope.fields]
+    speaking = [(each, frame) for each, frame in fields if each.readers and each.readers[0].first == name]
+    return all(native.read(frame.native) is None for each, frame in speaking for native in each.natives)
+
+
+def _ended(node: Resource) -> Resource:
+    element, end = ENDS[node["resourceType"]]
+    return node | {element: {"coding": [{"code": end}]} if element == "clinicalStatus" else end}
 
 
 def without_elements(value: Any, elements: list[Resource]) -> Any:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 from typing import Any
 
 from fhir_adapter.errors import Refused
+from fhir_adapter.fhir.ends import is_taken_away
 from fhir_adapter.fhir.resources import Resource, dump_json, reference_of, references_in
-from fhir_adapter.mapping.anchors import PublicIdentity
+from fhir_adapter.mapping.anchors import Anchor, PublicIdentity
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import Frame
 from fhir_adapter.mapping.model import Run, folded
 from fhir_adapter.mapping.scopes import Scope
 from tests.laws.edits import Edit
-from tests.laws.fhir_parts import masked, values_at, words_in
+from tests.laws.fhir_parts import masked, values_at, without, words_in
+from tests.laws.items import says_nothing, taken_away
 from tests.laws.marks import marks_in, order_of, same_things
 from tests.laws.places import Record
 from tests.laws.pools import PLACE
@@ -215,8 +217,7 @@ def an_edit_in_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
     if edit is None or has_one_number_twice(case, case.record) or has_namesakes(case) or has_twins(case):
         return
     put = case.mapping.put(shuffled(edit.resources, case.random), case.record, **PLACE)
-    whole = [case.walk(record)[0][0][1].native for record in (case.record, put)]
-    if any(one.when is not None and one.when(whole[0]) != one.when(whole[1]) for one in case.mapping.root.anchors):
+    if changes_what_stands(case, put, case.mapping.root.anchors):
         return
     there, here, before = (by_reference(one) for one in (fhir_of(case.mapping, put), edit.resources, case.said))
     if bearers(case, put) != bearers(case, case.record) or organisations(there) != organisations(before):
@@ -229,6 +230,41 @@ def an_edit_in_fhir_is_what_the_record_says_afterwards(case: Case) -> None:
         for names in edit.changed:
             assert unordered(values_at(there[name], names)) == unordered(values_at(here[name], names)), edit.what
         assert unordered(there[name]) == unordered(known_by_key(here[name], there[name])), edit.what
+
+
+def changes_what_stands(case: Case, after: Record, anchors: Iterable[Anchor]) -> bool:
+    """Do the fields of the record itself bring forth others of these things than before?"""
+    whole = [case.walk(record)[0][0][1].native for record in (case.record, after)]
+    return any(one.when is not None and one.when(whole[0]) != one.when(whole[1]) for one in anchors)
+
+
+def what_was_taken_away_is_told_as_that_or_no_more(case: Case) -> None:
+    """In FHIR nothing is deleted: what was taken away says so itself. The record says it by a word of its own, or has
+    the thing no more, as if nothing had ever led to it. When it is there again, the record has it again.
+
+    What an object of the record stands for is there, without a word of its own, while others stand on that object.
+    """
+    taken = taken_away(case.walked[0], case.random)
+    if taken is None or has_one_number_twice(case, case.record) or has_namesakes(case) or has_twins(case):
+        return
+    said, ended = by_reference(case.said), taken.resources
+    came = shuffled(list((said | ended).values()), case.random)
+    put = case.mapping.put(came, case.record, **PLACE)
+    assert case.mapping.searching().put(came, case.record, **PLACE) == put
+    if changes_what_stands(case, put, case.mapping.root.standing):
+        return  # it was all that the record said of its plan
+    there = by_reference(fhir_of(case.mapping, put))
+    for record in (put, case.mapping.create(came, **PLACE)):
+        found = by_reference(fhir_of(case.mapping, record))
+        live = {name for name in ended if name in found and not is_taken_away(found[name])}
+        assert not live or says_nothing(taken, case.walk(record)[0])
+        assert live or ended.keys() <= found.keys() or not ended.keys() & found.keys()
+    pointed = {pointer["reference"] for name in said.keys() - ended for _, pointer in references_in(said[name])}
+    if not ended.keys() & there.keys() and ended.keys() & pointed:
+        away = [without(one, set(ended)) for name, one in said.items() if name not in ended]
+        assert unordered(case.mapping.put(away, case.record, **PLACE)) == unordered(put)
+    again = by_reference(fhir_of(case.mapping, case.mapping.put(case.said, put, **PLACE)))
+    assert unordered(again) == unordered({name: known_by_key(one, again.get(name, one)) for name, one in said.items()})
 
 
 def organisations(found: dict[str, Resource]) -> set[str]:
@@ -296,6 +332,7 @@ LAWS: tuple[Law, ...] = (
     a_record_made_from_fhir_alone_says_the_same,
     changed_fhir_is_what_the_record_says_afterwards,
     an_edit_in_fhir_is_what_the_record_says_afterwards,
+    what_was_taken_away_is_told_as_that_or_no_more,
     undeclared_fields_survive,
     lists_keep_their_order,
     every_reference_leads_somewhere,

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from fhir_adapter.fhir.ends import is_taken_away
+from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.load import FOLDER, load
@@ -112,6 +114,15 @@ class Wary(Mapping):
         return super().put([one for one in resources if "implicitRules" not in one], before, **place)
 
 
+class Deathless(Mapping):
+    """Takes no notice of an end."""
+
+    def put(self, resources: Any, before: Any, **place: Any) -> Any:
+        was = {reference_of(one): one for one in self.get(before, **place).resources}
+        live = [was.get(reference_of(one), one) if is_taken_away(one) else one for one in resources]
+        return super().put(live, before, **place)
+
+
 class Twofold(Mapping):
     """Gives the first resource twice."""
 
@@ -180,6 +191,7 @@ BROKEN: list[tuple[str, Callable[[], Mapping], str]] = [
     ("an engine that leaves a resource out", as_a(Dangling), "every_reference_leads_somewhere"),
     ("an engine that leaves out what it does not know", as_a(Wary), "what_the_record_cannot_say_changes_nothing"),
     ("two lists that take the same", without_a_mark, "what_is_known_is_found_by_looking_too"),
+    ("an engine that knows no end", as_a(Deathless), "what_was_taken_away_is_told_as_that_or_no_more"),
     ("an engine that says a thing twice", as_a(Twofold), "every_reference_leads_somewhere"),
 ]  # fmt: skip
 

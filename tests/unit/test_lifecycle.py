@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fhir_adapter.fhir.ends import ENDS
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.lifecycle import (
-    ENDS,
     LIFECYCLES,
     TASK_FOLLOWS,
     TASK_OF_REQUEST,

@@ -178,7 +178,7 @@ def _stands_for(_fields: Sequence[str], words: Words, _knowledge: Knowledge) -> 
 @converter("status_and_more", "TABLE FINER", targets=2)
 def _status_and_more(fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A word <-> (a status that FHIR requires, a CodeableConcept beside it): the second table holds the words for which
-    the status alone says too little, such as the waiting list."""
+    the status alone says too little, such as the waiting list. Once the status says something else, that holds."""
     table, finer = (table_named(name, knowledge) for name in words.plain)
 
     def to_fhir(value: str, run: Run, path: str) -> tuple[Any, ...]:
@@ -191,7 +191,8 @@ def _status_and_more(fields: Sequence[str], words: Words, knowledge: Knowledge) 
         status, more = fragments
         entries = (more or {}).get("coding") or ()
         said = (finer.words.get(str(entry.get("code"))) for entry in entries if finer.has_system(entry.get("system")))
-        return next((word for word in said if word), None) or table.words.get(status)
+        own = table.words.get(status)
+        return next((word for word in said if word and table.words.get(table.code_of(word) or "") == own), own)
 
     return Pair(to_fhir, to_native)
 
