@@ -270,11 +270,17 @@ def field_of(mapped: Mapped, found: Refs, reference: str, element: str) -> str:
     return mapped.native_path(next(own, reference), element)
 
 
+def field_around(mapped: Mapped, found: Refs, reference: str, element: str) -> str:
+    """The same; where no field is the element alone, such as the state of a thing that the format has no word for, the
+    field or item that stands for the whole."""
+    return field_of(mapped, found, reference, element) or field_of(mapped, found, reference, "")
+
+
 def conflict_in_words(mapped: Mapped | None, conflict: KeptConflict, found: Refs) -> dict[str, Any]:
     """A conflict as a party is told of it: `path` is the field of its own record, where it has one."""
     return {
         "task": conflict.id,
-        "path": field_of(mapped, found, conflict.reference, conflict.path) if mapped else "",
+        "path": field_around(mapped, found, conflict.reference, conflict.path) if mapped else "",
         "element": f"{conflict.reference}#{conflict.path}",
         "kind": conflict.kind,
         "live": parse_json(conflict.live.encode()) if conflict.live else None,

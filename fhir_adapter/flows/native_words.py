@@ -48,20 +48,25 @@ class NativeWords:
         return NativeWords(mapping, source, hub.namespace, before, visible)
 
     def path(self, conflict: Conflict) -> str:
-        """The field that the conflict is about; empty where the record has none, or no single one."""
-        mapped = self._mapped(self._record(self.visible))
-        return change.field_of(mapped, self.visible, conflict.reference, conflict.path) if mapped else ""
+        """The field that the conflict is about; empty where the record has none, or no single one. What was taken away
+        may be in no record as it is now, but would be there again with the other value."""
+        plans_told = (self.visible, self._with(conflict, conflict.other)) if conflict.other else (self.visible,)
+        return next((path for told in plans_told if (path := self._path_in(told, conflict))), "")
+
+    def _path_in(self, told: Refs, conflict: Conflict) -> str:
+        mapped = self._mapped(self._record(told))
+        return change.field_of(mapped, told, conflict.reference, conflict.path) if mapped else ""
+
+    def _with(self, conflict: Conflict, value: Any) -> Refs:
+        """The plan with this value in the place that the conflict is about."""
+        changed = decisions.with_value(conflict, self.visible[conflict.reference], value)
+        return self.visible | {conflict.reference: changed}
 
     def values(self, conflict: Conflict, values: Sequence[Any]) -> list[Any]:
         """What would stand in that field if each of these FHIR values were live; None where nothing would."""
-        path, resource = self.path(conflict), self.visible[conflict.reference]
-        found = []
-        for value in values:
-            changed = decisions.with_value(conflict, resource, value)
-            found.append(
-                None if value is None else _read(self._record(self.visible | {conflict.reference: changed}), path)
-            )
-        return found
+        path = self.path(conflict)
+        told = (None if value is None else self._record(self._with(conflict, value)) for value in values)
+        return [None if record is None else _read(record, path) for record in told]
 
     def in_fhir(self, conflict: Conflict, value: Any) -> Any:
         """The FHIR value that the field stands for when it says `value`. Raises Refused in the record's own paths."""

@@ -415,7 +415,7 @@ def _park(
 
 def _step_issue(mapped: Mapped, reference: str, step: Issue, found: Refs) -> Issue:
     element = step.path.partition(".")[2]
-    return replace(step, severity="warning", path=change.field_of(mapped, found, reference, element) or step.path)
+    return replace(step, severity="warning", path=change.field_around(mapped, found, reference, element) or step.path)
 
 
 def _kept_issue(mapped: Mapped, kept: Kept, found: Refs) -> Issue:
@@ -427,7 +427,7 @@ def _kept_issue(mapped: Mapped, kept: Kept, found: Refs) -> Issue:
     return Issue(
         "information",
         "conflict",
-        change.field_of(mapped, found, kept.reference, kept.path),
+        change.field_around(mapped, found, kept.reference, kept.path),
         what,
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
