@@ -34,9 +34,10 @@ from fhir_adapter.flows.standing import standing_of
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
+from fhir_adapter.plan.contents import STORED_META
 from fhir_adapter.plan.decide import Steps, decide
 from fhir_adapter.plan.lead import hold_back_the_leads
-from fhir_adapter.plan.merge import STORED_META, Conflict, Kept, Merged, Refs, Tombstone, merge
+from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.store import conflicts, outbox, persons, plans, resources, tombstones

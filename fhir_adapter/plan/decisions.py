@@ -11,9 +11,9 @@ from fhir_adapter.errors import BadRequest, Issue, Refused
 from fhir_adapter.fhir.resources import CODES, Resource, dump_json, parse_json, reference_of
 from fhir_adapter.plan import lifecycle, places
 from fhir_adapter.plan.changes import CONFLICT
+from fhir_adapter.plan.contents import content_of
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.keys import MISSING, content, fingerprint
-from fhir_adapter.plan.merge import content_of
 from fhir_adapter.plan.negotiation import asks_for
 from fhir_adapter.plan.owners import Owners
 from fhir_adapter.plan.ownership import Rules

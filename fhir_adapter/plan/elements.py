@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan import lifecycle
+from fhir_adapter.plan.contents import content_of
 from fhir_adapter.plan.identity import is_protected
 from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, content, label, with_replacements_paired
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
@@ -411,10 +412,19 @@ def _as_we_spell_it(place: Place, ours: Any, theirs: Any) -> Any:
 def _merge_item_that_we_lack(place: Place, bases: Sequence[Any], theirs: Any) -> Any:
     if not all(base is MISSING or base is ABSENT for base in bases):
         return _merge_whole(place, bases, MISSING, theirs)
-    if place.work.is_buried(place.reference, place.label, theirs):
+    if place.work.is_buried(place.reference, place.label, theirs) and not _leads_to_other_words(place.work, theirs):
         report(place, bases, MISSING, theirs, "edit-against-delete", taken=False)
         return MISSING
     return theirs
+
+
+def _leads_to_other_words(work: Work, link: Any) -> bool:
+    """Does it point to something that was taken out with it and comes in other words now? It is as new as that is."""
+    target = _target_of(link)
+    said = work.theirs.get(target)
+    if said is None or not lifecycle.is_removed(work.ours.get(target, {})):
+        return False
+    return not lifecycle.is_removed(said) and not work.is_buried(target, "", content_of(said))
 
 
 def _take_item_away(place: Place, bases: Sequence[Any], ours: Any) -> Any:

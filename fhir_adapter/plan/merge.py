@@ -15,6 +15,7 @@ from typing import Any
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.contained import pointed_to_and_gone, with_own_contained_ids
+from fhir_adapter.plan.contents import STORED_META, content_of
 from fhir_adapter.plan.elements import (
     UNKNOWN_PARTY,
     Conflict,
@@ -48,10 +49,6 @@ __all__ = [
 
 Refs = dict[str, Resource]
 """`Type/id` -> resource."""
-
-STORED_META = frozenset({"versionId", "lastUpdated", "source"})
-"""What a store writes about a version; it never takes part in a merge (meta.security, tag and profile do)."""
-
 
 EMPTIED = Fraction(2, 3)
 """The share of what it had that a snapshot loses at most by somebody's work at once."""
@@ -352,20 +349,6 @@ def _report_what_was_not_taken_up(
         mine = work.ours[reference]
         if lifecycle.can_be_removed(mine) and not lifecycle.is_removed(mine) and _request_of(mine) not in new:
             work.kept.append(Kept(reference, "", None, content_of(mine)))
-
-
-def content_of(resource: Resource) -> Resource:
-    """The resource without what a store or a delivery wrote on it: version, time and source in meta, the write id."""
-    if "meta" in resource and STORED_META & resource["meta"].keys():
-        meta = {name: value for name, value in resource["meta"].items() if name not in STORED_META}
-        resource = {name: value for name, value in resource.items() if name != "meta"} | (
-            {"meta": meta} if meta else {}
-        )
-    if "extension" in resource and any(one.get("url") == WRITE_ID for one in resource["extension"]):
-        rest = [one for one in resource["extension"] if one.get("url") != WRITE_ID]
-        resource = {name: value for name, value in resource.items() if name != "extension"}
-        resource = resource | ({"extension": rest} if rest else {})
-    return resource
 
 
 def _with_stored_parts(live: Resource, mine: Resource) -> Resource:

@@ -108,6 +108,17 @@ def test_added_again_in_other_words_it_lives_again(town: Town, sip: dict[str, An
     assert (state(town), town.record()["vad_ar_viktigt"]) == ("active", "Jag vill flytta")
 
 
+def test_so_does_what_the_plan_had_only_beside_it(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    town.push(without(sip, "krisplan"))
+    receipt = town.push(town.record() | {"krisplan": {"text": "Ring Bo"}}).json()
+    assert (receipt["conflicts"], town.record()["krisplan"]) == ([], {"text": "Ring Bo"})
+    town.push(without(sip, "krisplan"))
+    receipt = town.push(town.record() | {"krisplan": {"text": "Ring Bo"}}).json()
+    assert {(one["path"], one["kind"]) for one in receipt["conflicts"]} == {("krisplan", "edit-against-delete")}
+    assert "krisplan" not in town.record()
+
+
 def test_added_again_word_for_word_it_is_a_question_unless_the_version_is_named(
     town: Town, sip: dict[str, Any]
 ) -> None:

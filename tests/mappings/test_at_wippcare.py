@@ -106,6 +106,16 @@ def test_a_waiting_list_is_received_and_waitlisted_and_reads_as_such(mapping: Ma
     assert mapping.put(resources, record, **PLACE)["clearing"]["entscheidung"][0]["status"] == "accepted"
 
 
+@pytest.mark.parametrize(("status", "word"), [("cancelled", "zurückgezogen"), ("accepted", "accepted")])
+def test_who_waited_and_does_no_more_is_told_by_the_status_whatever_was_left_beside_it(
+    mapping: Mapping, status: str, word: str
+) -> None:
+    record = {"id": "1", "clearing": {"entscheidung": [{"angebot": "Heimhilfe", "status": "Warteliste"}]}}
+    resources = mapping.get(record, **PLACE).resources
+    of_type(resources, "Task")[1]["status"] = status
+    assert mapping.put(resources, record, **PLACE)["clearing"]["entscheidung"][0]["status"] == word
+
+
 def test_with_case_management_the_plan_comes_first_and_says_what_the_person_wants(
     mapping: Mapping, andreas: Record
 ) -> None:

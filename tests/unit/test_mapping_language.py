@@ -240,3 +240,39 @@ def test_a_changed_time_is_written_in_the_form_of_its_field(tmp_path: Path) -> N
         "til": "2026-07-31T14:00:00",
         "oprettet": "2026-07-31T12:00:00Z",
     }
+
+
+WISHES = """
+lists:
+  - native: .
+    anchors:
+      plan: {type: CarePlan, id: "{record}", adopt: true, identifier: true, set: {status: active, intent: plan}}
+    lists:
+      - native: wishes[]
+        anchors:
+          wish: {type: Goal, id: "{record}/wishes/{key}", link: "plan.goal[]", set: {lifecycleStatus: active}}
+          help:
+            type: ServiceRequest
+            id: "{record}/wishes/{key}"
+            link: wish.addresses[]
+            also: plan.activity[].reference
+            set: {status: active, intent: plan}
+        rules: [text <-> wish:description | text, with <-> help:code | text]
+      - native: steps[]
+        anchors:
+          step:
+            type: ServiceRequest
+            id: "{record}/steps/{key}"
+            link: plan.activity[].reference
+            set: {status: active, intent: plan}
+        rules: [text <-> step:code | text]
+"""
+
+
+def test_what_hangs_on_an_item_that_was_taken_away_is_no_other_lists_to_take(tmp_path: Path) -> None:
+    mapping = mapping_of(tmp_path, WISHES, wishes=objects(text=TEXT, **{"with": TEXT}), steps=objects(text=TEXT))
+    record = {"id": "R", "wishes": [{"text": "A cat", "with": "Kim"}], "steps": [{"text": "Cook"}]}
+    said = mapping.get(record, **PLACE).resources
+    came = [one | {"lifecycleStatus": "cancelled"} if one["resourceType"] == "Goal" else one for one in said]
+    assert mapping.put(came, record, **PLACE) == {"id": "R", "steps": [{"text": "Cook"}]}
+    assert mapping.create(came, **PLACE) == {"id": "R", "steps": [{"text": "Cook"}]}

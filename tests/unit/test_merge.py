@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from fhir_adapter.fhir.resources import WRITE_ID
-from fhir_adapter.plan.merge import UNKNOWN_PARTY, Tombstone, content_of, looks_emptied, merge
+from fhir_adapter.plan.contents import content_of
+from fhir_adapter.plan.merge import UNKNOWN_PARTY, Tombstone, looks_emptied, merge
 from fhir_adapter.plan.owners import Owners
 
 NOW = datetime(2025, 6, 2, 8, tzinfo=UTC)
