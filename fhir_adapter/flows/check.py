@@ -12,12 +12,13 @@ from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
 from fhir_adapter.fhir.resources import parse_json, reference_of
 from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file, source_of
+from fhir_adapter.mapping.ends import wordless
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.formats import pattern_of
 from fhir_adapter.mapping.inputs.paths import leaves
 from fhir_adapter.mapping.load import FOLDER, find
-from fhir_adapter.mapping.model import Table
+from fhir_adapter.mapping.model import Run, Table
 from fhir_adapter.mapping.required import unfilled
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"
@@ -67,7 +68,7 @@ def check_mapping(name: str) -> Checked:
     except BadDeclaration as fault:
         return Checked(name, {}, 0, (Finding("problem", "declaration", str(fault)),))
     samples = samples_of(mapping)
-    about = (_of_required, _of_tables, _of_codes, _of_constants, _of_converters)
+    about = (_of_required, _of_tables, _of_codes, _of_constants, _of_converters, _of_ends)
     findings = [finding for each in about for finding in each(mapping)]
     if not samples:
         findings.append(Finding("problem", "samples", "there is no sample in samples/"))
@@ -193,6 +194,16 @@ def _of_converters(mapping: Mapping) -> Iterator[Finding]:
     for name, loses in sorted(told.items()):
         accepted = mapping.lossy.get(name)
         yield Finding("note", f"converter {name}", f"loses {loses}" + (f"; accepted: {accepted}" if accepted else ""))
+
+
+def _of_ends(mapping: Mapping) -> Iterator[Finding]:
+    """What says in FHIR that it was taken away, where the format has no word for that."""
+    run = Run({}, "", "", NAMESPACE, mapping.knowledge)
+    for scope in mapping.scopes():
+        for anchor in wordless(scope.ends, scope.anchors, run):
+            where = f"anchor {anchor.name} of {scope.name or 'the record'}"
+            message = f"no word says that this {anchor.type} was taken away: it is left out of the record then"
+            yield Finding("note", where, message)
 
 
 def _of_sample(mapping: Mapping, sample: Path) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,12 @@ def unmap_file(
             )
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
+        over: set[str] = set()
         if known is None:
-            record = mapping.create(resources, source=source, namespace=NAMESPACE)
+            record = mapping.create(resources, source=source, namespace=NAMESPACE, over=over)
         else:
-            record = mapping.put(resources, known, source=source, namespace=NAMESPACE)
+            record = mapping.put(resources, known, source=source, namespace=NAMESPACE, over=over)
+        issues += _left_out(bundle, over)
         issues += [*mapping.schema.errors(record), *mapping.demands.issues(mapping.shorthand.expanded(record))]
         return record
 
@@ -116,6 +118,14 @@ def unmap_file(
         own = records if path is None else [without_copied_id(record, path) for record in records]
         return Converted(JSON.write(own), told, ok)
     return Converted(format_.write(records, single=contents.single), told, ok)
+
+
+def _left_out(bundle: Any, over: Collection[str]) -> Iterator[Issue]:
+    """What was taken away and is in the record no more."""
+    for index, entry in enumerate(bundle["entry"]):
+        if reference_of(entry["resource"]) in over:
+            place, told = f"Bundle.entry[{index}].resource", "the format has no word for that: it is left out"
+            yield Issue("information", "not-supported", place, f"this was taken away, and {told}")
 
 
 def transaction(resources: Sequence[Resource]) -> Resource:

@@ -53,6 +53,17 @@ def is_left_out(
     return not is_taken_away(_as_told_again(words[anchor.name], anchor, nodes | {anchor.name: node}, run.fresh()))
 
 
+def wordless(words: Mapping[str, Words], anchors: Iterable[Anchor], run: Run) -> list[Anchor]:
+    """The anchors of what is left out of records once it was taken away."""
+    states = ((anchor, *ENDS[anchor.type or ""]) for anchor in anchors if anchor.name in words)
+    ended = ((anchor, {"resourceType": anchor.type, "id": "", **_state(*state)}) for anchor, *state in states)
+    return [anchor for anchor, node in ended if is_left_out(words, anchor, node, None, {}, run)]
+
+
+def _state(element: str, code: str) -> Resource:
+    return {element: {"coding": [{"code": code}]} if element == "clinicalStatus" else code}
+
+
 def _as_told_again(words: Words, anchor: Anchor, nodes: Nodes, run: Run) -> Resource:
     """The state that FHIR would get from the words that the record has for what is in `nodes`."""
     state, _ = ENDS[anchor.type or ""]

@@ -145,17 +145,26 @@ class Mapping:
         return opened
 
     def put(
-        self, resources: Sequence[Resource], before: dict[str, Any], *, source: str, namespace: UUID
+        self,
+        resources: Sequence[Resource],
+        before: dict[str, Any],
+        *,
+        source: str,
+        namespace: UUID,
+        over: set[str] | None = None,
     ) -> dict[str, Any]:
-        """`before`, with what `resources` say differently; fields and items that they say nothing about stay."""
-        return self._back(resources, before, source, namespace)
+        """`before`, with what `resources` say differently; fields and items that they say nothing about stay. `over`
+        gets the references to what was taken away and is told no more, since the format has no word for that."""
+        return self._back(resources, before, source, namespace, set() if over is None else over)
 
-    def create(self, resources: Sequence[Resource], *, source: str, namespace: UUID) -> dict[str, Any]:
-        """A record for a plan that its system has not seen yet, in the format's first words."""
-        return self._back(resources, {}, source, namespace)
+    def create(
+        self, resources: Sequence[Resource], *, source: str, namespace: UUID, over: set[str] | None = None
+    ) -> dict[str, Any]:
+        """A record for a plan that its system has not seen yet, in the format's first words. `over`: as for `put`."""
+        return self._back(resources, {}, source, namespace, set() if over is None else over)
 
     def _back(
-        self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID
+        self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID, over: set[str]
     ) -> dict[str, Any]:
         native = self.shorthand.expanded(copied(before))
         before = self._said(before)
@@ -184,6 +193,7 @@ class Mapping:
             close(inner, root, run, opened)
         for scope, frame in opened:
             put(scope, frame, run, run_before)
+        over |= run.over
         native = self.shorthand.contracted(native, is_new=not before)
         if not self.schema.holds_for(native):
             self.schema.complete(native)

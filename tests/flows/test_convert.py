@@ -82,6 +82,25 @@ def test_what_the_format_asks_for_and_fhir_does_not_say_is_told_and_the_record_w
     assert "carePlanHeader.sourceSystemHSAId" in {issue["path"] for issue in answer.issues}
 
 
+def test_what_was_taken_away_and_has_no_word_for_that_is_left_out_and_told() -> None:
+    record = GOOD | {"vad_ar_viktigt": "Ro"}
+    bundle = json.loads(map_file("se-sip", json.dumps(record).encode()).output)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Goal":
+            entry["resource"]["lifecycleStatus"] = "cancelled"
+    for before in (None, json.dumps(record).encode()):
+        converted = unmap_file("se-sip", json.dumps(bundle).encode(), before=before)
+        told = json.loads(converted.output)
+        assert ("vad_ar_viktigt" in told, told["mal"][0]["status"]) == (False, "avbrutet")
+        (issue,) = converted.issues
+        assert (issue["severity"], issue["path"]) == ("information", place_of_goal(bundle, "Ro"))
+
+
+def place_of_goal(bundle: Any, word: str) -> str:
+    places = [index for index, entry in enumerate(bundle["entry"]) if word in str(entry["resource"].get("description"))]
+    return f"Bundle.entry[{places[0]}].resource"
+
+
 def test_before_keeps_what_fhir_does_not_say_for_each_record_by_its_id() -> None:
     records = [GOOD | {"extra": 1}, GOOD | {"id": "2", "extra": 2}]
     bundles = map_file("se-sip", ndjson(*records)).output

@@ -368,3 +368,11 @@ def test_a_folder_without_records_an_element_that_is_not_there_and_a_broken_decl
     assert (code, "no record became anything at 'Goal#titel'" in err) == (0, True)
     edit(own, "mapping.yaml", "zone: Europe/Stockholm", "zone: Europe/Stokholm")
     assert run("check", f"{own}/", "se-sip")[0] == 2
+
+
+def test_what_a_format_has_no_word_for_once_it_was_taken_away_is_told() -> None:
+    notes = [finding for finding in check_mapping("se-sip").findings if "taken away" in finding.message]
+    assert {finding.severity for finding in notes} == {"note"}
+    told = {finding.about for finding in notes}
+    assert {"anchor important of the record", "anchor stay of the record", "anchor need of behov[]"} <= told
+    assert not told & {"anchor goal of mal[]", "anchor invitation of the record", "anchor consent of the record"}
