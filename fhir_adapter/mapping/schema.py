@@ -29,6 +29,7 @@ _BOUNDS = {
     "maxLength": ("too-long", "is too long", "at most {} characters"),
     "minItems": ("value", "has a size outside what is allowed", "at least {} items"),
     "maxItems": ("value", "has a size outside what is allowed", "at most {} items"),
+    "minProperties": ("value", "is empty", "something in it"),
     "minimum": ("value", "has a size outside what is allowed", "at least {}"),
     "maximum": ("value", "has a size outside what is allowed", "at most {}"),
 }
@@ -137,7 +138,8 @@ class RecordSchema:
         return [Unmapped(path, "not a field of this format", "unknown") for path in _unknown(record, self._known, "")]
 
     def complete(self, record: dict[str, Any]) -> None:
-        """Puts the objects and lists that the format requires back where they were taken away with all in them."""
+        """Puts the objects and lists that the format requires, and lets be empty, back where they were taken away with
+        all in them."""
         if self._required is not None:
             _complete(record, self._required)
 
@@ -203,11 +205,13 @@ class RecordSchema:
         return {name: self._ordered(value[name], properties.get(name, {})) for name in names}
 
     def _required_holders(self, node: dict[str, Any]) -> dict[str, type]:
-        """The objects and lists that a node requires."""
+        """The objects and lists that a node requires, empty if need be."""
         properties = node.get("properties", {})
-        kinds = {name: self.resolved(properties.get(name, {})).get("type", "") for name in node.get("required", ())}
-        objects: dict[str, type] = {name: dict for name, kind in kinds.items() if "object" in kind}
-        return {name: list for name, kind in kinds.items() if "array" in kind} | objects
+        required = {name: self.resolved(properties.get(name, {})) for name in node.get("required", ())}
+        kinds = {name: one.get("type", "") for name, one in required.items()}
+        objects = {name for name, kind in kinds.items() if "object" in kind and not required[name].get("minProperties")}
+        lists = {name for name, kind in kinds.items() if "array" in kind and not required[name].get("minItems")}
+        return {**dict.fromkeys(lists - objects, list), **dict.fromkeys(objects, dict)}
 
 
 def _complete(value: Any, required: _Required) -> None:

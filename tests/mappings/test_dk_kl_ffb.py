@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_adapter.fhir.resources import Resource, dump_json, parse_json
+from fhir_adapter.fhir.resources import CODES, EXTENSIONS, Resource, dump_json, parse_json
 from fhir_adapter.flows.convert import Converted, map_file, unmap_file
 from fhir_adapter.mapping.load import FOLDER
 
@@ -152,6 +152,42 @@ def test_an_unknown_code_is_kept_with_a_warning() -> None:
     plan = mapped(sample().replace(SERVICE, "00000000-0000-4000-8000-000000000000"))
     assert plan.ok
     assert issue_at(plan, "CarePlan[1].activity[0].detail.code.coding[0].code")["severity"] == "warning"
+
+
+NO_CODES = [
+    None,
+    {"extension": [{"url": f"{EXTENSIONS}/word", "valueCode": "x"}]},
+    {"coding": [{"system": f"{CODES}/kind", "code": "x"}]},
+    {"coding": [{"extension": [{"url": f"{EXTENSIONS}/word", "valueCode": "x"}]}]},
+]
+
+
+@pytest.mark.parametrize("code", NO_CODES)
+def test_a_condition_without_a_code_of_theirs_gets_no_empty_one(code: Resource | None) -> None:
+    plan = parse_json(mapped(sample()).output)
+    (condition, *_) = resources(plan, "Condition")
+    condition.pop("code")
+    condition |= {"code": code} if code else {}
+    made = unmap_file("dk-kl-ffb", dump_json(plan))
+    assert [issue["path"] for issue in made.issues] == ["Condition[0].code"]
+    assert "code" not in resources(parse_json(made.output), "Condition")[0]
+    kept = back(plan, before=sample())
+    assert resources(kept, "Condition")[0]["code"] == resources(parse_json(sample().encode()), "Condition")[0]["code"]
+
+
+def test_what_only_our_codes_tell_is_told_in_words_where_a_code_has_to_be() -> None:
+    plan = parse_json(mapped(sample()).output)
+    (condition, *_) = resources(plan, "Condition")
+    condition["code"] = {"coding": [{"system": f"{CODES}/kind", "code": "x", "display": "Krise"}]}
+    assert resources(back(plan), "Condition")[0]["code"] == {"text": "Krise"}
+
+
+def test_a_part_that_holds_more_than_ours_keeps_the_rest() -> None:
+    plan = parse_json(mapped(sample()).output)
+    (condition, *_) = resources(plan, "Condition")
+    ours = {"url": f"{EXTENSIONS}/word", "valueCode": "x"}
+    condition["code"] = {"text": "Angst", "extension": [ours], "coding": [{"extension": [ours]}, {"code": "y"}]}
+    assert resources(back(plan), "Condition")[0]["code"] == {"text": "Angst", "coding": [{"code": "y"}]}
 
 
 def test_the_category_of_the_service_is_taken_for_that_of_the_course_and_kept() -> None:

@@ -21,17 +21,18 @@ class _Spellings:
     names: Mapping[str, str]
 
 
-@converter("fhir", "[names=TABLE] [with=ELEMENT] [url=URL] [must]", kinds="any")
+@converter("fhir", "[names=TABLE] [with=ELEMENT] [url=URL] [must] [words]", kinds="any")
 def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
     """A part of FHIR <-> the same part. References lead to what the record's resources became. A code system that a
     table knows by an alias, and an identifier system or url that the table `names` has, is spelled the current way; a
     missing display comes from the tables; an unknown code or other words for it stay, with a warning. `with=ELEMENT`,
     `url=URL`: only parts with this element, only extensions with this url; `must`: the reference has to lead to a
-    resource of the record. Extensions of ours, and what
-    only our codes tell, stay inside."""
+    resource of the record. Extensions of ours, and what only our codes tell, stay inside; `words`: what these stand for
+    is told, as text."""
     names = table_named(words.option("names"), knowledge).codes if words.option("names") else {}
     spellings = _Spellings(_systems_of(knowledge), names)
     element, url, must = words.option("with"), words.option("url"), "must" in words.flags
+    tells_words = "words" in words.flags
 
     def is_mine(part: Any) -> bool:
         if not isinstance(part, dict):
@@ -49,8 +50,11 @@ def _fhir(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pair:
         return made
 
     def to_native(part: Any, run: Run) -> Any:
+        if tells_words and isinstance(part, dict) and _is_by_our_codes(part):
+            return _in_words(part)
         is_ours = isinstance(part, dict) and part.get("system") == run.source  # the business id that mapping adds
-        return _outward(part, run) if is_mine(part) and not is_ours else None
+        made = _outward(part, run) if is_mine(part) and not is_ours else _NOTHING
+        return None if made is _NOTHING else made
 
     return Pair(to_fhir, to_native)
 
@@ -69,6 +73,13 @@ def _is_by_our_codes(part: Resource) -> bool:
     if not isinstance(codings, list) or not all(isinstance(one, dict) for one in codings):
         return False  # that it is no FHIR is told by whoever checks it
     return bool(codings) and all(str(one.get("system")).startswith(CODES) for one in codings)
+
+
+def _in_words(concept: Resource) -> Resource | None:
+    """A concept with nothing but its text, or the display of its code."""
+    displays = (coding.get("display") for coding in concept["coding"])
+    text = concept.get("text") or next(filter(None, displays), None)
+    return {"text": text} if text else None
 
 
 def _systems_of(knowledge: Knowledge) -> dict[str, tuple[Table, ...]]:
@@ -141,17 +152,24 @@ def _is_part(name: str, run: Run) -> bool:
     return isinstance(run.record.get(name), dict) and name != ENVELOPE
 
 
+_NOTHING = object()
+
+
 def _outward(part: Any, run: Run) -> Any:
+    """The part without what is ours, _NOTHING where that was all in it: FHIR has no empty objects and lists."""
     if isinstance(part, list):
-        return [_outward(one, run) for one in part]
-    if not isinstance(part, dict):
+        made: Any = [one for each in part if (one := _outward(each, run)) is not _NOTHING]
+    elif isinstance(part, dict):
+        made = {}
+        for name, value in part.items():
+            left = _foreign(value) if name == "extension" else value
+            one = _outward(left, run) if left or not value else _NOTHING
+            made |= {} if one is _NOTHING else {name: one}
+        if isinstance(made.get("reference"), str):
+            made["reference"] = _address_of(made["reference"], run)
+    else:
         return part
-    made = {name: _outward(_foreign(value) if name == "extension" else value, run) for name, value in part.items()}
-    if made.get("extension") == []:
-        del made["extension"]
-    if isinstance(made.get("reference"), str):
-        made["reference"] = _address_of(made["reference"], run)
-    return made
+    return made if made or not part else _NOTHING
 
 
 def _foreign(extensions: list[Resource]) -> list[Resource]:
