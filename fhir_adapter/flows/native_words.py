@@ -50,8 +50,8 @@ class NativeWords:
     def path(self, conflict: Conflict) -> str:
         """The field that the conflict is about; empty where the record has none, or no single one. What was taken away
         may be in no record as it is now, but would be there again with the other value."""
-        plans_told = (self.visible, self._with(conflict, conflict.other)) if conflict.other else (self.visible,)
-        return next((path for told in plans_told if (path := self._path_in(told, conflict))), "")
+        path = self._path_in(self.visible, conflict)
+        return path or (self._path_in(self._with(conflict, conflict.other), conflict) if conflict.other else "")
 
     def _path_in(self, told: Refs, conflict: Conflict) -> str:
         mapped = self._mapped(self._record(told))
