@@ -25,7 +25,7 @@ from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.push import receipt_of
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.store import outbox, tombstones
-from tests.machine.words import content, words_in, words_of
+from tests.machine.words import content, matters, words_in, words_of
 from tests.machine.world import FIRST_RECORD, MUNICIPALITY, NUMBERS
 
 if TYPE_CHECKING:
@@ -254,6 +254,8 @@ def a_record_shows_what_is_live(machine: State, record: dict[str, Any], held: di
     everything = _live(machine)
     old = [words for words in machine.ledger.edits if words in told and words not in everything]
     assert not old, f"touched: the record tells {old}, which is not in the plan any more"
+    ended = [ref for ref, one in held.items() if matters(one) and lifecycle.is_removed(one)]
+    assert not (ended and "vad_ar_viktigt" in record), "back from the dead: the record tells what was taken away"
     for name in ("person", "huvudansvar", "intern_kod"):
         came_back = dump_json(record.get(name))
         assert came_back == dump_json(FIRST_RECORD[name]), f"touched: {name} came back as {came_back!r}"

@@ -13,7 +13,11 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows.push import Delivery
 from tests.machine import judge
 from tests.machine.state import State, which
+from tests.machine.words import matters
 from tests.machine.world import MUNICIPALITY, as_json
+
+FIELDS = ("title_local", "vad_ar_viktigt")
+"""single fields with words"""
 
 NATIVE_STATES = ("planerad", "pågående", "klar")
 
@@ -21,14 +25,15 @@ NATIVE_STATES = ("planerad", "pågående", "klar")
 class MunicipalRules(State):
     """Until there is an answer, what was delivered is delivered again before anything else."""
 
-    @rule(what=st.sampled_from(["title", "mal", "insatser"]), index=which, exact=st.booleans())
+    @rule(what=st.sampled_from(["title_local", "vad_ar_viktigt", "mal", "insatser"]), index=which, exact=st.booleans())
     def edit_words(self, what: str, index: int, exact: bool) -> None:
-        """Other words for the plan, a goal or an intervention."""
+        """Other words for the plan, for what matters to the person, for a goal or an intervention."""
         self._deliver_what_waits()
         town, words = self.town, self.ledger.new_words()
-        if what == "title":
-            seen = {r["title_local"] for r in (town.record, town.shown) if r}
-            town.record["title_local"] = words
+        if what in FIELDS:
+            seen = {r[what] for r in (town.record, town.shown) if r and what in r}
+            town.record[what] = words
+            self.spoken_of |= {ref for ref, one in self.world.held().items() if matters(one)}
         else:
             items = town.record.get(what, [])
             if not items:
@@ -66,10 +71,14 @@ class MunicipalRules(State):
         self.ledger.wrote(MUNICIPALITY, words, ())
         self._push(False)
 
-    @rule(what=st.sampled_from(["mal", "insatser"]), index=which)
+    @rule(what=st.sampled_from(["vad_ar_viktigt", "mal", "insatser"]), index=which)
     def take_out(self, what: str, index: int) -> None:
-        """A goal or an intervention that is no longer in the record."""
+        """A goal or an intervention that is no longer in the record, or the field that stands for one."""
         self._deliver_what_waits()
+        if what in FIELDS:
+            if self.town.record.pop(what, None):
+                self._push(False)
+            return
         items = self.town.record[what]
         if len(items) < 3:
             return

@@ -31,7 +31,7 @@ def machine() -> Iterator[Machine]:
 
 def edited_after_a_lost_answer(machine: Machine) -> None:
     """Our write arrives and nobody knows; somebody there edits it, and our mark stays in what is saved."""
-    machine.edit_words("title", 0, False)
+    machine.edit_words("title_local", 0, False)
     machine.trouble(HERE, "lost answer", 0)
     machine.deliver(HERE)
     machine.region_edits_words(HERE, "CarePlan", 0)
@@ -39,15 +39,15 @@ def edited_after_a_lost_answer(machine: Machine) -> None:
 
 def edited_again_after_a_lost_answer(machine: Machine) -> None:
     """Our write arrives and nobody knows; the plan goes on meanwhile."""
-    machine.edit_words("title", 0, False)
+    machine.edit_words("title_local", 0, False)
     machine.trouble(HERE, "lost answer", 0)
     machine.deliver(HERE)
-    machine.edit_words("title", 0, False)
+    machine.edit_words("title_local", 0, False)
 
 
 def edited_at_both_sides(machine: Machine) -> None:
     """Somebody there saves just before we write."""
-    machine.edit_words("title", 0, False)
+    machine.edit_words("title_local", 0, False)
     machine.region_edits_words(HERE, "CarePlan", 0)
     machine.deliver(HERE)
 

@@ -24,7 +24,7 @@ def machine() -> Iterator[Machine]:
 def test_a_write_to_something_never_shown_holds_up_nothing_else_of_the_plan(machine: Machine) -> None:
     machine.add("mal")
     machine.region_writes_blindly("region-sormland", 0)
-    machine.edit_words("title", 0, False)
+    machine.edit_words("title_local", 0, False)
     machine.settle()
     there = machine.world.regions["region-sormland"].there("CarePlan")
     assert [plan["title"] for plan in there] == [machine.town.record["title_local"]]
@@ -63,7 +63,7 @@ def test_words_that_were_taken_further_by_who_had_seen_them_are_not_lost(machine
     machine.region_edits_words("region-sormland", "CarePlan", 0)
     machine.settle()
     machine.region_edits_again_after_a_restore("region-stockholm", "CarePlan", 0)
-    machine.edit_words("title", 0, exact=False)
+    machine.edit_words("title_local", 0, exact=False)
 
 
 def test_who_was_never_shown_a_goal_changes_nothing_though_its_first_write_was_dropped(machine: Machine) -> None:

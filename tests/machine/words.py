@@ -22,6 +22,11 @@ def words_of(resource: Resource) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def matters(resource: Resource) -> bool:
+    """Is it the goal for which a record has a single field, without a status: what matters to the person?"""
+    return resource["resourceType"] == "Goal" and "viktigt" in str(resource.get("category"))
+
+
 def with_words(resource: Resource, words: str) -> Resource:
     """The same with other words."""
     type_ = resource["resourceType"]

@@ -67,6 +67,7 @@ FIRST_RECORD: dict[str, Any] = {
         {"namn": "Åsa Blixt", "roll": "arbetsterapeut", "org": "Region Sörmland", "orgnr": "2321000032"},
     ],
     "huvudansvar": {"huvudman": "kommun"},
+    "vad_ar_viktigt": "viktigt 1",
     "mal": [{"id": "M1", "text": "mål 1"}, {"id": "M2", "text": "mål 2"}],
     "insatser": [
         {"id": "I1", "text": "insats 1", "huvudman": "kommun", "ansvarig": "Karin Ödman", "status": "pågående"},
