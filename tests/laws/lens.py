@@ -242,7 +242,8 @@ def what_was_taken_away_is_told_as_that_or_no_more(case: Case) -> None:
     """In FHIR nothing is deleted: what was taken away says so itself. The record says it by a word of its own, or has
     the thing no more, as if nothing had ever led to it. When it is there again, the record has it again.
 
-    What an object of the record stands for is there, without a word of its own, while others stand on that object.
+    What an object of the record stands for is there, without a word of its own, while others stand on that object. A
+    field of another item that refers to it says what it said.
     """
     taken = taken_away(case.walked[0], case.random)
     if taken is None or has_one_number_twice(case, case.record) or has_namesakes(case) or has_twins(case):
@@ -259,8 +260,9 @@ def what_was_taken_away_is_told_as_that_or_no_more(case: Case) -> None:
         live = {name for name in ended if name in found and not is_taken_away(found[name])}
         assert not live or says_nothing(taken, case.walk(record)[0])
         assert live or ended.keys() <= found.keys() or not ended.keys() & found.keys()
-    pointed = {pointer["reference"] for name in said.keys() - ended for _, pointer in references_in(said[name])}
-    if not ended.keys() & there.keys() and ended.keys() & pointed:
+    pointed = {name: {one["reference"] for _, one in references_in(said[name])} for name in said.keys() - ended}
+    pointing = {name for name, references in pointed.items() if references & ended.keys()}
+    if not ended.keys() & there.keys() and pointing == {reference_of(case.said[0])}:
         away = [without(one, set(ended)) for name, one in said.items() if name not in ended]
         assert unordered(case.mapping.put(away, case.record, **PLACE)) == unordered(put)
     again = by_reference(fhir_of(case.mapping, case.mapping.put(case.said, put, **PLACE)))
