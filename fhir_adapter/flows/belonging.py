@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows import change
+from fhir_adapter.flows.guests import DIRECTORY
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import Renaming, as_ours, id_in, names_in, names_to_ours
 from fhir_adapter.remotes.client import RemoteVersion
@@ -45,9 +46,7 @@ def plan_of(connection: sqlite3.Connection, type_: str, id_: str, theirs: Resour
     if home := resources.home_plan_of(connection, type_, id_):
         return plans.get(connection, home)
     candidates = [(type_, id_)] + [
-        (name.partition("/")[0], id_in(name))
-        for name in names_in(theirs)
-        if name.partition("/")[0] not in change.DIRECTORY
+        (name.partition("/")[0], id_in(name)) for name in names_in(theirs) if name.partition("/")[0] not in DIRECTORY
     ]
     for candidate in candidates:
         if homes := plans.plans_of(connection, *candidate):

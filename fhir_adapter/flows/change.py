@@ -6,7 +6,7 @@ Push and sync differ only in where `theirs` and `bases` come from; everything af
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,7 @@ from uuid import uuid5
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import Issue, Refused
-from fhir_adapter.fhir.index import split_reference
+from fhir_adapter.errors import Issue
 from fhir_adapter.fhir.resources import (
     NO_READINGS,
     Readings,
@@ -27,6 +26,7 @@ from fhir_adapter.fhir.resources import (
 )
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import questions
+from fhir_adapter.flows.guests import plans_beside, without_guests
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.ownership import owners_of
 from fhir_adapter.flows.questions import Closed, Deciding
@@ -48,9 +48,6 @@ from fhir_adapter.store.tombstones import KeptTombstone
 
 if TYPE_CHECKING:
     import sqlite3
-
-DIRECTORY = frozenset({"Patient", "Organization", "Practitioner", "PractitionerRole", "RelatedPerson"})
-"""Types that several plans may point to. The plan that brought one first is its home, and only there it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
     """Merge the arrival into the plan (`ours` as loaded): resources, conflicts, Provenance, audit and outbox rows."""
     whole = arrival.theirs
     names = Names(connection)
-    arrival = _without_guests(connection, names, plan, arrival, ours)
+    arrival = without_guests(connection, names, plan, arrival, ours)
     guests = {ref: one for ref, one in whole.items() if ref not in arrival.theirs}
     merged = merged_with(connection, hub, plan, ours, arrival, now)
     steps = decide(merged, ours, now)
@@ -138,8 +135,12 @@ def apply(connection: sqlite3.Connection, hub: Hub, plan: Plan, ours: Refs, arri
         audit(connection, hub, plan, arrival.party, "U", now)
         return Applied(plan, guests | ours, False, tuple(all_conflicts), kept)
     written = _write(connection, names, hub, plan, arrival, steps, ours, new, closed, now)
-    advanced = plans.advance(connection, plan, party=arrival.party.name, journal=arrival.journal, at=instant(now))
-    for plan_id in _concerned(connection, plan, written, ours):
+    plans_changed = [plan, *plans_beside(connection, plan, written.keys() & ours.keys())]
+    advanced, *beside = (
+        plans.advance(connection, one, party=arrival.party.name, journal=arrival.journal, at=instant(now))
+        for one in plans_changed
+    )
+    for plan_id in (*_concerned(connection, plan, written, ours), *(one.id for one in beside)):
         for party in hub.fhir_parties:
             outbox.queue(connection, plan_id, party.name, instant(now))
     return Applied(advanced, guests | ours | written, True, tuple(all_conflicts), kept, steps.unusual)
@@ -306,38 +307,3 @@ def _buried(connection: sqlite3.Connection, plan: Plan) -> list[Tombstone]:
         Tombstone(one.reference, one.path, parse_json(one.removed.encode()), one.party, datetime.fromisoformat(one.at))
         for one in tombstones.of_plan(connection, plan.id)
     ]
-
-
-def _without_guests(connection: sqlite3.Connection, names: Names, plan: Plan, arrival: Arrival, ours: Refs) -> Arrival:
-    """Leave out persons and organisations at home in another plan: they change there, not here.
-
-    Anything else that belongs to another plan is refused: a party cannot reach another plan by naming its parts.
-    """
-    unknown = {reference: split_reference(reference) for reference in arrival.theirs if reference not in ours}
-    names.look_up(unknown.values())
-    new = {
-        reference
-        for reference, name in unknown.items()
-        if (known := names.current[name]) and known.plan not in (None, plan.id)
-    }
-    for reference in new:
-        if reference.partition("/")[0] not in DIRECTORY:
-            raise Refused(
-                "a part of another plan",
-                [
-                    Issue(
-                        "error",
-                        "business-rule",
-                        reference,
-                        "this belongs to another plan and cannot be changed from here",
-                        "an id of its own",
-                    )
-                ],
-            )
-    plans.add_guests(connection, plan.id, new)
-    guests = plans.guests(connection, plan.id) & arrival.theirs.keys()
-    if not guests:
-        return arrival
-    bases = [{ref: value for ref, value in base.items() if ref not in guests} for base in arrival.bases]
-    theirs = {ref: value for ref, value in arrival.theirs.items() if ref not in guests}
-    return replace(arrival, bases=bases, theirs=theirs)

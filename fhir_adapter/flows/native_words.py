@@ -13,7 +13,7 @@ from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import source_of, what_a_record_tells
-from fhir_adapter.flows.push import by_reference
+from fhir_adapter.flows.said import by_reference
 from fhir_adapter.mapping.engine import Mapped, Mapping, copied
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.elements import Conflict

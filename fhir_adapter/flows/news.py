@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change, history
+from fhir_adapter.flows import history
+from fhir_adapter.flows.guests import DIRECTORY
 from fhir_adapter.flows.history import Setback, Told, utc
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import names_in
@@ -39,7 +40,7 @@ SHARED = frozenset(
         "Communication",
         "DocumentReference",
     }
-    | change.DIRECTORY
+    | DIRECTORY
 )
 """What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
 
@@ -112,7 +113,7 @@ def _those_that_hang_on(
     growing = True
     while growing:
         named = {name for version in (*news, *joined) for name in names_in(version.resource)}
-        inside = {f"{version.type}/{version.id}" for version in joined if version.type not in change.DIRECTORY}
+        inside = {f"{version.type}/{version.id}" for version in joined if version.type not in DIRECTORY}
         more = [
             version
             for version in remaining
@@ -154,7 +155,7 @@ def _points_into_a_plan(connection: sqlite3.Connection, party: Party, version: R
     return any(
         name in inside or is_shared(name)
         for name in names_in(version.resource)
-        if name.partition("/")[0] not in change.DIRECTORY
+        if name.partition("/")[0] not in DIRECTORY
     )
 
 
@@ -178,7 +179,7 @@ def _what_they_name(
         have.add(name)
         versions = _as_named(hub, party, type_, id_)
         found += versions
-        is_directory = type_ in change.DIRECTORY
+        is_directory = type_ in DIRECTORY
         followed = (one for one in versions if is_directory or (start is not None and _moment(one) >= instant(start)))
         wanted += [name for version in followed for name in names_in(version.resource)]
     return found

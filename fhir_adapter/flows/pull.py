@@ -17,7 +17,7 @@ from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import conflicts, journal, plans, resources
+from fhir_adapter.store import conflicts, journal, plans
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan, Record
 
@@ -175,8 +175,5 @@ def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Ref
         own = as_the_known_person(dict(own), visible, plan_ref)
         own |= {person: own[person] | {"identifier": visible[person]["identifier"]}} if person in own else {}
 
-    def is_guest(reference: str) -> bool:
-        type_, id_ = reference.split("/", 1)
-        return type_ in change.DIRECTORY and resources.home_plan_of(connection, type_, id_) not in (None, plan.id)
-
-    return {ref: own.get(ref, resource) if is_guest(ref) else resource for ref, resource in visible.items()}
+    guests = plans.guests(connection, plan.id)
+    return {ref: own.get(ref, resource) if ref in guests else resource for ref, resource in visible.items()}

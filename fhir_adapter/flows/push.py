@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Readings, Resource, dump_json, reference_of
+from fhir_adapter.fhir.resources import Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
 from fhir_adapter.flows.pull import decision_for, source_of, what_a_record_tells
-from fhir_adapter.flows.said import Lens
+from fhir_adapter.flows.said import Lens, by_reference, said_of_the_person
 from fhir_adapter.mapping.engine import Mapped
-from fhir_adapter.plan.identity import as_the_known_person
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import Plan, Record
@@ -193,6 +192,9 @@ def _accept(
             theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
         bases = _bases(connection, party, lens, readings, known, ours, delivery) if known else []
         _check_same_person(plan, ours, theirs)
+        if not known:
+            ours, bases = said_of_the_person(connection, party, lens, readings, plan, theirs)
+            plans.add_guests(connection, plan.id, ours)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry)
         arrival = change.Arrival(
@@ -207,7 +209,8 @@ def _accept(
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
-    kept = (_kept_issue(mapped, kept, applied.found) for kept in applied.kept)
+    told = (kept for kept in applied.kept if known or kept.sent is not None)  # a new record lacks nothing it was shown
+    kept = (_kept_issue(mapped, kept, applied.found) for kept in told)
     steps = (_step_issue(mapped, reference, step, applied.found) for reference, step in applied.steps)
     issues = list(dict.fromkeys([*mapped.issues, *kept, *steps]))
     receipt = _receipt(
@@ -342,19 +345,6 @@ def _shown_before(connection: sqlite3.Connection, party: Party, lens: Lens, know
     """What the party was shown since it spoke, but for the newest: it may have taken up any of these."""
     changes = plans.shown_before(connection, party.name, known.plan.id)
     return [form for seen in changes for form in _shown(connection, party, lens, known, ours, seen)]
-
-
-def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
-    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
-    a person who got another number is the one whom the plan knows."""
-    tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
-    known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
-    found: Refs = {}
-    for resource in said:
-        own = reference_of(resource)
-        reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
-        found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    return as_the_known_person(found, ours, reference_of(said[0]))
 
 
 class AnotherPerson(Refused):

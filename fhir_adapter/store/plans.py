@@ -71,8 +71,16 @@ def add_guests(connection: sqlite3.Connection, plan: str, references: Iterable[s
 
 
 def guests(connection: sqlite3.Connection, plan: str) -> set[str]:
-    """References to what belongs to the plan and is at home in another one."""
+    """References to what belongs to the plan and is at home in another one only."""
     return {f"{type_}/{id_}" for type_, id_ in connection.execute(_SQL["guests"], {"plan": plan})}
+
+
+def plans_beside(connection: sqlite3.Connection, plan: str, reference: str) -> list[Plan]:
+    """The other plans in which a person of this one is at home, too, the one that changed last at the end."""
+    type_, _, id_ = reference.partition("/")
+    if type_ != "Patient":
+        return []
+    return [Plan(*row) for row in connection.execute(_SQL["plans_beside"], {"plan": plan, "id": id_})]
 
 
 def members(connection: sqlite3.Connection, plan: str) -> list[Member]:
