@@ -14,6 +14,7 @@ AdapterError
 ├── UnsupportedMedia  415
 ├── Misdirected       421  meant for a server of another name
 ├── Refused           422  understood, but wrong: the issues name the sender's own fields
+├── Unavailable       503  nothing can be kept just now: the disk is full, or fails
 ├── BadDeclaration         a mapping, settings or definition file is wrong: refused at start-up
 ├── BadUsage               a command was given what it cannot work with; told in one line
 └── RemoteError            another system failed; `retry` says whether trying again can help
@@ -130,6 +131,18 @@ class Misdirected(AdapterError):
 class Refused(AdapterError):
     status = 422
     code = "invalid"
+
+
+class Unavailable(AdapterError):
+    """The store cannot keep anything just now; `reason` is SQLite's name for why, such as SQLITE_FULL."""
+
+    status = 503
+    code = "no-store"
+
+    def __init__(self, reason: str) -> None:
+        words = "nothing can be kept here just now, and nothing of this was"
+        super().__init__(f"{words} ({reason})", [Issue("error", self.code, "", words, "the same once more, later")])
+        self.reason = reason
 
 
 class BadDeclaration(AdapterError):

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from fhir_adapter.errors import BadDeclaration
+from fhir_adapter.errors import BadDeclaration, Unavailable
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -85,12 +85,26 @@ class _Ticket(Generic[T]):
         self._result, self._failure = [result], None
 
     def fail(self, failure: BaseException) -> None:
-        self._failure = failure
+        self._failure = _in_words(failure)
 
     def outcome(self) -> T:
         if self._failure is not None:
             raise self._failure
         return self._result[0]
+
+
+_PASSING = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
+)
+"""What is wrong with the disk or the file and not with what was to be written, as primary result codes."""
+
+
+def _in_words(fault: BaseException) -> BaseException:
+    """Unavailable for what is wrong with the disk; anything else as it is."""
+    code = getattr(fault, "sqlite_errorcode", None)
+    if not isinstance(fault, sqlite3.Error) or code is None or code & 0xFF not in _PASSING:
+        return fault
+    return Unavailable(fault.sqlite_errorname).with_traceback(fault.__traceback__)
 
 
 class Database:
@@ -158,9 +172,11 @@ class Database:
                 if ticket.leads:
                     with self._writing:
                         self._lead()
-        except BaseException:
+        except BaseException as fault:
             for ticket in tickets:
                 self._leave(ticket)
+            if (told := _in_words(fault)) is not fault:
+                raise told from fault
             raise
         return [ticket.outcome for ticket in tickets]
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_adapter.errors import AdapterError, Issue, MethodNotAllowed, RemoteError
+from fhir_adapter.errors import AdapterError, Issue, MethodNotAllowed, RemoteError, Unavailable
 from fhir_adapter.fhir.outcomes import outcome_body
 from fhir_adapter.fhir.resources import dump_json
 
@@ -21,6 +21,9 @@ FHIR_JSON = "application/fhir+json; charset=utf-8"
 
 NOT_KEPT = b"no-store"
 """Cache-Control of what says nothing else: answers are about persons, and no cache on the way is to have them."""
+
+RETRY_AFTER = "60"
+"""Seconds that who cannot be served may wait: somebody has to look at the disk first."""
 
 log = structlog.get_logger()
 
@@ -101,6 +104,9 @@ def explained(fault: Exception) -> tuple[int, Sequence[Issue], Mapping[str, str]
             return fault.status, fault.issues, {"retry-after": str(round(seconds))}
         case MethodNotAllowed():
             return fault.status, fault.issues, {"allow": ", ".join(fault.allowed)}
+        case Unavailable():
+            log.error("the store is not available", reason=fault.reason)
+            return fault.status, fault.issues, {"retry-after": RETRY_AFTER}
         case AdapterError():
             return fault.status, fault.issues, {}
         case HTTPException():
