@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import AdapterError, Conflict
+from fhir_adapter.errors import AdapterError, Conflict, Unavailable
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.conflicts import Case, has_seen
@@ -58,6 +58,8 @@ def take_answer(
             if not has_seen(case, decisions.live_seen_in(said), decision):
                 raise Conflict("the value in the plan is another one by now: look at it, then decide")
             return apply(connection, hub, party, case, decision, entry, now)
+    except Unavailable:
+        raise
     except AdapterError as fault:
         noted = decisions.not_applied(task, fault.issues, now)
         return _note_on_task(connection, hub, party, plan, ours, noted, entry, now)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import Unavailable
 from fhir_adapter.fhir.resources import Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, conflict_tasks, history
@@ -37,6 +38,8 @@ def take_in_or_park(connection: sqlite3.Connection, hub: Hub, party: Party, vers
     try:
         with attempt(connection):
             return _take_in(connection, hub, party, version, news)
+    except Unavailable:
+        raise
     except Exception as fault:  # noqa: BLE001 - whatever it is, it is this version's
         if journal.by_key(connection, party.name, history.key_of(version)):
             return False  # it failed at an earlier look and is parked already

@@ -11,7 +11,7 @@ import structlog
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import BadRequest, Issue, NotFound
+from fhir_adapter.errors import BadRequest, Issue, NotFound, Unavailable
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
@@ -92,6 +92,8 @@ def _with_more(
                 shown.append(_show(connection, hub, party, plan, since))
         except NotFound:
             continue
+        except Unavailable:
+            raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is this record's
             if plans.record_of(connection, party.name, plan.id):
                 failed.append(plan.id)

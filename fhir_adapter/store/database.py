@@ -303,15 +303,22 @@ def _run_in_savepoint(connection: sqlite3.Connection, ticket: _Ticket[Any]) -> b
 
 @contextmanager
 def attempt(connection: sqlite3.Connection) -> Iterator[None]:
-    """Part of a write that may fail alone: if the block raises, only what it did is undone."""
+    """Part of a write that may fail alone: if the block raises, only what it did is undone.
+
+    Raises Unavailable where nothing can be kept: that is no fault of this part. SQLite may have given up the whole
+    transaction by then, and each statement that followed would be kept by itself.
+    """
     connection.execute("SAVEPOINT attempt")
     try:
         yield
-    except BaseException:
-        connection.execute("ROLLBACK TO attempt")
+    except BaseException as fault:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO attempt")
+            connection.execute("RELEASE attempt")
+        if (told := _in_words(fault)) is not fault:
+            raise told from fault
         raise
-    finally:
-        connection.execute("RELEASE attempt")
+    connection.execute("RELEASE attempt")
 
 
 def migrate(connection: sqlite3.Connection) -> None:

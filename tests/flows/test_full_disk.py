@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import pytest
 
+from fhir_adapter.errors import Unavailable
+from fhir_adapter.flows.parked import listed
 from tests.flows.conftest import Town
 
 
-def limit(town: Town, pages: int) -> None:
-    """SQLite's own limit is met as a full disk is: by SQLITE_FULL."""
-    town.service.hub.database.write(
-        lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
-    )
+def limit(town: Town, pages: int, *, more: bool = False) -> None:
+    """SQLite's own limit is met as a full disk is: by SQLITE_FULL. `more`: pages beyond those that there are."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        (there,) = connection.execute("PRAGMA page_count").fetchone() if more else (0,)
+        connection.execute(f"PRAGMA max_page_count = {there + pages}").fetchone()
+
+    town.service.hub.database.write(work)
 
 
 def test_a_full_disk_is_told_and_the_same_push_is_taken_later(
@@ -27,3 +33,33 @@ def test_a_full_disk_is_told_and_the_same_push_is_taken_later(
     limit(town, 1_000_000)
     assert town.get("/parties/sodertalje/receipts/once").status_code == 404, "nothing of it was kept"
     assert town.push(sip, key="once").status_code == 201
+
+
+def test_what_a_region_says_while_the_disk_is_full_is_taken_in_later(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"note": [{"text": "långt" * 20_000}]})
+    full = 0
+    for pages in range(400):  # with more and more room: what is kept of it first fits before all of it does
+        limit(town, pages, more=True)
+        try:
+            town.sync()
+            break
+        except Unavailable:
+            full += 1
+    assert full > 10
+    limit(town, 1_000_000)
+    town.sync()
+    assert listed(town.service.hub) == []
+    assert "långt" in town.get(f"/fhir/Goal/{goal['id']}").json()["note"][0]["text"]
+
+
+def test_what_cannot_be_shown_because_the_disk_is_full_is_shown_later(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    limit(town, 1)
+    answers = [town.get("/parties/sodertalje/records") for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {503}, "each look is audited"
+    assert not any(answer.json().get("failed") for answer in answers)
+    limit(town, 1_000_000)
+    assert town.get("/parties/sodertalje/records").json()["records"]
