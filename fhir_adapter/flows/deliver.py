@@ -14,7 +14,7 @@ import structlog
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import Issue, RemoteConflict, RemoteError
+from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
 from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
@@ -85,6 +85,8 @@ def _deliver_claimed(hub: Hub, party: Party, claim: Claim) -> bool:
     except RemoteError as fault:
         _put_off(hub, party, claim, fault)
         return False
+    except Unavailable:
+        raise  # no fault of the delivery: its lease runs out
     except Exception as fault:  # noqa: BLE001 - one plan that cannot be sent must not hold up the others
         _put_off(hub, party, claim, RemoteError(type(fault).__name__))
         return False

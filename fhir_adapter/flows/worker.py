@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.errors import RemoteError
+from fhir_adapter.errors import RemoteError, Unavailable
 from fhir_adapter.flows import circuit, sync
 from fhir_adapter.flows.hub import Hub
 
@@ -126,9 +126,19 @@ class _Keeper:
             self._do(lambda: sync.deliver_next(self._hub, self._party, found=self.bell.ring))
 
     def _do(self, step: Callable[[], object]) -> None:
+        """The worker must outlive whatever one party's data does to it, and a disk that is full for a while."""
+        try:
+            self._blame(step)
+        except Unavailable as fault:  # no party's fault, and nothing could be noted about it
+            log.error("sync failed", party=self._party.name, error=fault.reason)
+            self.stopping.wait(self._interval)
+
+    def _blame(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception as fault:  # noqa: BLE001 - the worker must outlive whatever one party's data does to it
+        except Unavailable:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is this party's
             circuit.failed(self._hub, self._party, RemoteError(type(fault).__name__))
             log.error("sync failed", party=self._party.name, error=type(fault).__name__)
 

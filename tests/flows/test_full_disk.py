@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
 
 import pytest
 
 from fhir_adapter.errors import Unavailable
 from fhir_adapter.flows.parked import listed
+from fhir_adapter.flows.worker import Worker
 from tests.flows.conftest import Town
 
 
@@ -20,6 +22,13 @@ def limit(town: Town, pages: int, *, more: bool = False) -> None:
         connection.execute(f"PRAGMA max_page_count = {there + pages}").fetchone()
 
     town.service.hub.database.write(work)
+
+
+def set_read_only(town: Town, is_read_only: bool) -> None:
+    """What a file system does that found errors: every write fails."""
+    database = town.service.hub.database
+    with database._writing:  # a transaction could not begin any more
+        database._writer.execute(f"PRAGMA query_only = {int(is_read_only)}")
 
 
 def test_a_full_disk_is_told_and_the_same_push_is_taken_later(
@@ -63,3 +72,27 @@ def test_what_cannot_be_shown_because_the_disk_is_full_is_shown_later(town: Town
     assert not any(answer.json().get("failed") for answer in answers)
     limit(town, 1_000_000)
     assert town.get("/parties/sodertalje/records").json()["records"]
+
+
+def test_the_worker_outlives_a_full_disk(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    worker = Worker(interval=0.05)
+    worker.hub = town.service.hub
+    set_read_only(town, True)  # not even that something failed can be noted
+    goal = town.goal_at_region(plan, "buss")
+    town.put_at_region(goal | {"note": [{"text": "långt" * 20_000}]})
+    worker.start()
+    try:
+        time.sleep(1)
+        set_read_only(town, False)
+        until = time.monotonic() + 20
+        while "note" not in (found := town.get(f"/fhir/Goal/{goal['id']}").json()) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert "note" in found
+        town.push(sip | {"title_local": "Efteråt"})
+        while town.at_region(f"CarePlan/{plan}")["title"] != "Efteråt" and time.monotonic() < until:
+            time.sleep(0.1)
+        assert town.at_region(f"CarePlan/{plan}")["title"] == "Efteråt"
+    finally:
+        worker.stop()
