@@ -183,6 +183,7 @@ def _accept(
         raise PreconditionFailed("If-Match names a version of a record that is not here", [issue])
     ours = change.load(connection, plan, readings)
     record = known.record if known else None
+    was_told = _may_be_told(hub, party, plan, ours)
     if again:
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
         change.audit(connection, hub, plan, party, "U", now)
@@ -196,7 +197,7 @@ def _accept(
             ours, bases = said_of_the_person(connection, party, lens, readings, plan, theirs)
             plans.add_guests(connection, plan.id, ours)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
-            return _park(connection, party, delivery, mapped, plan, entry)
+            return _park(connection, party, delivery, mapped, plan, entry, is_told=was_told)
         arrival = change.Arrival(
             party,
             entry,
@@ -209,20 +210,10 @@ def _accept(
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
-    told = (kept for kept in applied.kept if known or kept.sent is not None)  # a new record lacks nothing it was shown
-    kept = (_kept_issue(mapped, kept, applied.found) for kept in told)
-    steps = (_step_issue(mapped, reference, step, applied.found) for reference, step in applied.steps)
-    issues = list(dict.fromkeys([*mapped.issues, *kept, *steps]))
-    receipt = _receipt(
-        "accepted" if applied.changed else "unchanged",
-        delivery,
-        mapped.record_id,
-        applied.plan,
-        issues,
-        mapped,
-        [change.conflict_in_words(mapped, conflict, applied.found) for conflict in applied.conflicts],
-        _shared_with(hub, plan, applied.found),
-    )
+    is_told = was_told and _may_be_told(
+        hub, party, applied.plan, applied.found
+    )  # nobody lets itself in by what it sends
+    receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
     journal.close(
         connection,
@@ -387,7 +378,14 @@ def _refuse(
 
 
 def _park(
-    connection: sqlite3.Connection, party: Party, delivery: Delivery, mapped: Mapped, plan: Plan, entry: int
+    connection: sqlite3.Connection,
+    party: Party,
+    delivery: Delivery,
+    mapped: Mapped,
+    plan: Plan,
+    entry: int,
+    *,
+    is_told: bool,
 ) -> Answer:
     """A snapshot that drops nearly everything looks like a broken export: kept, not applied, said so."""
     issue = Issue(
@@ -398,7 +396,8 @@ def _park(
         "broken export: it was kept but not applied",
         "the whole record; or If-Match with the version you have seen",
     )
-    receipt = _receipt("parked", delivery, mapped.record_id, plan, [issue, *mapped.issues], mapped, ())
+    told = plan if is_told else None
+    receipt = _receipt("parked", delivery, mapped.record_id, told, [issue, *mapped.issues], mapped, ())
     journal.close(connection, entry, "parked", status=422, plan=plan.id, receipt=receipt.decode())
     return Answer(422, receipt)
 
@@ -421,6 +420,32 @@ def _kept_issue(mapped: Mapped, kept: Kept, found: Refs) -> Issue:
         what,
         "the newer value, or If-Match with the version you have seen if yours is meant",
     )
+
+
+def _receipt_of(
+    hub: Hub, delivery: Delivery, mapped: Mapped, applied: change.Applied, *, is_new: bool, is_told: bool
+) -> bytes:
+    """What became of a record. Who may not see the plan any more is told that it came, and nothing of what is there."""
+    plan, found = applied.plan, applied.found
+    if not is_told:
+        return _receipt("accepted", delivery, mapped.record_id, None, mapped.issues, mapped, ())
+    told = (kept for kept in applied.kept if kept.sent is not None or not is_new)  # what is new lacks nothing shown
+    kept = (_kept_issue(mapped, kept, found) for kept in told)
+    steps = (_step_issue(mapped, reference, step, found) for reference, step in applied.steps)
+    return _receipt(
+        "accepted" if applied.changed else "unchanged",
+        delivery,
+        mapped.record_id,
+        plan,
+        list(dict.fromkeys([*mapped.issues, *kept, *steps])),
+        mapped,
+        [change.conflict_in_words(mapped, conflict, found) for conflict in applied.conflicts],
+        _shared_with(hub, plan, found),
+    )
+
+
+def _may_be_told(hub: Hub, party: Party, plan: Plan, found: Refs) -> bool:
+    return plan.party == party.name or decision_for(hub, party, plan, found).permit
 
 
 def _receipt(

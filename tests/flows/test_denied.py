@@ -1,0 +1,53 @@
+"""A municipality that is denied a plan after it was shown: what it sends is not lost, and it is told nothing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import Town
+
+
+@pytest.fixture
+def shown(town: Town, sip: dict[str, Any]) -> dict[str, Any]:
+    """The record as nykvarn has it, of a plan that it was denied after it had been shown."""
+    sip["deltagare"].append({"namn": "Nina Ny", "roll": "samordnare", "org": "Nykvarns kommun", "orgnr": "2120002999"})
+    sip["insatser"].append({"id": "N0", "text": "Ledsagning", "huvudman": "kommun", "ansvarig": "Nina Ny"})
+    town.push(sip)
+    (told,) = town.get("/parties/nykvarn/records").json()["records"]
+    denied = copy.deepcopy(sip)
+    denied["samtycke"]["nekat"] = ["Nykvarns kommun"]
+    denied["mal"][2]["text"] = "Jag åker buss med Lars."
+    denied["mal"][1]["status"] = "avslutat"
+    town.push(denied)
+    content: dict[str, Any] = told["content"]
+    return content
+
+
+def test_the_receipt_tells_nothing_of_a_plan_that_is_denied(town: Town, shown: dict[str, Any]) -> None:
+    shown["mal"][2]["text"] = "Jag tar bussen."
+    answer = town.push(shown, party="nykvarn", key="denied")
+    receipt = answer.json()
+    assert (answer.status_code, receipt["state"], receipt["plan"]) == (200, "accepted", None)
+    assert (receipt["conflicts"], receipt["shared"], receipt["issues"]) == ([], [], [])
+    assert "Lars" not in answer.text
+    assert town.get("/parties/nykvarn/receipts/denied").content == answer.content
+
+
+def test_whether_a_guess_is_right_is_not_told(town: Town, shown: dict[str, Any]) -> None:
+    receipts = []
+    for text in ("Jag åker buss med Lars.", "Jag åker buss med Per."):
+        shown["mal"][2]["text"] = text
+        receipts.append(town.push(shown, party="nykvarn").json() | {"key": ""})
+    assert receipts[0] == receipts[1]
+
+
+def test_what_who_is_denied_sends_is_not_lost(town: Town, shown: dict[str, Any]) -> None:
+    shown["mal"][2]["text"] = "Jag tar bussen."
+    shown["insatser"][4]["text"] = "Ledsagning, två gånger"
+    town.push(shown, party="nykvarn")
+    assert town.record()["insatser"][4]["text"] == "Ledsagning, två gånger"
+    (question,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert (question["live"], question["kept"]) == ("Jag åker buss med Lars.", "Jag tar bussen.")
