@@ -210,9 +210,7 @@ def _accept(
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
-    is_told = was_told and _may_be_told(
-        hub, party, applied.plan, applied.found
-    )  # nobody lets itself in by what it sends
+    is_told = was_told and _may_be_told(hub, party, applied.plan, applied.found)  # nobody lets itself in
     receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
     journal.close(
