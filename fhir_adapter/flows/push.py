@@ -209,8 +209,10 @@ def _accept(
             earlier=_shown_before(connection, party, lens, known, ours) if known and delivery.seen is None else (),
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
+    is_told = _may_be_told(hub, party, applied.plan, applied.found)
+    if is_told and not was_told:
+        raise Refused("who may not see a plan lets nobody in, itself least of all", [_LETS_ITSELF_IN])
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
-    is_told = was_told and _may_be_told(hub, party, applied.plan, applied.found)  # nobody lets itself in
     receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
     journal.close(
@@ -222,6 +224,15 @@ def _accept(
         receipt=receipt.decode(),
     )
     return Answer(status, receipt)
+
+
+_LETS_ITSELF_IN = Issue(
+    "error",
+    "forbidden",
+    "",
+    "this plan is not shown to you any more, and your record would have it shown to you again",
+    "that who leads the plan lets you take part, or a consent in force",
+)
 
 
 def _says_the_same_again(known: _Known | None, delivery: Delivery) -> journal.Entry | None:

@@ -10,11 +10,16 @@ import pytest
 from tests.flows.conftest import Town
 
 
+def with_nykvarn(sip: dict[str, Any]) -> None:
+    """Nykvarn takes part in it, and answers for an intervention."""
+    sip["deltagare"].append({"namn": "Nina Ny", "roll": "samordnare", "org": "Nykvarns kommun", "orgnr": "2120002999"})
+    sip["insatser"].append({"id": "N0", "text": "Ledsagning", "huvudman": "kommun", "ansvarig": "Nina Ny"})
+
+
 @pytest.fixture
 def shown(town: Town, sip: dict[str, Any]) -> dict[str, Any]:
     """The record as nykvarn has it, of a plan that it was denied after it had been shown."""
-    sip["deltagare"].append({"namn": "Nina Ny", "roll": "samordnare", "org": "Nykvarns kommun", "orgnr": "2120002999"})
-    sip["insatser"].append({"id": "N0", "text": "Ledsagning", "huvudman": "kommun", "ansvarig": "Nina Ny"})
+    with_nykvarn(sip)
     town.push(sip)
     (told,) = town.get("/parties/nykvarn/records").json()["records"]
     denied = copy.deepcopy(sip)
@@ -51,3 +56,20 @@ def test_what_who_is_denied_sends_is_not_lost(town: Town, shown: dict[str, Any])
     assert town.record()["insatser"][4]["text"] == "Ledsagning, två gånger"
     (question,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
     assert (question["live"], question["kept"]) == ("Jag åker buss med Lars.", "Jag tar bussen.")
+
+
+def test_who_takes_no_part_any_more_cannot_let_itself_in(town: Town, sip: dict[str, Any]) -> None:
+    with_nykvarn(sip)
+    town.push(sip)
+    record = town.get("/parties/nykvarn/records").json()["records"][0]["content"]
+    sip["insatser"][4]["status"] = "avbruten"
+    assert town.push(sip).status_code == 200
+    own = {"id": "N9", "text": "Jag bjuder in mig", "huvudman": "kommun", "ansvarig": "Nina Ny", "status": "planerad"}
+    record["insatser"].append(own)
+    answer = town.push(record, party="nykvarn")
+    assert (answer.status_code, answer.json()["state"]) == (422, "refused")
+    assert town.get("/parties/nykvarn/records/SIP-1").status_code == 404
+    assert "Jag bjuder in mig" not in str(town.record())
+    sip["insatser"][4]["status"] = "planerad"
+    town.push(sip)
+    assert town.push(record, party="nykvarn").status_code == 200, "who leads the plan let it in"
