@@ -21,6 +21,7 @@ from fhir_adapter.flows.incoming import Incoming, as_meant, incoming_of
 from fhir_adapter.flows.naming import names_in, names_to_ours, write_id_of
 from fhir_adapter.flows.news import News
 from fhir_adapter.flows.parking import NOT_SHOWN, give_way, leave_alone, park, reason_to_park, stand_in_the_way
+from fhir_adapter.flows.pull import LETS_ITSELF_IN, LetsItselfIn, decision_for
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.store import copies, journal, outbox, plans, resources
@@ -75,9 +76,26 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
         give_way(connection, party, incoming, plan, now)
     else:
         tasks = tasks_to_come(incoming.theirs, news.versions, ours)
-        applied = _merge(connection, hub, party, incoming, entry, plan, tasks)
-        journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
+        _merge_or_park(connection, hub, party, incoming, entry, plan, tasks)
     return True
+
+
+def _merge_or_park(
+    connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, entry: int, plan: Plan, beside: Refs
+) -> None:
+    """Parked is what would let its party in, where it may not see the plan."""
+    may_see = decision_for(hub, party, plan, change.load(connection, plan)).permit
+    try:
+        with attempt(connection):
+            applied = _merge(connection, hub, party, incoming, entry, plan, beside)
+            if not may_see and decision_for(hub, party, applied.plan, applied.found).permit:
+                raise LetsItselfIn
+    except LetsItselfIn:
+        journal.close(connection, entry, "parked", plan=plan.id, receipt=LETS_ITSELF_IN)
+        park(connection, party, incoming)
+        log.warning("version parked", party=party.name, type=incoming.version.type, problem=LETS_ITSELF_IN)
+    else:
+        journal.close(connection, entry, "applied" if applied.changed else "unchanged", plan=plan.id)
 
 
 def _go_on_from(connection: sqlite3.Connection, party: Party, incoming: Incoming, news: News) -> None:

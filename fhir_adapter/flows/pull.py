@@ -11,7 +11,7 @@ import structlog
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
-from fhir_adapter.errors import BadRequest, Issue, NotFound, Unavailable
+from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailable
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
@@ -99,6 +99,19 @@ def _with_more(
                 failed.append(plan.id)
             log.error("record not shown", party=party.name, plan=plan.id, problem=type(fault).__name__)
     return Changes(tuple(shown), tuple(failed), cursor, more=cursor < plans.newest_change(connection))
+
+
+LETS_ITSELF_IN = "by it, who may not see the plan would let itself in"
+"""Why a version is parked that gives its party a plan which it may not see."""
+
+
+class LetsItselfIn(Refused):
+    """Who may not see a plan would by what it says; it takes who may to let it in."""
+
+    def __init__(self) -> None:
+        words = "this plan is not shown to you any more, and what you say would have it shown to you again"
+        expected = "that who leads the plan lets you take part, or a consent in force"
+        super().__init__(LETS_ITSELF_IN, [Issue("error", "forbidden", "", words, expected)])
 
 
 def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:

@@ -20,7 +20,7 @@ from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
-from fhir_adapter.flows.pull import decision_for, source_of, what_a_record_tells
+from fhir_adapter.flows.pull import LetsItselfIn, decision_for, source_of, what_a_record_tells
 from fhir_adapter.flows.said import Lens, by_reference, said_of_the_person
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
@@ -211,7 +211,7 @@ def _accept(
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(hub, party, applied.plan, applied.found)
     if is_told and not was_told:
-        raise Refused("who may not see a plan lets nobody in, itself least of all", [_LETS_ITSELF_IN])
+        raise LetsItselfIn
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
@@ -224,15 +224,6 @@ def _accept(
         receipt=receipt.decode(),
     )
     return Answer(status, receipt)
-
-
-_LETS_ITSELF_IN = Issue(
-    "error",
-    "forbidden",
-    "",
-    "this plan is not shown to you any more, and your record would have it shown to you again",
-    "that who leads the plan lets you take part, or a consent in force",
-)
 
 
 def _says_the_same_again(known: _Known | None, delivery: Delivery) -> journal.Entry | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fhir_adapter.flows.parked import apply, listed
 from tests.flows.conftest import Town
 
 
@@ -73,3 +74,30 @@ def test_who_takes_no_part_any_more_cannot_let_itself_in(town: Town, sip: dict[s
     sip["insatser"][4]["status"] = "planerad"
     town.push(sip)
     assert town.push(record, party="nykvarn").status_code == 200, "who leads the plan let it in"
+
+
+def test_a_region_that_takes_no_part_any_more_cannot_let_itself_in(town: Town, sip: dict[str, Any]) -> None:
+    sip["samtycke"]["omfattning"] = ["Södertälje kommun socialtjänst"]
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    own = [one for one in sip["insatser"] if one["huvudman"] == "region"]
+    for one in own:
+        one["status"] = "avbruten"
+    sip["mal"][2]["text"] = "Jag åker buss med Lars."
+    assert [each["permit"] for each in town.push(sip).json()["shared"]] == [False]
+    town.sync()
+    ended = [entry["resource"] for entry in town.at_region("ServiceRequest")["entry"]]
+    like = next(one for one in ended if one["code"]["text"] == own[0]["text"])
+    more = {name: value for name, value in like.items() if name not in ("identifier", "meta", "extension")}
+    town.put_at_region(more | {"id": "invited", "status": "active", "code": {"text": "Jag bjuder in mig"}})
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    activity = [*care_plan["activity"], {"reference": {"reference": "ServiceRequest/invited"}}]
+    town.put_at_region(care_plan | {"activity": activity})
+    for _ in range(2):
+        town.sync()
+    assert "Lars" not in str(town.at_region("Goal"))
+    (parked,) = listed(town.service.hub)
+    assert parked.about == "ServiceRequest/invited"
+    apply(town.service.hub, parked.id, "the lead agreed")
+    town.sync()
+    assert "Lars" in str(town.at_region("Goal"))
