@@ -210,7 +210,7 @@ def _accept(
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(hub, party, applied.plan, applied.found)
-    if is_told and not was_told:
+    if is_told and not was_told and not delivery.is_meant:
         raise LetsItselfIn
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
     receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)

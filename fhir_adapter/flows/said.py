@@ -89,7 +89,7 @@ def said_of_the_person(
     """The person of a new plan as they are here, where earlier plans of the party are about them, and what it said of
     them with those. The last of these bases is bare: a record that says less of them takes nothing away."""
     name = str(theirs[f"CarePlan/{plan.id}"].get("subject", {}).get("reference"))
-    earlier = plans.plans_beside(connection, plan.id, name)
+    earlier = plans.plans_beside(connection, plan.id, name) if name in theirs else []
     if not earlier:
         return {}, []
     bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
