@@ -139,9 +139,9 @@ class Unavailable(AdapterError):
     status = 503
     code = "no-store"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, issues: Sequence[Issue] = ()) -> None:
         words = "nothing can be kept here just now, and nothing of this was"
-        super().__init__(f"{words} ({reason})", [Issue("error", self.code, "", words, "the same once more, later")])
+        super().__init__(words, issues or [Issue("error", self.code, "", words, "the same once more, later")])
         self.reason = reason
 
 
