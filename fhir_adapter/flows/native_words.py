@@ -11,10 +11,11 @@ from uuid import UUID
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.flows import change
+from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import source_of, what_a_record_tells
-from fhir_adapter.flows.said import by_reference
 from fhir_adapter.mapping.engine import Mapped, Mapping, copied
+from fhir_adapter.mapping.recognising import Earlier, names_of
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.merge import Refs
@@ -34,7 +35,7 @@ class NativeWords:
     mapping: Mapping
     source: str
     namespace: UUID
-    before: dict[str, Any]
+    before: Earlier
     visible: Refs
 
     @staticmethod
@@ -43,7 +44,7 @@ class NativeWords:
         record = plans.record_of(connection, party.name, plan.id)
         mapping = hub.mapping_of(party)
         said = journal.by_id(connection, record.said).body if record and record.said is not None else None
-        before = mapping.record_in(said) if said else {}
+        before = Earlier(mapping.record_in(said), names_of(record.names)) if said and record else Earlier({})
         source = source_of(party, plan, record.record if record else plan.record)
         return NativeWords(mapping, source, hub.namespace, before, visible)
 
@@ -66,27 +67,29 @@ class NativeWords:
         """What would stand in that field if each of these FHIR values were live; None where nothing would."""
         path = self.path(conflict)
         told = (None if value is None else self._record(self._with(conflict, value)) for value in values)
-        return [None if record is None else _read(record, path) for record in told]
+        return [None if record is None else _read(record.record, path) for record in told]
 
     def in_fhir(self, conflict: Conflict, value: Any) -> Any:
         """The FHIR value that the field stands for when it says `value`. Raises Refused in the record's own paths."""
         path = self.path(conflict)
-        record = copied(self._record(self.visible))
+        written = self._record(self.visible)
+        record = copied(written.record)
         _write(record, path, value)
-        mapped = self.mapping.get(record, source=self.source, namespace=self.namespace)
+        mapped = self.mapping.get(record, source=self.source, namespace=self.namespace, names=written.names)
         resource = by_reference(mapped.resources, self.visible).get(conflict.reference)
         said = decisions.said_in(conflict, resource) if resource else None
         if said is None:
             raise Refused("no value", [Issue("error", "value", path, "this says nothing in the plan", "a value")])
         return said
 
-    def _record(self, resources: Refs) -> dict[str, Any]:
+    def _record(self, resources: Refs) -> Earlier:
         told = what_a_record_tells(resources)
-        return self.mapping.put(told, self.before, source=self.source, namespace=self.namespace)
+        return self.mapping.put_named(told, self.before, source=self.source, namespace=self.namespace)
 
-    def _mapped(self, record: dict[str, Any]) -> Mapped | None:
+    def _mapped(self, written: Earlier) -> Mapped | None:
         try:
-            return self.mapping.get(record, source=self.source, namespace=self.namespace)
+            record, names = written
+            return self.mapping.get(record, source=self.source, namespace=self.namespace, names=names)
         except Refused:  # what others wrote need not be a valid record of this format
             return None
 

@@ -15,6 +15,7 @@ from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailabl
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.mapping.recognising import names_of
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import conflicts, journal, plans
@@ -139,10 +140,11 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     source = source_of(party, plan, name)
     if record and record.said is not None:
         before = mapping.record_in(journal.by_id(connection, record.said).body)
-        mapped = mapping.get(before, source=source, namespace=hub.namespace)
+        names = names_of(record.names)
+        mapped = mapping.get(before, source=source, namespace=hub.namespace, names=names)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
-        native = mapping.put(what_a_record_tells(shown), before, source=source, namespace=hub.namespace)
+        native = mapping.put(what_a_record_tells(shown), before, source=source, namespace=hub.namespace, names=names)
     else:
         mapped = None
         native = mapping.create(what_a_record_tells(visible), source=source, namespace=hub.namespace)

@@ -9,23 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
-from fhir_adapter.access.projection import project
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, said_of_the_person
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
-from fhir_adapter.flows.pull import LetsItselfIn, decision_for, source_of, what_a_record_tells
-from fhir_adapter.flows.said import Lens, by_reference, said_of_the_person
+from fhir_adapter.flows.pull import LetsItselfIn, decision_for, source_of
+from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.engine import Mapped
+from fhir_adapter.mapping.recognising import NO_NAMES, names_in_words, names_of
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
 from fhir_adapter.store import journal, plans
-from fhir_adapter.store.plans import Plan, Record
+from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,24 +110,6 @@ def earlier_answer(connection: sqlite3.Connection, party: Party, delivery: Deliv
     return Answer(entry.status, (entry.receipt or "").encode(), True)
 
 
-class _Known(NamedTuple):
-    """The plan that a record stands for, the party's own copy of it, and the entry in which it spoke of it last."""
-
-    plan: Plan
-    record: Record | None
-    said: journal.Entry | None
-
-
-def _known(connection: sqlite3.Connection, party: Party, native: Any) -> _Known | None:
-    """What is here of a record, if the party sent it before or was shown it."""
-    id_ = native.get("id") if isinstance(native, dict) else None
-    plan = plans.of_record(connection, party.name, str(id_)) if id_ is not None else None
-    if plan is None:
-        return None
-    record = plans.record_of(connection, party.name, plan.id)
-    return _Known(plan, record, journal.by_id(connection, record.said) if record and record.said is not None else None)
-
-
 def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Delivery) -> Answer:
     """Map and merge, one sender after the other: threads that map beside the one that writes would only take the
     interpreter from it at each of its statements, and who waits meanwhile shares its commit."""
@@ -138,23 +121,36 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     mapping = hub.mapping_of(party)
     native = mapping.record_in(delivery.body)
     check_what_is_fhir(mapping, native)
-    known = _known(connection, party, native)
+    known = known_of(connection, party, native)
     # The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought.
     lens = Lens(mapping, source_of(party, known.plan, str(native["id"])) if known else party.source, hub.namespace)
+    past = Past(connection, party, lens, known, delivery.seen) if known else None
     again = _says_the_same_again(known, delivery)
-    told = lens.rest(again) if again else None
-    mapped = told or lens.get(native)
+    names = _names_in(native, lens, past, again=again is not None)
+    told = lens.rest(again, names) if again else None
+    mapped = told or lens.get(native, names_of(names))
     if known and _is_a_namesake(connection, party, known, mapped):
-        known, lens = None, replace(lens, source=party.source)
+        past, lens = None, replace(lens, source=party.source)
+        names = _names_in(native, lens, past, again=False)
         mapped = lens.get(native)
     readings = Readings(mapped.resources)
-    answer = _accept(connection, hub, party, delivery, lens, mapped, readings, known, again=again is not None)
+    answer = _accept(connection, hub, party, delivery, lens, mapped, names, readings, past, again=again is not None)
     if mapped is not told:
-        lens.remember(journal.digest_of(delivery.body), mapped, readings)
+        lens.remember(journal.digest_of(delivery.body), names, mapped, readings)
     return answer
 
 
-def _is_a_namesake(connection: sqlite3.Connection, party: Party, known: _Known, mapped: Mapped) -> bool:
+def _names_in(native: Any, lens: Lens, past: Past | None, *, again: bool) -> str | None:
+    """What the items that have no id are called, as JSON; None where each tells its own."""
+    if not isinstance(native, dict):
+        return None
+    if past is None:
+        mark = lens.mapping.mark_of(native)
+        return None if mark is None else names_in_words(NO_NAMES, mark)
+    return past.known.names if again else past.names(native)
+
+
+def _is_a_namesake(connection: sqlite3.Connection, party: Party, known: Known, mapped: Mapped) -> bool:
     """Whether the record has nothing but its id in common with what is known by it: a plan of another system, which
     the party was shown and never spoke of, about another person."""
     if known.plan.party == party.name or known.said is not None:
@@ -170,12 +166,14 @@ def _accept(
     delivery: Delivery,
     lens: Lens,
     mapped: Mapped,
+    names: str | None,
     readings: Readings,
-    known: _Known | None,
+    past: Past | None,
     *,
     again: bool,
 ) -> Answer:
     now = hub.now()
+    known = past.known if past else None
     entry = enter(connection, party, delivery, now)
     plan = known.plan if known else _new_plan(connection, party, mapped, lens.source, instant(now))
     if not known and delivery.seen is not None:
@@ -191,7 +189,7 @@ def _accept(
         theirs = by_reference(mapped.resources, ours)
         if not known:
             theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
-        bases = _bases(connection, party, lens, readings, known, ours, delivery) if known else []
+        bases = past.bases(readings, ours) if past else []
         _check_same_person(plan, ours, theirs)
         if not known:
             ours, bases = said_of_the_person(connection, party, lens, readings, plan, theirs)
@@ -206,13 +204,13 @@ def _accept(
             partial=False,
             exact=delivery.seen is not None,
             said_last=record is not None and record.said_last,
-            earlier=_shown_before(connection, party, lens, known, ours) if known and delivery.seen is None else (),
+            earlier=past.earlier(ours) if past else (),
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(hub, party, applied.plan, applied.found)
     if is_told and not was_told and not delivery.is_meant:
         raise LetsItselfIn
-    plans.note_said(connection, party.name, plan.id, mapped.record_id, entry)
+    plans.note_said(connection, party.name, plan.id, mapped.record_id, entry, names)
     receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
     journal.close(
@@ -226,7 +224,7 @@ def _accept(
     return Answer(status, receipt)
 
 
-def _says_the_same_again(known: _Known | None, delivery: Delivery) -> journal.Entry | None:
+def _says_the_same_again(known: Known | None, delivery: Delivery) -> journal.Entry | None:
     """The party's last entry if the body is that one to the byte, and it was shown nothing that it could have taken up.
 
     Then every element equals what it said before: nothing is edited, nothing is missing, and nothing is old either.
@@ -291,51 +289,6 @@ def _plan_in(mapped: Mapped) -> str:
     what = f"it stands for a {first['resourceType']}, and only plans are kept and shared here"
     expected = "a record with a plan; `fhir-adapter map` converts the others"
     raise Refused("no plan", [Issue("error", "not-supported", "", f"this record holds no plan: {what}", expected)])
-
-
-def _bases(
-    connection: sqlite3.Connection,
-    party: Party,
-    lens: Lens,
-    readings: Readings,
-    known: _Known,
-    ours: Refs,
-    delivery: Delivery,
-) -> list[Refs]:
-    """What the party last said, and what it was last shown; or only the version that it says it has seen (decision 3).
-
-    What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
-    """
-    if delivery.seen is not None:
-        seen = plans.change_of_version(connection, known.plan.id, delivery.seen)
-        if seen is None:
-            raise PreconditionFailed(
-                "If-Match names a version that this plan never had",
-                [Issue("error", "conflict", "If-Match", "no such version of this record", f'W/"{known.plan.version}"')],
-            )
-        return _shown(connection, party, lens, known, ours, seen)
-    bases = [by_reference(lens.resources(known.said, readings), ours)] if known.said else []
-    if known.record and known.record.shown is not None:
-        bases += _shown(connection, party, lens, known, ours, known.record.shown)
-    return bases
-
-
-def _shown(
-    connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs, seen: int
-) -> list[Refs]:
-    shown = project(change.as_refs(plans.members_as_of_change(connection, known.plan.id, seen)), party)
-    before = lens.mapping.record_in(known.said.body) if known.said else {}
-    native = lens.put(what_a_record_tells(shown), before)
-    try:
-        return [shown, by_reference(lens.get(native).resources, ours)]
-    except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
-        return [shown]
-
-
-def _shown_before(connection: sqlite3.Connection, party: Party, lens: Lens, known: _Known, ours: Refs) -> list[Refs]:
-    """What the party was shown since it spoke, but for the newest: it may have taken up any of these."""
-    changes = plans.shown_before(connection, party.name, known.plan.id)
-    return [form for seen in changes for form in _shown(connection, party, lens, known, ours, seen)]
 
 
 class AnotherPerson(Refused):

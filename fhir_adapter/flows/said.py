@@ -7,23 +7,15 @@ are kept as JSON: the objects would take more room, and be looked through for ga
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from fhir_adapter.access.identity import Party
-from fhir_adapter.fhir.resources import Readings, Resource, reference_of
-from fhir_adapter.flows import change, known_persons
+from fhir_adapter.fhir.resources import Readings, Resource
 from fhir_adapter.mapping.engine import Mapped, Mapping
-from fhir_adapter.plan.identity import as_the_known_person
-from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import journal, plans
+from fhir_adapter.mapping.recognising import NO_NAMES, Earlier, Names, names_of
 from fhir_adapter.store.journal import Entry
-from fhir_adapter.store.plans import Plan
-
-if TYPE_CHECKING:
-    import sqlite3
 
 MOST = 1024
 """Records that are remembered, of some 30 kB each."""
@@ -42,68 +34,36 @@ class Lens:
     source: str
     namespace: UUID
 
-    def get(self, native: Any) -> Mapped:
-        """The record in FHIR. Raises Refused."""
-        return self.mapping.get(native, source=self.source, namespace=self.namespace)
+    def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:
+        """The record in FHIR; `names` of its items without id. Raises Refused."""
+        return self.mapping.get(native, source=self.source, namespace=self.namespace, names=names)
 
-    def put(self, resources: Sequence[Resource], before: dict[str, Any]) -> dict[str, Any]:
+    def put(self, resources: Sequence[Resource], before: Earlier) -> Earlier:
         """The record as it was before, with what the resources say differently."""
-        return self.mapping.put(resources, before, source=self.source, namespace=self.namespace)
+        return self.mapping.put_named(resources, before, source=self.source, namespace=self.namespace)
 
-    def remember(self, digest: bytes, mapped: Mapped, readings: Readings) -> None:
-        """Keep what the bytes with this digest say; `readings` of its resources."""
+    def names_in(self, native: dict[str, Any], earlier: Sequence[Earlier], held: Container[str]) -> Names:
+        """The names of the items without id, as they were in earlier records; `held`: what there is already."""
+        return self.mapping.names_in(native, earlier, source=self.source, namespace=self.namespace, held=held)
+
+    def remember(self, digest: bytes, names: str | None, mapped: Mapped, readings: Readings) -> None:
+        """Keep what the bytes with this digest say, where its items have these names; `readings` of its resources."""
         rest = replace(mapped, resources=[], trace=lambda _reference, _element: "")
-        _told[self, digest] = _Told(readings.raw, rest)
+        _told[self, digest, names] = _Told(readings.raw, rest)
         if len(_told) > MOST:
             _told.popitem(last=False)
 
-    def resources(self, said: Entry, readings: Readings) -> list[Resource]:
+    def resources(self, said: Entry, names: str | None, readings: Readings) -> list[Resource]:
         """What an entry says: remembered, or mapped once more."""
-        told = _told.pop((self, said.digest), None)
+        told = _told.pop((self, said.digest, names), None)
         if told is None:
-            return self.get(self.mapping.record_in(said.body)).resources
+            return self.get(self.mapping.record_in(said.body), names_of(names)).resources
         return [readings.read(raw) for raw in told.resources]
 
-    def rest(self, said: Entry) -> Mapped | None:
+    def rest(self, said: Entry, names: str | None) -> Mapped | None:
         """What the mapping had to tell of an entry beside the resources, if it is remembered."""
-        told = _told.get((self, said.digest))
+        told = _told.get((self, said.digest, names))
         return told.rest if told else None
 
 
-def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
-    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
-    a person who got another number is the one whom the plan knows."""
-    tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
-    known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
-    found: Refs = {}
-    for resource in said:
-        own = reference_of(resource)
-        reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
-        found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    return as_the_known_person(found, ours, reference_of(said[0]))
-
-
-def said_of_the_person(
-    connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, theirs: Refs
-) -> tuple[Refs, list[Refs]]:
-    """The person of a new plan as they are here, where earlier plans of the party are about them, and what it said of
-    them with those. The last of these bases is bare: a record that says less of them takes nothing away."""
-    name = str(theirs[f"CarePlan/{plan.id}"].get("subject", {}).get("reference"))
-    earlier = plans.plans_beside(connection, plan.id, name) if name in theirs else []
-    if not earlier:
-        return {}, []
-    bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
-    said = [_said_with(connection, party, lens, readings, one).get(name) for one in earlier]
-    here = {name: known_persons.required_person(connection, name)}
-    return here, [{name: person} for person in (*filter(None, said), bare)]
-
-
-def _said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan) -> Refs:
-    """What the party said last of a plan."""
-    record = plans.record_of(connection, party.name, plan.id)
-    if record is None or record.said is None:
-        return {}
-    return by_reference(lens.resources(journal.by_id(connection, record.said), readings), change.load(connection, plan))
-
-
-_told: OrderedDict[tuple[Lens, bytes], _Told] = OrderedDict()
+_told: OrderedDict[tuple[Lens, bytes, str | None], _Told] = OrderedDict()

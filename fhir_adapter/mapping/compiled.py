@@ -35,7 +35,7 @@ def make_function(place: str, list_: str, anchors: Sequence[Anchor], standing: S
     """Makes every anchor's node for an item, with its constants, references and the references to it; other items find
     the first of those `standing` for it by the item's key. `list_`: the record's own name of the list."""
     source = Source("make", _HELPERS)
-    source.add("key, own = frame.key, native.get('id')")
+    source.add("key, own = frame.key, frame.own")
     source.add("is_born = own is not None and len(key) == 36 and is_uuid(key)")
     for anchor in anchors:
         source.own(anchor.name)

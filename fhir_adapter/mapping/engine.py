@@ -9,7 +9,7 @@ put(get(n), n) == n by construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,16 @@ from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
 from fhir_adapter.mapping.matching import close, find_nodes, put
 from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
+from fhir_adapter.mapping.recognising import (
+    NO_NAMES,
+    Earlier,
+    Names,
+    keys_in,
+    mark_of,
+    named_lists,
+    names_again,
+    names_in,
+)
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import RecordSchema
 from fhir_adapter.mapping.scopes import Scope
@@ -92,14 +102,16 @@ class Mapping:
         """The one record in `raw`, in the system's own format or as JSON. Raises BadRequest."""
         return one_of_any(self.format, raw)
 
-    def get(self, native: Any, *, source: str, namespace: UUID) -> Mapped:
-        """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path."""
+    def get(self, native: Any, *, source: str, namespace: UUID, names: Names = NO_NAMES) -> Mapped:
+        """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path.
+
+        `names`: of the items that do not tell their own, where an earlier record told them (`names_in`)."""
         is_blank_somewhere = has_blanks(native)
         errors = self.schema.errors(emptied(native) if is_blank_somewhere else native)
         if errors:
             raise Refused("the record does not follow its format", errors)
         whole = self.shorthand.expanded(what_is_said(native) if is_blank_somewhere else native)
-        run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
+        run = Run(whole, str(native["id"]), source, namespace, self.knowledge, keys_in(names))
         opened = self._forward(whole, run)
         if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
             run.error("", "required", "the record says nothing that could stand for it in FHIR")
@@ -118,12 +130,32 @@ class Mapping:
             trace = partial(_traced, trace, spelled)
         return Mapped(run.record_id, list(run.index.values()), issues, unmapped, trace)
 
+    def mark_of(self, native: dict[str, Any]) -> str | None:
+        """The same for all records whose items without id or name of their own say the same at the same places; None
+        where there is no such item."""
+        return mark_of(self.root, self.shorthand.expanded(native))
+
+    def names_in(
+        self,
+        native: dict[str, Any],
+        earlier: Sequence[Earlier],
+        *,
+        source: str,
+        namespace: UUID,
+        held: Container[str] = (),
+    ) -> Names:
+        """The names of the items that do not tell their own: those that they had in the `earlier` records, first the
+        one that this was made from. One that is new gets the name of none, nor of a resource among those `held`."""
+        run = Run(native, str(native.get("id", "")), source, namespace, self.knowledge)
+        known = [Earlier(self._said(one.record), one.names) for one in earlier]
+        return names_in(self.root, self._said(native), known, run, held)
+
     def walked(
-        self, native: dict[str, Any], *, source: str, namespace: UUID
+        self, native: dict[str, Any], *, source: str, namespace: UUID, names: Names = NO_NAMES
     ) -> tuple[list[tuple[Scope, Frame]], Run, dict[str, str]]:
         """The frames and the run that `get` leaves behind, for reports; and the sender's own paths of bare items."""
         whole = self._said(native)
-        run = Run(whole, str(native["id"]), source, namespace, self.knowledge)
+        run = Run(whole, str(native["id"]), source, namespace, self.knowledge, keys_in(names))
         return self._forward(whole, run), run, self.shorthand.spelled(whole)
 
     def _said(self, native: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +164,7 @@ class Mapping:
 
     def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
         """Every item's frame with its list, the record's own first; the resources are in the run."""
-        root = Frame(native, "", run.record_id, "", {}, {})
+        root = Frame(native, "", run.record_id, "", {}, {}, own=native.get("id"))
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
         self.root.make(root, run)
         self.root.open(root, run, opened)
@@ -151,27 +183,36 @@ class Mapping:
         *,
         source: str,
         namespace: UUID,
+        names: Names = NO_NAMES,
         over: set[str] | None = None,
     ) -> dict[str, Any]:
-        """`before`, with what `resources` say differently; fields and items that they say nothing about stay. `over`
-        gets the references to what was taken away and is told no more, since the format has no word for that."""
-        return self._back(resources, before, source, namespace, set() if over is None else over)
+        """`before`, with what `resources` say differently; fields and items that they say nothing about stay.
+
+        `names`: of its items that do not tell their own, as for `get`. `over` gets the references to what was taken
+        away and is told no more, since the format has no word for that."""
+        return self._back(resources, Earlier(before, names), source, namespace, over).record
 
     def create(
         self, resources: Sequence[Resource], *, source: str, namespace: UUID, over: set[str] | None = None
     ) -> dict[str, Any]:
         """A record for a plan that its system has not seen yet, in the format's first words. `over`: as for `put`."""
-        return self._back(resources, {}, source, namespace, set() if over is None else over)
+        return self._back(resources, Earlier({}), source, namespace, over).record
+
+    def put_named(self, resources: Sequence[Resource], before: Earlier, *, source: str, namespace: UUID) -> Earlier:
+        """What `put` gives, with the names of its items that do not tell their own."""
+        return self._back(resources, before, source, namespace, None)
 
     def _back(
-        self, resources: Sequence[Resource], before: dict[str, Any], source: str, namespace: UUID, over: set[str]
-    ) -> dict[str, Any]:
-        native = self.shorthand.expanded(copied(before))
-        before = self._said(before)
+        self, resources: Sequence[Resource], earlier: Earlier, source: str, namespace: UUID, over: set[str] | None
+    ) -> Earlier:
+        native = self.shorthand.expanded(copied(earlier.record))
+        lists = named_lists(self.root, native, earlier.names)
+        before = self._said(earlier.record)
         run = Run(native, str(before.get("id", "")), source, namespace, self.knowledge)
         run_before, frame_before = None, None
         if before:
-            run_before = Run(before, run.record_id, source, namespace, self.knowledge)
+            known_keys = keys_in(earlier.names)
+            run_before = Run(before, run.record_id, source, namespace, self.knowledge, known_keys)
             frame_before = self._forward(before, run_before)[0][1]
         known = run_before.index if run_before is not None and not self._is_searching else {}
         run.take(resources, known, self._told_by)
@@ -179,7 +220,7 @@ class Mapping:
             run.free(self._told_by)
         found = self._root_node(run)
         if found is None or (before and not run.edited):  # nothing new was said
-            return self.shorthand.contracted(native, is_new=not before)
+            return Earlier(self.shorthand.contracted(native, is_new=not before), earlier.names)
         anchor, node = found
         if not before:
             run.record_id = own_identifier(node, run.source) or str(node["id"])
@@ -193,12 +234,14 @@ class Mapping:
             close(inner, root, run, opened)
         for scope, frame in opened:
             put(scope, frame, run, run_before)
-        over |= run.over
+        if over is not None:
+            over |= run.over
+        names = names_again(self.root, native, lists)
         native = self.shorthand.contracted(native, is_new=not before)
         if not self.schema.holds_for(native):
             self.schema.complete(native)
             native = without_bare_items(native, self.schema)
-        return native if before else self.schema.ordered(native)
+        return Earlier(native if before else self.schema.ordered(native), names)
 
     def _root_node(self, run: Run) -> tuple[Anchor, Resource] | None:
         """What the record is about (its plan, enquiry, offer), and as which anchor: known by its id, else by its

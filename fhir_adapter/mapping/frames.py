@@ -34,6 +34,8 @@ class Frame:
     """the anchors that were there before and are, as those say who refer to them, no more"""
     place: int = 0
     """its place in the list as it was sent"""
+    own: str | None = None
+    """its id, as its sender gave it or knew it before"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,36 @@ def is_place(key: str) -> bool:
     return key.startswith("#") and key[1:].isdecimal()
 
 
-class Keys:
-    """Business keys of the items of one list: `id`, else the list's key field, else the place."""
+def plain_name(name: str, zone: str) -> str:
+    """What the first item of a name is called: none is a place, and a time has its zone, as it comes back from FHIR."""
+    name = instant_of(name, zone) or composed(name)
+    return name if name and not name.startswith("#") else f"#{name}"
 
-    __slots__ = ("_adopts", "_field", "_items", "_path", "_placed", "_taken", "_zone", "seen")
+
+def is_named(key: str, name: str) -> bool:
+    """Is it the key of an item of this name, the first or a later one?"""
+    head, _, times = key.rpartition("#")
+    return key == name or (head == name and times.isdecimal())
+
+
+class Keys:
+    """Business keys of the items of one list: `id`, else what is `known` of the items in their order because an
+    earlier record had them, else the list's key field, else the place."""
+
+    __slots__ = ("_adopts", "_field", "_is_known", "_items", "_known", "_path", "_placed", "_taken", "_zone", "seen")
 
     def __init__(
-        self, field: str | None, adopts: str | None, zone: str, items: Sequence[dict[str, Any]], path: str = ""
+        self,
+        field: str | None,
+        adopts: str | None,
+        zone: str,
+        items: Sequence[dict[str, Any]],
+        path: str = "",
+        known: Sequence[str | None] = (),
     ) -> None:
         self._field = field
+        self._known = iter(known)
+        self._is_known = len(known) > 0
         self._items = items
         self._taken: frozenset[str] | None = None
         self._path = path
@@ -39,15 +60,29 @@ class Keys:
 
     def of(self, item: dict[str, Any], index: int, run: Run) -> str:
         """The key of `item`. The same id twice is an error: the two could not be told apart afterwards."""
-        own = item.get("id")
+        own, known = item.get("id"), next(self._known, None)
         if own is not None:
             own = str(own)
             if own in self.seen or own.startswith("#") or len(own) == 36:
                 self._check(own, index, run)
             self.seen.add(own)
             return own
+        if known is not None:
+            self.seen.add(known)
+            return known
         named = item.get(self._field) if self._field is not None else None
         return self.placed() if named is None else self.named(str(named))
+
+    def own(self, item: dict[str, Any], key: str) -> str | None:
+        """The id of an item that FHIR is told: none is a place, or a name with its number. Of one without id it is the
+        key that its name did not give it: it had that as its id, and its sender keeps no ids of others."""
+        has_id = item.get("id") is not None
+        if not (has_id or self._is_known) or is_place(key):
+            return None
+        named = item.get(self._field) if self._field is not None else None
+        if named is None or (has_id and "#" not in key):
+            return key
+        return None if is_named(key, plain_name(str(named), self._zone)) else key
 
     def give_back(self, key: str) -> None:
         """A key that was tried, and is not this item's."""
@@ -65,12 +100,8 @@ class Keys:
         return f"#{self._placed}"
 
     def named(self, name: str) -> str:
-        """The key of an item that is told by a name: the second of the same name is `name#2`; none is a place.
-
-        A time is told with its zone, as it comes back from FHIR.
-        """
-        name = instant_of(name, self._zone) or composed(name)
-        name = key = name if name and not name.startswith("#") else f"#{name}"
+        """The key of an item that is told by a name: the second of the same name is `name#2`."""
+        name = key = plain_name(name, self._zone)
         times = 1
         while key in self.seen:
             times += 1

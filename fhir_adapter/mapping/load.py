@@ -183,7 +183,9 @@ class _Loader:
 
     # ---- lists
 
-    def scope(self, declared: dict[str, Any], place: Place, outer: Types, owners: dict[str, str], prefix: str) -> Scope:
+    def scope(
+        self, declared: dict[str, Any], place: Place, outer: Types, owners: dict[str, str], prefix: str, label: str = ""
+    ) -> Scope:
         native = declared["native"]
         is_root = native == "."
         name = "" if is_root else f"{prefix}{native}"
@@ -215,11 +217,13 @@ class _Loader:
             lambda field: self.check_native(f"{inside}{field}"), self.knowledge,
         )  # fmt: skip
         self.carry(fields, name)
+        below = declared.get("lists") or []
         lists = tuple(
-            self.scope(inner, (*place, "lists", index), types, owners, inside)
-            for index, inner in enumerate(declared.get("lists") or [])
+            self.scope(inner, (*place, "lists", index), types, owners, inside, label_of(index, below))
+            for index, inner in enumerate(below)
         )
         standing = (primary, *(anchor for anchor in anchors if anchor.root and anchor is not primary))
+        naming = tuple(one for one in lists if one.naming or one.numbered or one.is_placed)
         make, made = make_function(name or ".", native.removesuffix("[]"), anchors, standing)
         write, written = write_function(name or ".", fields)
         return Scope(
@@ -233,7 +237,7 @@ class _Loader:
                 if "required" in node and path.startswith(inside)
             ),
             watch_of(anchors, primary, fields, lists), words_for_ends(anchors, standing, fields, is_root=is_root),
-            f"{name} {'.'.join(map(str, place))}",
+            label or native, naming,
         )  # fmt: skip
 
     def carry(self, fields: Iterable[Field], name: str) -> None:
@@ -297,6 +301,13 @@ def _types_of_lists(lists: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         if kinds:
             yield declared["native"].removesuffix("[]"), kinds[0]
         yield from _types_of_lists(declared.get("lists") or [])
+
+
+def label_of(index: int, lists: list[dict[str, Any]]) -> str:
+    """The path of a list in the item around; with a number where it is a later one over the same items."""
+    native = lists[index]["native"].removesuffix("[]")
+    earlier = sum(1 for other in lists[:index] if other["native"] == lists[index]["native"])
+    return f"{native} {earlier + 1}" if earlier else str(native)
 
 
 def shorthand_of(lists: list[Any], outer: str = "") -> Shorthand:

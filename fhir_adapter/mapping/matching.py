@@ -113,7 +113,8 @@ def _match(scope: Scope, outer: Frame, run: Run, olds: Sequence[Frame], *, is_qu
         keys = keys_of_those_left(scope, olds, kept, sent, run)
         for node in in_their_places(scope, new, outer, run, keys):
             item: dict[str, Any] = {}
-            frames.append(_frame(scope, item, new_key(scope, item, node, outer, run, keys), node, outer, None, keys))
+            key = new_key(scope, item, node, outer, run, keys, len(found))
+            frames.append(_frame(scope, item, key, node, outer, None, keys))
             kept.append(item)
     if len(kept) != len(sent) or any(one is not other for one, other in zip(kept, sent, strict=True)):
         scope.native.write(outer.native, kept or None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha1
+from types import MappingProxyType
 from typing import Any, Literal
 from unicodedata import is_normalized, normalize
 from uuid import UUID
@@ -187,6 +188,7 @@ class Run:
         "issues",
         "keys",
         "knowledge",
+        "known_keys",
         "names",
         "namespace",
         "news",
@@ -199,12 +201,22 @@ class Run:
         "unmapped",
     )
 
-    def __init__(self, record: Any, record_id: str, source: str, namespace: UUID, knowledge: Knowledge) -> None:
+    def __init__(
+        self,
+        record: Any,
+        record_id: str,
+        source: str,
+        namespace: UUID,
+        knowledge: Knowledge,
+        known_keys: Mapping[str, Sequence[str | None]] = MappingProxyType({}),
+    ) -> None:
         self.record = record
         self.record_id = record_id
         self.source = source
         self.namespace = namespace.bytes
         self.knowledge = knowledge
+        self.known_keys = known_keys
+        """path of a list in the record -> the keys of its items, where an earlier record tells them"""
         self.index: dict[str, Resource] = {}
         self.issues: list[Issue] = []
         self.unmapped: list[Unmapped] = []

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.anchors import Anchor, key_in, own_identifier
 from fhir_adapter.mapping.frames import Frame
-from fhir_adapter.mapping.keys import Keys
+from fhir_adapter.mapping.keys import Keys, plain_name
 from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.scopes import Scope
 
@@ -26,8 +26,13 @@ def keys_of_those_left(scope: Scope, olds: Sequence[Frame], kept: list[Any], sen
     return keys
 
 
-def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, run: Run, keys: Keys) -> str:
-    """The key of an item that is new to the record: our own business id, its place, or the id it was born with."""
+MORE_PLACES = 10
+"""So many more places than items there are, or items of one name, are asked whether an item was told by them once."""
+
+
+def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, run: Run, keys: Keys, count: int) -> str:
+    """The key of an item that is new to the record: our own business id, its place now or once, or the id it was born
+    with. `count`: so many items are there."""
     if scope.primary.element is not None:
         return ""
     own = own_identifier(node, run.source)
@@ -39,7 +44,9 @@ def new_key(scope: Scope, item: dict[str, Any], node: Resource, outer: Frame, ru
         if node["id"] == _id_at(scope.primary, place, outer, run):
             return place
         keys.give_back(place)
-        item["id"] = node["id"]
+        places = (f"#{number}" for number in range(1, count + MORE_PLACES))
+        item["id"] = next((one for one in places if node["id"] == _id_at(scope.primary, one, outer, run)), node["id"])
+        return keys.of(item, 0, run)
     return str(node["id"])
 
 
@@ -96,14 +103,21 @@ def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
         frame.native["id"] = key_in(own, adopting, frame.parent_key, run)
         frame.keys.seen.add(frame.native["id"])
         return
+    identify = adopting.identify
+
+    def is_it(key: str) -> bool:
+        as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
+        return bool(node["id"] == run.id_of(node["resourceType"], identify(run, as_named) or ""))
+
     named = frame.native.get(str(scope.key))
     key = frame.keys.placed() if named is None else frame.keys.named(str(named))
-    as_named = Frame(frame.native, "", key, frame.parent_key, {}, {})
-    if node["id"] != run.id_of(node["resourceType"], adopting.identify(run, as_named) or ""):
-        frame.native["id"] = node["id"]
+    if not is_it(key):
         frame.keys.give_back(key)
-    else:
-        run.keys[reference_of(node)] = key
+        name = "" if named is None else plain_name(str(named), run.knowledge.zone)
+        former = (f"{name}#{number}" for number in range(1, MORE_PLACES))
+        key = frame.native["id"] = next(filter(is_it, former), node["id"])
+        frame.keys.seen.add(key)
+    run.keys[reference_of(node)] = key
 
 
 def _key_around(primary: Anchor, frame: Frame, run: Run) -> str:

@@ -92,7 +92,15 @@ class Scope:
     ends: Mapping[str, Words]
     """the anchors of what an item can be without, with the words that it has for their state"""
     label: str
-    """what it is called in a frame: its name, and which one it is of several lists over the same items"""
+    """its path in the item around, and which one it is of several lists over the same items"""
+    naming: tuple[Scope, ...]
+    """the lists inside whose items, or those of lists inside them, are known again where they do not tell themselves
+    which they are: they become resources, and a name alone does not tell them for good"""
+
+    @property
+    def is_placed(self) -> bool:
+        """Are there resources whose ids are made of the places of items, for want of a name?"""
+        return self.key is None and any(anchor.type is not None for anchor in self.anchors)
 
     def with_all_inside(self) -> Iterator[Scope]:
         """This list and every list inside it, the outer ones first."""
@@ -115,11 +123,13 @@ class Scope:
     def _frames(self, items: Sequence[dict[str, Any]], outer: Frame, run: Run) -> list[Frame]:
         frames = []
         path = outer.path + self.native.text
-        keys = Keys(self.key, self.adopts, run.knowledge.zone, items, path)
+        known = run.known_keys.get(outer.path + self.label, ())
+        keys = Keys(self.key, self.adopts, run.knowledge.zone, items, path, known)
         for place, item in enumerate(items):
             if self.where is None or self.where(item):
                 key, nodes = keys.of(item, place, run), outer.nodes.copy()
-                frame = Frame(item, f"{path}[{place}].", key, outer.key, nodes, {}, place=place)
+                own = keys.own(item, key)
+                frame = Frame(item, f"{path}[{place}].", key, outer.key, nodes, {}, place=place, own=own)
                 self.make(frame, run)
                 frames.append(frame)
         return frames

@@ -38,13 +38,15 @@ class Member(NamedTuple):
 class Record:
     """A party's own copy: `said` is the journal id of its last snapshot, `shown` the change it was last shown.
 
-    `said_last`: it spoke after it was shown anything.
+    `said_last`: it spoke after it was shown anything. `names`: what its items without id are called in what it said,
+    as JSON; None where each tells its own.
     """
 
     record: str
     said: int | None
     shown: int | None
     said_last: bool
+    names: str | None
 
 
 def add(connection: sqlite3.Connection, *, id: str, party: str, source: str, record: str, now: str) -> Plan:
@@ -169,10 +171,13 @@ def record_of(connection: sqlite3.Connection, party: str, plan: str) -> Record |
     return Record(*row) if row else None
 
 
-def note_said(connection: sqlite3.Connection, party: str, plan: str, record: str, journal: int) -> None:
-    """The party's newest accepted snapshot is this journal entry."""
+def note_said(
+    connection: sqlite3.Connection, party: str, plan: str, record: str, journal: int, names: str | None
+) -> None:
+    """The party's newest accepted snapshot is this journal entry, in which its items have these names."""
     connection.execute(_SQL["forget_shown"], {"party": party, "plan": plan})
-    connection.execute(_SQL["record_said"], {"party": party, "plan": plan, "record": record, "said": journal})
+    values = {"party": party, "plan": plan, "record": record, "said": journal, "names": names}
+    connection.execute(_SQL["record_said"], values)
 
 
 def note_shown(connection: sqlite3.Connection, party: str, plan: str, record: str, change: int) -> None:

@@ -84,11 +84,11 @@ SELECT coalesce(max(seq), 0) FROM plan_change;
 SELECT DISTINCT party FROM plan_change WHERE plan = :plan AND seq > :cursor ORDER BY party;
 
 -- name: record_get
-SELECT record, said, shown, said_last FROM record WHERE party = :party AND plan = :plan;
+SELECT record, said, shown, said_last, names FROM record WHERE party = :party AND plan = :plan;
 
 -- name: record_said
-INSERT INTO record (party, plan, record, said, said_last) VALUES (:party, :plan, :record, :said, 1)
-ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_last = 1;
+INSERT INTO record (party, plan, record, said, said_last, names) VALUES (:party, :plan, :record, :said, 1, :names)
+ON CONFLICT (party, plan) DO UPDATE SET said = :said, record = :record, said_last = 1, names = :names;
 
 -- name: shown_before
 SELECT change FROM shown_before WHERE party = :party AND plan = :plan ORDER BY change DESC;

@@ -25,7 +25,7 @@ def test_the_plan_of_a_record_is_found_without_reading_the_partys_other_records(
     def know(connection: sqlite3.Connection, first: int, last: int) -> None:
         for number in range(first, last):
             plans.add(connection, id=f"p{number}", party="one", source="urn:one", record=f"r{number}", now="")
-            plans.note_said(connection, "one", f"p{number}", f"r{number}", number)
+            plans.note_said(connection, "one", f"p{number}", f"r{number}", number, None)
 
     connection = database.read()
 

@@ -10,6 +10,8 @@ import pytest
 from fhir_adapter.errors import Refused
 from fhir_adapter.fhir.resources import parse_json, reference_of
 from fhir_adapter.mapping.load import FOLDER, find
+from fhir_adapter.mapping.model import Mapped
+from fhir_adapter.mapping.recognising import Earlier
 
 PLACE: dict[str, Any] = {"source": "https://source.example", "namespace": UUID(int=7)}
 BORN = "3f2b8f0e-64f5-4b59-9a3f-0d8a0f5a1c11"
@@ -102,3 +104,27 @@ def test_who_leaves_gives_the_name_free_for_another_of_the_same_name() -> None:
 def sample(name: str, mapping: str = "dk-integrerede-forloeb") -> dict[str, Any]:
     record: dict[str, Any] = parse_json((FOLDER / mapping / "samples" / f"{name}.json").read_bytes())
     return record
+
+
+def test_items_without_ids_inside_others_are_known_wherever_both_stand() -> None:
+    mapping = find("dk-borgerens-plan")
+    steps = [{"text": "Søger bolig", "frist": "2025-06"}, {"text": "Laver mad", "frist": "2025-04"}]
+    goals = [
+        {"id": "B1", "text": "Et hjem", "delmaal": steps},
+        {"id": "B2", "text": "Ro", "delmaal": [{"text": "Går"}]},
+    ]
+    first = sample("BP-2", "dk-borgerens-plan") | {"maal": goals}
+    moved = first | {"maal": [goals[1], goals[0] | {"delmaal": [steps[1] | {"frist": "2025-05"}, {"text": "Sover"}]}]}
+    names = mapping.names_in(moved, [Earlier(first)], **PLACE)
+    said, after = (
+        goals_of(mapping.get(record, **PLACE, names=with_)) for record, with_ in ((first, {}), (moved, names))
+    )
+    assert after.keys() - said.keys() == {"Sover"}
+    assert {words: id_ for words, id_ in said.items() if words != "Søger bolig"}.items() <= after.items()
+    assert after["Sover"] not in said.values()
+    assert mapping.put(mapping.get(moved, **PLACE, names=names).resources, moved, **PLACE, names=names) == moved
+
+
+def goals_of(mapped: Mapped) -> dict[str, str]:
+    """The id of each goal, by its words."""
+    return {one["description"]["text"]: one["id"] for one in mapped.resources if one["resourceType"] == "Goal"}

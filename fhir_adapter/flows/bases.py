@@ -1,0 +1,174 @@
+"""What a record is compared with when it comes again: what its party said last, and what it was shown (decision 3).
+
+By the same its items that have no id are known again (decision 31).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.access.projection import project
+from fhir_adapter.errors import Issue, PreconditionFailed, Refused
+from fhir_adapter.fhir.resources import Readings, Resource, reference_of
+from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows.pull import what_a_record_tells
+from fhir_adapter.flows.said import Lens
+from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
+from fhir_adapter.plan.identity import as_the_known_person
+from fhir_adapter.plan.merge import Refs
+from fhir_adapter.store import journal, plans, resources
+from fhir_adapter.store.plans import Plan, Record
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class Known(NamedTuple):
+    """The plan that a record stands for, the party's own copy of it, and the entry in which it spoke of it last."""
+
+    plan: Plan
+    record: Record | None
+    said: journal.Entry | None
+
+    @property
+    def names(self) -> str | None:
+        """What its items without id are called in what it said."""
+        return self.record.names if self.record else None
+
+
+def known_of(connection: sqlite3.Connection, party: Party, native: Any) -> Known | None:
+    """What is here of a record, if the party sent it before or was shown it."""
+    id_ = native.get("id") if isinstance(native, dict) else None
+    plan = plans.of_record(connection, party.name, str(id_)) if id_ is not None else None
+    if plan is None:
+        return None
+    record = plans.record_of(connection, party.name, plan.id)
+    return Known(plan, record, journal.by_id(connection, record.said) if record and record.said is not None else None)
+
+
+class _Shown(NamedTuple):
+    """The plan as it was shown, and the party's record with it."""
+
+    refs: Refs
+    record: Earlier
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a party said and was shown of a record; `seen`: the version that it says it has seen now, if it does."""
+
+    connection: sqlite3.Connection
+    party: Party
+    lens: Lens
+    known: Known
+    seen: int | None
+
+    def bases(self, readings: Readings, ours: Refs) -> list[Refs]:
+        """What the party last said, and what it was last shown; or only the version that it says it has seen.
+
+        What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
+        """
+        said = self.known.said if self.seen is None else None
+        bases = [by_reference(self.lens.resources(said, self.known.names, readings), ours)] if said else []
+        return bases + [form for shown in self._shown for form in self._forms(shown, ours)]
+
+    def earlier(self, ours: Refs) -> list[Refs]:
+        """What the party was shown since it spoke, but for the newest: it may have taken up any of these."""
+        return [form for shown in self._shown_before for form in self._forms(shown, ours)]
+
+    def names(self, native: dict[str, Any]) -> str | None:
+        """What the items without id are called in the record that came; None where each tells its own."""
+        mark = self.lens.mapping.mark_of(native)
+        if mark is None if self.known.names is None else are_names_of(self.known.names, mark):
+            return self.known.names
+        said = [self._said] if self.known.said else []
+        shown = [one.record for one in (*self._shown, *self._shown_before)]
+        earlier = [*said, *shown] if self.seen is None else [*shown, *said]
+        return names_in_words(self.lens.names_in(native, earlier, _Held(self.connection)), mark)
+
+    @cached_property
+    def _said(self) -> Earlier:
+        body = self.known.said.body if self.known.said else None
+        return Earlier(self.lens.mapping.record_in(body) if body is not None else {}, names_of(self.known.names))
+
+    @cached_property
+    def _shown(self) -> list[_Shown]:
+        if self.seen is not None:
+            change_seen = plans.change_of_version(self.connection, self.known.plan.id, self.seen)
+            if change_seen is None:
+                version = f'W/"{self.known.plan.version}"'
+                issue = Issue("error", "conflict", "If-Match", "no such version of this record", version)
+                raise PreconditionFailed("If-Match names a version that this plan never had", [issue])
+            return [self._as_of(change_seen)]
+        shown = self.known.record.shown if self.known.record else None
+        return [self._as_of(shown)] if shown is not None else []
+
+    @cached_property
+    def _shown_before(self) -> list[_Shown]:
+        if self.seen is not None:
+            return []
+        return [self._as_of(one) for one in plans.shown_before(self.connection, self.party.name, self.known.plan.id)]
+
+    def _as_of(self, change_seen: int) -> _Shown:
+        members = plans.members_as_of_change(self.connection, self.known.plan.id, change_seen)
+        shown = project(change.as_refs(members), self.party)
+        return _Shown(shown, self.lens.put(what_a_record_tells(shown), self._said))
+
+    def _forms(self, shown: _Shown, ours: Refs) -> list[Refs]:
+        try:
+            said = self.lens.get(*shown.record).resources
+        except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
+            return [shown.refs]
+        return [shown.refs, by_reference(said, ours)]
+
+
+class _Held:
+    """References to what is here: no new item gets the name of one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __contains__(self, reference: object) -> bool:
+        type_, _, id_ = str(reference).partition("/")
+        return resources.read(self._connection, type_, id_) is not None
+
+
+def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
+    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
+    a person who got another number is the one whom the plan knows."""
+    tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
+    known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
+    found: Refs = {}
+    for resource in said:
+        own = reference_of(resource)
+        reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
+        found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
+    return as_the_known_person(found, ours, reference_of(said[0]))
+
+
+def said_of_the_person(
+    connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, theirs: Refs
+) -> tuple[Refs, list[Refs]]:
+    """The person of a new plan as they are here, where earlier plans of the party are about them, and what it said of
+    them with those. The last of these bases is bare: a record that says less of them takes nothing away."""
+    name = str(theirs[f"CarePlan/{plan.id}"].get("subject", {}).get("reference"))
+    earlier = plans.plans_beside(connection, plan.id, name) if name in theirs else []
+    if not earlier:
+        return {}, []
+    bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
+    said = [_said_with(connection, party, lens, readings, one).get(name) for one in earlier]
+    here = {name: known_persons.required_person(connection, name)}
+    return here, [{name: person} for person in (*filter(None, said), bare)]
+
+
+def _said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan) -> Refs:
+    """What the party said last of a plan."""
+    record = plans.record_of(connection, party.name, plan.id)
+    if record is None or record.said is None:
+        return {}
+    said = lens.resources(journal.by_id(connection, record.said), record.names, readings)
+    return by_reference(said, change.load(connection, plan))
