@@ -7,10 +7,13 @@ from pathlib import Path
 from random import Random
 
 from fhir_adapter.mapping.load import FOLDER, find
+from fhir_adapter.mapping.recognising import Earlier
 from tests.laws.changes import changed
 from tests.laws.edits import Edits
 from tests.laws.lens import Case
 from tests.laws.marks import marked
+from tests.laws.moves import moved
+from tests.laws.pools import PLACE
 from tests.laws.records import Records
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fjordbyen"
@@ -40,8 +43,13 @@ def case_of(name: str, seed: int) -> Case | None:
     record = records.record(random)
     if record is None:
         return None
+    first = record
+    if random.random() < 0.5:
+        record = moved(records, record, random) or record
     if random.random() < 0.5:
         with_more = marked(records.pools, record)
         record = record if records.pools.faults(with_more) else with_more  # even an unknown field can be one too many
-    after, edit = changed(records, record, random), edits_of(name).edited(record, random)
-    return Case(records.mapping, record, after, random, edit)
+    names = records.mapping.names_in(record, [Earlier(first)], **PLACE)
+    change = random.choice([changed, changed, moved])
+    after, edit = change(records, record, random), edits_of(name).edited(record, random, names)
+    return Case(records.mapping, record, after, random, edit, names)

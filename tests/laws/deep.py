@@ -126,7 +126,7 @@ def story(name: str, failure: Failure) -> str:
     def breaks(record: Record, after: Record | None) -> bool:
         if pools.faults(record) or (after is not None and pools.faults(after)):
             return False
-        return any(broken(law, Case(case.mapping, record, after, Random(chance))) for chance in range(3))
+        return any(broken(law, Case(case.mapping, record, after, Random(c), None, case.names)) for c in range(3))
 
     record, after = case.record, case.after
     if breaks(record, after):  # what an edit breaks depends on the edit: it is shown as it is

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from fhir_adapter.fhir.paths import Step, compile_path, parse_path
 from fhir_adapter.fhir.resources import Resource, reference_of
+from fhir_adapter.mapping import recognising
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import Frame
 from fhir_adapter.mapping.model import Run
@@ -67,27 +68,27 @@ class Edits:
         return dict(found)
 
     @cached_property
-    def elements(self) -> dict[str, list[Resource]]:
+    def elements(self) -> dict[tuple[str, str], list[Resource]]:
         """List -> the elements that its items were in the known records, where they refer to nobody."""
-        found: defaultdict[str, list[Any]] = defaultdict(list)
+        found: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
         for record in self.known:
             for scope, frame in self._gotten(record).opened:
                 node = frame.nodes.get(scope.primary.name)
                 if scope.primary.element is not None and node and "'reference'" not in str(node):
-                    found[scope.label].append(copied(node))
+                    found[scope.name, scope.label].append(copied(node))
         return dict(found)
 
-    def edited(self, record: Record, random: Random) -> Edit | None:
-        """One edit of the record's FHIR, or None where chance found none in a few attempts."""
+    def edited(self, record: Record, random: Random, names: recognising.Names) -> Edit | None:
+        """One edit of the FHIR of a record with these names, or None where chance found none in a few attempts."""
         kinds = [self._value, self._value, self._entry, self._other, self._removed, self._added, self._element]
-        gotten = self._gotten(record)
+        gotten = self._gotten(record, names)
         edit = next(filter(None, (random.choice(kinds)(gotten, random) for _ in range(3))), None)
         if edit is not None:
             edit.follows |= self.of_the_first - edit.changed
         return edit
 
-    def _gotten(self, record: Record) -> Gotten:
-        opened, run, _ = self.mapping.walked(record, **PLACE)
+    def _gotten(self, record: Record, names: recognising.Names = recognising.NO_NAMES) -> Gotten:
+        opened, run, _ = self.mapping.walked(record, names=names, **PLACE)
         return Gotten(opened, run, list(self._spots(opened, run)))
 
     def _spots(self, opened: list[tuple[Scope, Frame]], run: Run) -> Iterator[Spot]:
@@ -216,13 +217,16 @@ class Edits:
     def _element(self, gotten: Gotten, random: Random) -> Edit | None:
         """An element more, such as a note, like those of other records."""
         lists = [
-            (frame, inner) for scope, frame in gotten.opened for inner in scope.lists if inner.label in self.elements
+            (frame, inner)
+            for scope, frame in gotten.opened
+            for inner in scope.lists
+            if (inner.name, inner.label) in self.elements
         ]
         lists = [(frame, inner) for frame, inner in lists if inner.primary.element.parent in frame.nodes]
         if not lists:
             return None
         frame, scope = random.choice(lists)
-        new = random.choice(self.elements[scope.label])
+        new = random.choice(self.elements[scope.name, scope.label])
         if words_in(new) & gotten.words:
             return None
         element = scope.primary.element

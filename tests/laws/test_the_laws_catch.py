@@ -46,7 +46,7 @@ def with_converter(name: str, **sides: Any) -> Mapping:
 class Forgetful(Mapping):
     """Starts from nothing instead of from the record as it was."""
 
-    def put(self, resources: Any, before: Any, **place: Any) -> Any:
+    def put(self, resources: Any, before: Any, *, names: Any, **place: Any) -> Any:
         return self.create(resources, **place)
 
 
@@ -114,6 +114,13 @@ class Wary(Mapping):
         return super().put([one for one in resources if "implicitRules" not in one], before, **place)
 
 
+class Placing(Mapping):
+    """Calls what has no id by its place, whatever stood there before."""
+
+    def names_in(self, native: Any, earlier: Any, **place: Any) -> Any:
+        return {}
+
+
 class Deathless(Mapping):
     """Takes no notice of an end."""
 
@@ -160,7 +167,7 @@ def laws_broken(mapping: Mapping) -> set[str]:
     """The names of the laws that some record shows to be broken."""
     broken = set()
     for seed, right in enumerate(cases()):
-        case = Case(mapping, right.record, right.after, Random(seed), right.edit)
+        case = Case(mapping, right.record, right.after, Random(seed), right.edit, right.names)
         for law in lens.LAWS:
             try:
                 law(case)
@@ -191,6 +198,7 @@ BROKEN: list[tuple[str, Callable[[], Mapping], str]] = [
     ("an engine that leaves a resource out", as_a(Dangling), "every_reference_leads_somewhere"),
     ("an engine that leaves out what it does not know", as_a(Wary), "what_the_record_cannot_say_changes_nothing"),
     ("two lists that take the same", without_a_mark, "what_is_known_is_found_by_looking_too"),
+    ("an engine that calls by places alone", as_a(Placing), "what_reads_the_same_is_the_same_thing"),
     ("an engine that knows no end", as_a(Deathless), "what_was_taken_away_is_told_as_that_or_no_more"),
     ("an engine that says a thing twice", as_a(Twofold), "every_reference_leads_somewhere"),
 ]  # fmt: skip

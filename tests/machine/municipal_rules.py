@@ -20,6 +20,8 @@ FIELDS = ("title_local", "vad_ar_viktigt")
 """single fields with words"""
 
 NATIVE_STATES = ("planerad", "pågående", "klar")
+NUMBERLESS = "atgarder_av_annan"
+"""Items that the municipal system gives no ids: it knows them by where they stand, and sends them anywhere."""
 
 
 class MunicipalRules(State):
@@ -54,9 +56,12 @@ class MunicipalRules(State):
         self.spoken_of |= _made_of(item["id"], self.world.held())  # what was taken out and shown may be taken up again
         self._push(False)
 
-    @rule(what=st.sampled_from(["mal", "insatser", "anteckningar"]))
+    @rule(what=st.sampled_from(["mal", "insatser", "anteckningar", NUMBERLESS]))
     def add(self, what: str) -> None:
         """A new goal, intervention or note."""
+        if what == NUMBERLESS:
+            self.add_numberless(0)
+            return
         self._deliver_what_waits()
         words = self.ledger.new_words()
         self.town.count += 1
@@ -85,6 +90,40 @@ class MunicipalRules(State):
         items.pop(index % len(items))
         self._push(False)
 
+    @rule(index=which)
+    def add_numberless(self, index: int) -> None:
+        """A new item without id, anywhere in its list."""
+        self._deliver_what_waits()
+        words = self.ledger.new_words()
+        items = self.town.record.setdefault(NUMBERLESS, [])
+        items.insert(index % (len(items) + 1), {"text": words, "status": "planerad"})
+        self.ledger.wrote(MUNICIPALITY, words, ())
+        self._push(False)
+
+    @rule(index=which, exact=st.booleans())
+    def edit_numberless(self, index: int, exact: bool) -> None:
+        """Other words for an item without id."""
+        self._deliver_what_waits()
+        town, words = self.town, self.ledger.new_words()
+        items = town.record.get(NUMBERLESS, [])
+        shown = (town.shown or {}).get(NUMBERLESS, [])
+        if not items or any(item["text"] not in {one["text"] for one in items} for item in shown):
+            return  # which of those that it was shown somebody has before his eyes, nobody can tell
+        item = items[index % len(items)]
+        self.ledger.wrote(MUNICIPALITY, words, [item["text"]])
+        item["text"] = words
+        self._push(exact)
+
+    @rule(index=which, out=st.booleans())
+    def shuffle_numberless(self, index: int, out: bool) -> None:
+        """Items without id come in another order, one of them perhaps no more."""
+        self._deliver_what_waits()
+        items = self.town.record.get(NUMBERLESS, [])
+        if out and len(items) > 2:
+            items.pop(index % len(items))
+        items[:] = [*items[index:], *items[:index]]
+        self._push(False)
+
     @rule(given=st.booleans())
     def consent(self, given: bool) -> None:
         """The person gives or withdraws consent."""
@@ -109,6 +148,8 @@ class MunicipalRules(State):
         self.town.version = None
         if adopt:
             self.town.record = copy.deepcopy(shown.native)
+            for item in self.town.record.get(NUMBERLESS, []):
+                item.pop("id", None)  # it has no place for ids
             self.town.record.setdefault("mal", [])
             self.town.record.setdefault("insatser", [])
             self.town.version = shown.version

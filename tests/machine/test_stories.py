@@ -172,3 +172,21 @@ def test_pointers_come_back_though_a_write_without_them_was_under_way(machine: M
     machine.region_edits_again_after_a_restore("region-stockholm", "ServiceRequest", 1)
     machine.region_brings_back("region-stockholm")
     machine.edited_there_before_the_answer("region-stockholm", "mal", 2, "crash after call")
+
+
+def test_what_has_no_id_is_the_same_wherever_it_comes(machine: Machine) -> None:
+    for _ in range(3):
+        machine.add_numberless(0)
+    machine.settle()
+    for index in range(6):
+        machine.region_edits_words("region-stockholm", "ServiceRequest", index)
+    machine.settle()
+    machine.fetch(adopt=True)
+    machine.shuffle_numberless(1, out=True)
+    machine.settle()
+    assert machine.world.conflicts() == []
+    machine.edit_numberless(1, exact=False)
+    machine.add_numberless(1)
+    machine.shuffle_numberless(2, out=False)
+    machine.settle()
+    assert machine.world.conflicts() == []
