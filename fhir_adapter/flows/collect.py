@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import RemoteError
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import joined, news, safety
 from fhir_adapter.flows.belonging import person_it_is_due_to
@@ -20,6 +21,7 @@ from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.incoming import incoming_of
 from fhir_adapter.flows.intake import take_in_or_park
 from fhir_adapter.flows.news import Name
+from fhir_adapter.flows.reading import Reading, take_up
 from fhir_adapter.store import copies, outbox, plans, sides
 from fhir_adapter.store.copies import Copy, Landmark
 from fhir_adapter.store.sides import Turn
@@ -44,7 +46,6 @@ class Look:
     """What one look at a party is for; `collect` says what each means."""
 
     suspects: Sequence[Name]
-    overlap: timedelta
     deletions_are_meant: bool
     setbacks_are_known: bool
 
@@ -73,7 +74,7 @@ def collect(
     if turn is None:
         return 0
     try:
-        return _collect(hub, party, turn, Look(suspects, overlap, deletions_are_meant, setbacks_are_known))
+        return _go_on(take_up(hub, party, overlap), turn, Look(suspects, deletions_are_meant, setbacks_are_known))
     finally:
         hub.database.write(lambda connection: sides.end_reading(connection, turn))
 
@@ -86,15 +87,26 @@ def _turn(hub: Hub, party: Party, patience: float) -> Turn | None:
     return turn
 
 
-def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
-    connection = hub.database.read()
-    since, known = copies.watermark(connection, party.name), copies.landmarks(connection, party.name)
-    start = datetime.fromisoformat(since) - look.overlap if since else None
-    seen = news.changes_since(hub, party, start) if start else []
-    is_lost = start is not None and news.is_missing(hub, party, known, start, seen)
-    found = news.read(hub, party, seen, look.suspects, start)
+def _go_on(reading: Reading, turn: Turn, look: Look) -> int:
+    """Read what is left to be read, and take it in; what was read is kept where that does not succeed."""
+    try:
+        taken = _collect(reading.hub, reading.party, turn, look, reading)
+    except RemoteError as fault:
+        if fault.retry:
+            reading.keep()
+        raise
+    if taken is None:  # another worker was at it since this one looked: the next turn takes the same in
+        reading.keep()
+    return taken or 0
+
+
+def _collect(hub: Hub, party: Party, turn: Turn, look: Look, reading: Reading) -> int | None:
+    asking, since, start, known = reading.asking, reading.since, reading.start, reading.known
+    seen = news.changes_since(asking, party, start) if start else []
+    is_lost = start is not None and news.is_missing(asking, party, known, start, seen)
+    found = news.read(asking, party, seen, look.suspects, start)
     if is_lost or found.setbacks:  # what else went back with it?
-        found = news.read(hub, party, seen, sorted({*look.suspects, *_doubtful(hub, party, known.seen)}), start)
+        found = news.read(asking, party, seen, sorted({*look.suspects, *_doubtful(asking, party, known.seen)}), start)
     if safety.is_too_much(hub, party, found, look.deletions_are_meant, look.setbacks_are_known):
         return 0
     look_again = joined.left_alone(hub, party, found.versions)
@@ -102,9 +114,9 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look) -> int:
     if not (found.versions or found.setbacks or is_lost) and newest == since:
         return 0
 
-    def take_in(connection: sqlite3.Connection) -> int:
+    def take_in(connection: sqlite3.Connection) -> int | None:
         if not sides.reads_still(connection, turn) or _is_overtaken(connection, party, found.setbacks):
-            return 0  # another worker was at it since this one looked: the next look takes the same in
+            return None
         joined.follow(connection, hub, party, [*seen, *look_again])
         for setback in found.setbacks:
             _go_back(connection, hub, party, setback)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from fhir_adapter.access.identity import Party
@@ -12,6 +13,9 @@ from fhir_adapter.errors import MethodNotAllowed, NotFound
 from fhir_adapter.mapping.engine import Mapping as SourceMapping
 from fhir_adapter.remotes.client import FhirClient
 from fhir_adapter.store.database import Database
+
+if TYPE_CHECKING:
+    from fhir_adapter.flows.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Hub:
 
     `namespace` is this installation's own secret UUID: ids are derived under it, so that nobody can compute a
     person's id from a person number. `consents_judged_at` is now, except in a demo with cases of the past.
-    `changed` is called after a change was committed (it wakes the worker).
+    `changed` is called after a change was committed (it wakes the worker). `readings` are the looks that did not come
+    to their end, by party.
     """
 
     database: Database
@@ -47,6 +52,7 @@ class Hub:
     new_id: Callable[[], UUID]
     changed: Callable[[], None]
     limits: Limits = Limits()
+    readings: dict[str, Reading] = field(default_factory=dict)
 
     def party(self, name: str) -> Party:
         """The party with this name. Raises NotFound."""

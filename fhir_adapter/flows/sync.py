@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Conflict, RemoteError
-from fhir_adapter.flows import circuit, letters, safety
+from fhir_adapter.flows import circuit, letters, reading, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
 from fhir_adapter.flows.deliver import deliver, deliver_next
 from fhir_adapter.flows.hub import Hub
@@ -89,6 +89,7 @@ def resume(hub: Hub, party: Party, *, restore: bool = False, accept: bool = Fals
         raise Conflict(
             f"{len(lost)} of {len(held)} resources at {party.name} are still {safety.GONE}: --restore brings them"
         )
+    reading.forget(hub, party)  # it was repaired since
     # what it lost is noted while nobody looks: a worker that missed it would stop the party again
     collect(hub, party, lost, overlap=LONG_OVERLAP, deletions_are_meant=accept, setbacks_are_known=restore)
     letters.resume(hub, party)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -20,6 +21,7 @@ from fhir_adapter.errors import BadRequest, RemoteError
 from fhir_adapter.fhir.resources import Resource, dump_json, parse_input, reference_of
 from fhir_adapter.remotes.abilities import Abilities, abilities_in
 from fhir_adapter.remotes.failures import failure_of, no_answer, unusable
+from fhir_adapter.remotes.reader import Answer, Question, Reader
 
 FHIR_JSON = "application/fhir+json"
 PAGE = 100
@@ -58,15 +60,6 @@ class Entry:
     only_if_new: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: the HTTP status, the headers (names without regard to case) and the whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class FhirClient:
     """One FHIR server under `base_url`. Any number of threads may use it: each has connections of its own.
 
@@ -89,6 +82,7 @@ class FhirClient:
         self._timeout = timeout
         self._sessions = _Sessions(session)
         self._abilities: Abilities | None = None
+        self._reader: Reader | None = None
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_help_at_once),
             wait=_wait,
@@ -96,6 +90,21 @@ class FhirClient:
             sleep=sleep,
             reraise=True,
         )
+
+    def for_reader(self, reader: Reader) -> Self:
+        """The same server for somebody who may know its answers already, and may be more patient."""
+        client, usual = copy(self), self._retrying.stop
+        client._abilities = self.abilities()
+        client._reader = reader
+
+        def is_enough(state: tenacity.RetryCallState) -> bool:
+            fault = state.outcome.exception() if state.outcome else None
+            return usual(state) and not (
+                isinstance(fault, RemoteError) and reader.is_patient(state.attempt_number, fault)
+            )
+
+        client._retrying = self._retrying.copy(stop=is_enough)
+        return client
 
     def close(self) -> None:
         """Give the connections back."""
@@ -224,8 +233,15 @@ class FhirClient:
 
     def _again(self, method: str, path_or_url: str, **how: Any) -> Answer:
         """`send`, a few times if need be: only for what may be repeated without harm."""
-        answer: Answer = self._retrying(self.send, method, path_or_url, **how)
-        return answer
+
+        def ask() -> Answer:
+            answer: Answer = self._retrying(self.send, method, path_or_url, **how)
+            return answer
+
+        if self._reader is None:
+            return ask()
+        about = _one_named_in(_path_below(self.base_url, path_or_url))
+        return self._reader.answer_to(Question(method, path_or_url, repr(how), about), ask)
 
     def _ask(self, method: str, path_or_url: str, **how: Any) -> Resource:
         return _resource_in(self._again(method, path_or_url, **how))
@@ -310,9 +326,19 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 def _described(method: str, url: str, base_url: str) -> str:
     """What was asked, for messages: method, host and the type alone (an id or a parameter may tell who it is about)."""
-    path = urlsplit(url).path.removeprefix(urlsplit(base_url).path).strip("/")
-    kind = next((part for part in path.split("/")[:1] if part.isalpha()), "")
-    return f"{method} {kind or 'request'} at {urlsplit(base_url).netloc}"
+    kind = _path_below(base_url, url).partition("/")[0]
+    return f"{method} {kind if kind.isalpha() else 'request'} at {urlsplit(base_url).netloc}"
+
+
+def _path_below(base_url: str, url: str) -> str:
+    """`Type/id/_history` of a URL, which may be a whole one."""
+    return urlsplit(url).path.removeprefix(urlsplit(base_url).path).strip("/")
+
+
+def _one_named_in(path: str) -> tuple[str, str] | None:
+    """Type and id, where the path names one resource."""
+    type_, id_, *_ = [*path.split("/"), "", ""]
+    return (type_, id_) if id_ and not id_.startswith("_") else None
 
 
 def _resource_in(answer: Answer) -> Resource:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from fhir_adapter.flows import safety, sync
+from fhir_adapter.flows.reading import TRIES
 from tests.machine import judge
 from tests.machine.regional_rules import RegionalRules
 from tests.machine.state import regions, which
@@ -110,6 +111,14 @@ class Machine(RegionalRules):
         """The region's history comes late or in disorder."""
         self.world.regions[name].wire.trouble = [what]
         self.world.collect(name)
+
+    @rule(name=regions, after=st.integers(0, 12))
+    def collect_breaks_off(self, name: str, after: int) -> None:
+        """The region answers no more in the middle of a look: a later one goes on with what it said."""
+        wire = self.world.regions[name].wire
+        wire.trouble = [*([""] * after), *(["lost request"] * TRIES)]
+        self.world.collect(name)
+        wire.trouble.clear()
 
     @rule(
         name=regions,
