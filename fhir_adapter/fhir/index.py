@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from fhir_adapter.fhir.organisations import organisations_named
 from fhir_adapter.fhir.parameters import PARAMETERS, Parameter
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.fhir.takes import (
@@ -38,6 +39,7 @@ def add_index_rows(rows: Rows, resource: Resource, rid: int) -> None:
     walk = _WALKS.get(resource["resourceType"])
     if walk is not None:
         walk(rows, resource, rid)
+    rows.organisation.extend((digits, rid) for digits in organisations_named(resource))
 
 
 class _Reader(NamedTuple):

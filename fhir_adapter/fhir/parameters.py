@@ -90,7 +90,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
 TYPES = tuple(PARAMETERS)
 """The resource types that this service holds."""
 
-INDEX_FORM = 1
+INDEX_FORM = 2
 """Raised when index.py writes other rows than before for the same resource."""
 
 FINGERPRINT = f"{INDEX_FORM}-{sha256(_RAW).hexdigest()[:16]}"

@@ -18,7 +18,7 @@ class Rows(NamedTuple):
     """Index rows by table: first the number of the parameter, last that of the resource (`rid`). Between them:
 
     token: code, system. reference: target (its type and id). date: low, high (ticks). string: norm, exact. uri: uri.
-    quantity: low, high, system, code, unit.
+    quantity: low, high, system, code, unit. organisation has no parameter: the digits of its number.
     """
 
     token: list[tuple[int, str, str, int]]
@@ -27,11 +27,12 @@ class Rows(NamedTuple):
     string: list[tuple[int, str, str, int]]
     uri: list[tuple[int, str, int]]
     quantity: list[tuple[int, float, float, str, str, str, int]]
+    organisation: list[tuple[str, int]]
 
     @staticmethod
     def none() -> Rows:
         """No rows yet, or those of what is deleted."""
-        return Rows([], [], [], [], [], [])
+        return Rows([], [], [], [], [], [], [])
 
 
 Take = Callable[[Rows, int, int, Any], None]

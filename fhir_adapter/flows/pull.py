@@ -12,6 +12,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailable
+from fhir_adapter.fhir.organisations import digits_of
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
@@ -61,7 +62,7 @@ BATCH = 50
 """Plans that one transaction looks at: who pushes meanwhile waits for no more than that."""
 
 MOST_BATCHES = 20
-"""In one page: who takes part in few of many plans gets a page that is not full, and `more`."""
+"""In one page: who is named in many plans and may see few of them gets a page that is not full, and `more`."""
 
 
 def show_changes(hub: Hub, party: Party, since: int, count: int) -> Changes:
@@ -84,7 +85,9 @@ def _with_more(
         issue = Issue("error", "value", "since", "not a cursor of ours", "the `cursor` of the previous answer, or 0")
         raise BadRequest("since", [issue])
     shown, failed, cursor = [*page.shown], [*page.failed], page.cursor
-    for plan in plans.changed_since(connection, page.cursor, BATCH):
+    reader = plans.Reader(party.name, frozenset(digits_of(value) for _, value in party.identifiers))
+    found = plans.changed_since(connection, reader, page.cursor, BATCH)
+    for plan in found:
         if len(shown) == count:
             break
         cursor = plan.change
@@ -99,6 +102,9 @@ def _with_more(
             if plans.record_of(connection, party.name, plan.id):
                 failed.append(plan.id)
             log.error("record not shown", party=party.name, plan=plan.id, problem=type(fault).__name__)
+    else:
+        if len(found) < BATCH:  # the rest of the changes is not the party's
+            cursor = plans.newest_change(connection)
     return Changes(tuple(shown), tuple(failed), cursor, more=cursor < plans.newest_change(connection))
 
 

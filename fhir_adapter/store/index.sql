@@ -21,6 +21,9 @@ INSERT OR IGNORE INTO idx_uri (param, uri, rid) VALUES (?, ?, ?);
 -- name: quantity_add
 INSERT OR IGNORE INTO idx_quantity (param, low, high, system, code, unit, rid) VALUES (?, ?, ?, ?, ?, ?, ?);
 
+-- name: organisation_add
+INSERT OR IGNORE INTO idx_organisation (digits, rid) VALUES (?, ?);
+
 -- name: token_drop
 DELETE FROM idx_token WHERE param = ?1 AND code = ?2 AND system = ?3 AND rid = ?4;
 
@@ -38,6 +41,9 @@ DELETE FROM idx_uri WHERE param = ?1 AND uri = ?2 AND rid = ?3;
 
 -- name: quantity_drop
 DELETE FROM idx_quantity WHERE param = ?1 AND low = ?2 AND high = ?3 AND system = ?4 AND code = ?5 AND unit = ?6 AND rid = ?7;
+
+-- name: organisation_drop
+DELETE FROM idx_organisation WHERE digits = ?1 AND rid = ?2;
 
 -- name: index_made_by
 SELECT fingerprint FROM idx_made_by;

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_adapter.store.database import queries
 
@@ -23,6 +24,13 @@ class Plan:
     version: int
     change: int
     updated: str
+
+
+class Reader(NamedTuple):
+    """Whose plans are looked for: a party's name, and the digits of its organisation's identifiers."""
+
+    party: str
+    digits: frozenset[str]
 
 
 class Member(NamedTuple):
@@ -127,9 +135,33 @@ def change_of_version(connection: sqlite3.Connection, plan: str, version: int) -
     return int(row[0]) if row else None
 
 
-def changed_since(connection: sqlite3.Connection, cursor: int, count: int) -> list[Plan]:
-    """Plans whose newest change is after the cursor, oldest change first."""
-    return [Plan(*row) for row in connection.execute(_SQL["changed_since"], {"cursor": cursor, "count": count})]
+ONE_READ_IN_FULL = 50
+"""So many plans are looked up for what it costs to read one with all its resources and decide who may see it."""
+
+CHANGES_COUNTED = 1000
+
+
+def changed_since(connection: sqlite3.Connection, reader: Reader, cursor: int, count: int) -> list[Plan]:
+    """Plans whose newest change is after the cursor, oldest change first: all that the reader may see, and others.
+
+    Either those that could concern it are looked through for what changed, or what changed is: whatever is less.
+    """
+    values = {"party": reader.party, "digits": json.dumps(sorted(reader.digits)), "cursor": cursor, "count": count}
+    statement = "changed_since_of_party" if _are_less_than_the_changes(connection, values) else "changed_since"
+    return [Plan(*row) for row in connection.execute(_SQL[statement], values)]
+
+
+def _are_less_than_the_changes(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
+    """Whether those that could concern the reader are sooner looked through. No more is counted than tells."""
+    most = ONE_READ_IN_FULL
+    if _count(connection, "known_count", values, most) < most:
+        return True
+    most *= _count(connection, "changed_count", values, CHANGES_COUNTED)
+    return _count(connection, "known_count", values, most) < most
+
+
+def _count(connection: sqlite3.Connection, statement: str, values: dict[str, Any], most: int) -> int:
+    return int(connection.execute(_SQL[statement], values | {"most": most}).fetchone()[0])
 
 
 def newest_change(connection: sqlite3.Connection) -> int:

@@ -77,6 +77,27 @@ SELECT seq FROM plan_change WHERE plan = :plan AND version = :version;
 -- Plans that changed after a cursor, each once at its newest change, oldest first.
 SELECT id, party, source, record, version, change, updated FROM plan WHERE change > :cursor ORDER BY change LIMIT :count;
 
+-- name: changed_since_of_party
+-- The same, of those that a party brought or knows, or that name an organisation of these digits (a JSON list).
+WITH named (rid) AS (SELECT o.rid FROM json_each(:digits) d CROSS JOIN idx_organisation o ON o.digits = d.value),
+known (plan) AS (
+    SELECT plan FROM record WHERE party = :party
+    UNION SELECT r.plan FROM named n CROSS JOIN resource r ON r.rid = n.rid
+    UNION SELECT g.plan FROM named n CROSS JOIN plan_guest g ON g.rid = n.rid)
+SELECT p.id, p.party, p.source, p.record, p.version, p.change, p.updated FROM known k CROSS JOIN plan p ON p.id = k.plan
+WHERE p.change > :cursor ORDER BY p.change LIMIT :count;
+
+-- name: known_count
+-- How many these are, some counted twice, as far as it takes to see that they are many.
+WITH named (rid) AS (SELECT o.rid FROM json_each(:digits) d CROSS JOIN idx_organisation o ON o.digits = d.value)
+SELECT count(*) FROM (
+    SELECT 1 FROM record WHERE party = :party
+    UNION ALL SELECT 1 FROM named n CROSS JOIN resource r ON r.rid = n.rid
+    UNION ALL SELECT 1 FROM named n CROSS JOIN plan_guest g ON g.rid = n.rid LIMIT :most);
+
+-- name: changed_count
+SELECT count(*) FROM (SELECT 1 FROM plan WHERE change > :cursor LIMIT :most);
+
 -- name: newest_change
 SELECT coalesce(max(seq), 0) FROM plan_change;
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 import requests
 
 from fhir_adapter.flows import pull
+from fhir_adapter.store import plans
 from tests.flows.conftest import Town
+from tests.flows.five_parties import a_plan_of_five
 
 
 def test_a_page_of_changes_is_filled_with_the_partys_own(
@@ -28,6 +31,36 @@ def test_a_page_of_changes_is_filled_with_the_partys_own(
         page = town.get("/parties/nykvarn/records", since=page["cursor"], count=1).json()
         seen += [each["record"] for each in page["records"]]
     assert seen == ["N-0", "N-1", "N-2"]
+
+
+@pytest.mark.parametrize("one_read_in_full", [0, 50], ids=["through what changed", "through what it knows"])
+def test_the_feed_tells_of_what_a_party_joins_and_of_nothing_that_it_may_not_see(
+    town: Town, monkeypatch: pytest.MonkeyPatch, one_read_in_full: int
+) -> None:
+    """Whether those that could concern it are looked through or whatever changed: the answers are the same."""
+    monkeypatch.setattr(plans, "ONE_READ_IN_FULL", one_read_in_full)
+    sip = a_plan_of_five("198507142381")
+    alone = sip | {"deltagare": sip["deltagare"][:-3], "insatser": sip["insatser"][:-3]}
+    cursor = "0"
+
+    def told(record: dict[str, Any]) -> list[str]:
+        nonlocal cursor
+        assert town.push(record).status_code in (200, 201)
+        assert (
+            town.push(sip | {"id": f"S-{uuid4()}", "deltagare": alone["deltagare"], "insatser": []}).status_code == 201
+        )
+        page = town.get("/parties/nykvarn/records", since=cursor).json()
+        cursor = page["cursor"]
+        assert not page["more"]
+        return [each["record"] for each in page["records"]]
+
+    assert told(alone) == []
+    assert told(sip) == [sip["id"]]
+    assert told(sip | {"samtycke": sip["samtycke"] | {"status": "återkallat"}}) == []
+    assert town.get("/parties/nykvarn/records").json()["records"] == []
+    assert told(sip) == [sip["id"]]
+    assert told(sip) == []
+    assert len(town.get("/parties/nykvarn/records").json()["records"]) == 1
 
 
 def test_a_cursor_that_was_never_given_out_is_refused(town: Town, sip: dict[str, Any]) -> None:

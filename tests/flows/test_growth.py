@@ -37,10 +37,11 @@ SEARCHES = (
 )
 
 BASE = "http://x/fhir"
-PARTY = "sodertalje"
+PARTY, FEW_PLANS, NO_PLAN = "sodertalje", "nykvarn", "salem"
 
 
 def test_no_story_reads_more_because_there_are_more_plans(town: Town, sip: dict[str, Any]) -> None:
+    _deliver(town, _record(sip, 10_000), FEW_PLANS)
     few = _measured(town, sip, 0, FEW)
     many = _measured(town, sip, FEW + 1, MANY)
     assert {what: (few[what], count) for what, count in many.items() if count > MORE * few[what]} == {}
@@ -74,6 +75,8 @@ def _measured(town: Town, sip: dict[str, Any], first: int, last: int) -> dict[st
         "how it stands with the region": lambda: sync.standing(hub, region),
         "native record": lambda: show_record(hub, hub.parties[PARTY], f"SIP-{last}"),
         "feed since a cursor": lambda: show_changes(hub, hub.parties[PARTY], cursor, 50),
+        "feed of who takes part in one plan": lambda: show_changes(hub, hub.parties[FEW_PLANS], 0, 50),
+        "feed of who takes part in no plan": lambda: show_changes(hub, hub.parties[NO_PLAN], 0, 50),
         "page of the newest plans": lambda: list_plans(hub, FEW),
         "page of a plan": lambda: show_plan(hub, plan),
         "what is not delivered": lambda: letters.listed(hub),
@@ -100,7 +103,7 @@ def _record(sip: dict[str, Any], number: int, *, klar: bool = False) -> bytes:
     return json.dumps(record).encode()
 
 
-def _deliver(town: Town, record: bytes) -> None:
+def _deliver(town: Town, record: bytes, party: str = PARTY) -> None:
     hub = town.service.hub
-    answer = push(hub, hub.parties[PARTY], Delivery(str(hub.new_id()), "application/json", record))
+    answer = push(hub, hub.parties[party], Delivery(str(hub.new_id()), "application/json", record))
     assert answer.status < 300

@@ -11,6 +11,7 @@ import pytest
 from fhir_adapter.access.identity import Party
 from fhir_adapter.access.organisations import may_mean
 from fhir_adapter.access.policies import may_see
+from fhir_adapter.fhir.organisations import digits_of, organisations_named
 from fhir_adapter.fhir.resources import CODES, EXTENSIONS
 
 ORGANISATION_NUMBER = "urn:oid:2.5.4.97"
@@ -400,3 +401,45 @@ def test_a_real_record_reaches_its_region_while_the_consent_lasts_and_nobody_els
     now = datetime.fromisoformat(moment)
     assert may_see(resources, REGION, home=home, now=now).permit is permit
     assert not may_see(resources, AGENCY, home=home, now=now).permit
+
+
+NUMBERS = ("2021005521", "202100-5521", "SE2021005521", "SE202100-5521")
+HOLDERS = {
+    "CarePlan.author": {"resourceType": "CarePlan", "id": "p1", "author": ...},
+    "CarePlan.contributor": {"resourceType": "CarePlan", "id": "p1", "contributor": [...]},
+    "CareTeam.participant.member": {"resourceType": "CareTeam", "id": "n", "participant": [{"member": ...}]},
+    "CareTeam.participant.onBehalfOf": {"resourceType": "CareTeam", "id": "n", "participant": [{"onBehalfOf": ...}]},
+    "ServiceRequest.performer": {"resourceType": "ServiceRequest", "id": "s1", "performer": [...]},
+    "Task.owner": {"resourceType": "Task", "id": "n", "focus": {"reference": "ServiceRequest/s1"}, "owner": ...},
+}
+
+
+def ways_to_name(number):
+    """Every way in which a Reference can lead to the organisation of this number, with the resources that it takes."""
+    logical = {"identifier": {"system": ORGANISATION_NUMBER, "value": number}}
+    for behind, more in ((logical, []), ({"reference": "Organization/o"}, [organisation("o", number)])):
+        yield behind, more
+        for type_, element in (("Organization", "partOf"), ("PractitionerRole", "organization"),
+                               ("HealthcareService", "providedBy")):  # fmt: skip
+            yield {"reference": f"{type_}/x"}, [*more, {"resourceType": type_, "id": "x", element: behind}]
+
+
+def filled(value, reference):
+    """The value with the reference in the place of the dots."""
+    if isinstance(value, dict):
+        return {name: filled(one, reference) for name, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, reference) for one in value]
+    return reference if value is ... else value
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("place", HOLDERS)
+def test_whoever_takes_part_is_found_by_the_digits_of_its_number(place, number):
+    """The store looks for a party's plans by them before anybody decides: what it does not find is never shown."""
+    for reference, more in ways_to_name(number):
+        resources = plan(filled(HOLDERS[place], reference), *more)
+        del resources["CareTeam/c1"], resources["Organization/agency"]
+        decision = decide(resources, AGENCY, main="CarePlan/p1")
+        assert decision.reasons != ("the party's organisation takes no part in the plan",)
+        assert digits_of(NUMBERS[0]) in {digits for one in resources.values() for digits in organisations_named(one)}
