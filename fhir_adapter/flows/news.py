@@ -80,10 +80,11 @@ def read(
     for (type_, id_), seen in (seen_of | {name: seen_of.get(name, []) for name in suspects}).items():
         copy = copies.by_remote(connection, party.name, type_, id_)
         is_suspect = (type_, id_) in suspects
-        if (copy is None or copy.is_only_a_name) and is_suspect:  # it stands in the way of a create
-            found += feed.versions_of(client, type_, id_)
-        elif copy is None or copy.is_only_a_name:
-            (found if copy and _stands_in_the_way(connection, copy) else strangers).extend(seen)
+        if copy is None or copy.is_only_a_name:
+            if is_suspect or _may_be_ours(connection, party, type_, id_):  # it stands in the way of a create, or is one
+                found += feed.versions_of(client, type_, id_)
+            else:
+                (found if copy and _stands_in_the_way(connection, copy) else strangers).extend(seen)
         elif is_suspect or any(_is_unknown(connection, party, copy, version) for version in seen):
             told[type_, id_] = history.read(connection, client, party, copy)
             found += told[type_, id_].news
@@ -95,6 +96,12 @@ def read(
 def _stands_in_the_way(connection: sqlite3.Connection, copy: Copy) -> bool:
     """Whether the party wrote something where ours would go, and that was parked."""
     return resources.read(connection, copy.type, copy.id) is not None
+
+
+def _may_be_ours(connection: sqlite3.Connection, party: Party, type_: str, id_: str) -> bool:
+    """Whether a write of ours that was not answered may have made it: whoever edits leaves our mark in, so only the
+    first version tells, and a list of changes need not show that one."""
+    return bool(copies.unseen_writes_of(connection, party.name, type_, id_))
 
 
 def _is_unknown(connection: sqlite3.Connection, party: Party, copy: Copy, version: RemoteVersion) -> bool:
@@ -186,9 +193,9 @@ def _what_they_name(
 
 
 def _as_named(hub: Hub, party: Party, type_: str, id_: str) -> list[RemoteVersion]:
-    """What it is now; of what we may have written ourselves every version, as whoever edits leaves our mark in."""
+    """What it is now; of what we may have written ourselves every version."""
     client = hub.clients[party.name]
-    if copies.unseen_writes_of(hub.database.read(), party.name, type_, id_):
+    if _may_be_ours(hub.database.read(), party, type_, id_):
         return feed.versions_of(client, type_, id_)
     now = client.read(type_, id_)
     return [now] if now and now.resource else []

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,14 @@ class Client(FhirClient):
     """A client that does not wait; `told` counts whose history it was told; it gets none of what is `mute`.
 
     `at_write` is what befalls its next write; `answered` counts the answers by what was asked. After `allowed` of them
-    it is asked to wait.
+    it is asked to wait. No list of changes shows what is `late`.
     """
 
     told: Counter[str]
     answered: Counter[str]
     mute: frozenset[str] = frozenset()
     allowed: float = inf
+    late: frozenset[str] = frozenset()
     at_write: Callable[[Sequence[Entry]], None] | None = None
 
     def history(
@@ -52,7 +54,7 @@ class Client(FhirClient):
             self.told[f"{type_}/{id_}"] += fault.answered == 404
             raise
         self.told[f"{type_}/{id_}"] += 1
-        return versions
+        return versions if id_ else [one for one in versions if f"{one.type}/{one.id}" not in self.late]
 
     def send(self, method: str, path_or_url: str = "", **how: Any) -> Answer:
         if self.answered.total() >= self.allowed:
@@ -99,10 +101,10 @@ class Road:
         sync.deliver(self.hub, self.hub.parties[REGION])
         return outbox.letters(self.hub.database.read(), 1, also_settled=True)[0].state
 
-    def look(self) -> int | None:
+    def look(self, overlap: timedelta = sync.OVERLAP) -> int | None:
         """Look what is new there, as if all pauses were over."""
         self._end_the_pauses()
-        return sync.look(self.hub, self.hub.parties[REGION])
+        return sync.look(self.hub, self.hub.parties[REGION], overlap=overlap)
 
     def _end_the_pauses(self) -> None:
         now = ("UPDATE outbox SET due = 0 WHERE state = 'waiting'", "UPDATE side SET rests_until = 0, lease = 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,29 @@ def test_what_somebody_made_of_it_meanwhile_is_taken_in(road: Road, sip: dict[st
     road.check_all_is_the_same()
     live = change.as_refs(plans.members(road.hub.database.read(), plan))
     assert all(live[name]["note"] == [{"text": f"about {name}"}] for name in goals)
+
+
+def test_what_somebody_made_of_a_new_one_is_no_write_of_ours_where_the_list_of_changes_lags(
+    road: Road, sip: dict[str, Any]
+) -> None:
+    """It shows the edit, with our mark left in it, and never showed the version that we wrote: that is too long ago."""
+    plan = road.push(sip)
+    assert road.attempt() == "done"
+    assert road.look() == 0
+    known = road.of_ours("Goal")
+    sip["mal"].append({"id": "new", "text": "nytt"})
+    road.push(sip)
+    road.lose_the_next_answer(then="")
+    assert road.attempt() == "waiting"
+    (new,) = (f"Goal/{id_}" for id_ in road.of_ours("Goal") if id_ not in known)
+    road.client.late = frozenset({new, f"CarePlan/{plan}"})
+    road.edit(f"Goal/{known[0]}")
+    assert road.look(timedelta(0)) == 1
+    road.client.late = frozenset()
+    road.edit(new)
+    assert road.look(timedelta(0)) == 1
+    assert change.as_refs(plans.members(road.hub.database.read(), plan))[new]["note"] == [{"text": f"about {new}"}]
+    road.arrive()
 
 
 def test_an_attempt_that_gets_no_further_counts_all_the_same(road: Road, sip: dict[str, Any]) -> None:
