@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 from uuid import UUID, uuid4
@@ -220,7 +221,7 @@ def _noon_of(day: date) -> datetime:
 def _party_app(hub: Hub, settings: Settings) -> FastAPI:
     app = FastAPI(
         title="FHIR care-coordination adapter",
-        version="0.1.0",
+        version=version("fhir-adapter"),
         description="Municipal systems deliver records in their own format and fetch what others changed.",
     )
     failures.answer_with_issues(app)

@@ -36,6 +36,24 @@ app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(parties.app, name="parties")
 app.add_typer(persons.app, name="persons")
 
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"fhir-adapter {version('fhir-adapter')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # told before anything else is looked at
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and end.")
+    ] = False,
+) -> None:
+    """What may stand before a command."""
+
+
 Host = Annotated[str | None, typer.Option(help="Address to listen on; only loopback, callers are not authenticated.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the databases; made if missing.")]

@@ -75,14 +75,13 @@ def create(server: Server, base: str, type_: str, body: bytes, conditions: Condi
 
 
 def update(server: Server, base: str, type_: str, id_: str, body: bytes, conditions: Conditions, prefer: str) -> Answer:
-    """PUT Type/id: the next version, or the first under the client's own id."""
+    """PUT Type/id: the next version, or the first under the client's own id; what was deleted is brought back by it."""
     resource = _resource_in(body)
     _check_identity(resource, type_, id_)
     _checked(resource, type_)
 
     def work(connection: sqlite3.Connection) -> Done:
-        _check_conditions(resources.read(connection, type_, id_), conditions)
-        return _store(server, connection, resource, id_)
+        return _put(server, connection, resource, id_, conditions)
 
     return _answer(server.database.write(work), base, prefer)
 
@@ -171,9 +170,18 @@ def _found_by(
     return resources.read(connection, type_, matches[0][1]) if matches else None
 
 
-def _store(server: Server, connection: sqlite3.Connection, resource: Resource, id_: str) -> Done:
+def _put(server: Server, connection: sqlite3.Connection, resource: Resource, id_: str, conditions: Conditions) -> Done:
+    current = resources.read(connection, resource["resourceType"], id_)
+    _check_conditions(current, conditions)
+    return _store(server, connection, resource, id_, is_new=current is None or current.deleted)
+
+
+def _store(
+    server: Server, connection: sqlite3.Connection, resource: Resource, id_: str, *, is_new: bool = True
+) -> Done:
+    """201 also for what is brought back after it was deleted (http://hl7.org/fhir/R4/http.html#update)."""
     stored = resources.save(connection, {**resource, "id": id_}, now=server.now())
-    return Done(HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK, stored)
+    return Done(HTTPStatus.CREATED if is_new else HTTPStatus.OK, stored)
 
 
 def _remove(server: Server, connection: sqlite3.Connection, type_: str, id_: str, conditions: Conditions) -> Done:
@@ -354,9 +362,10 @@ def _done_in_transaction(
         return _told(_remove(server, connection, entry.type, entry.id or "", entry.conditions), prefer)
     if found:
         return _told(Done(HTTPStatus.OK, found), prefer)
+    resource, id_ = _linked(entry, names), entry.id or ""
     if entry.method == "PUT":
-        _check_conditions(resources.read(connection, entry.type, entry.id or ""), entry.conditions)
-    return _told(_store(server, connection, _linked(entry, names), entry.id or ""), prefer)
+        return _told(_put(server, connection, resource, id_, entry.conditions), prefer)
+    return _told(_store(server, connection, resource, id_), prefer)
 
 
 def _linked(entry: Entry, names: Mapping[str, str]) -> Resource:

@@ -315,8 +315,9 @@ def _base_of(scheme: str, host: bytes, base_path: str) -> str:
 
 
 def check_accepted(accept: str | None, query: bytes) -> None:
-    """Raises NotAcceptable when the client takes anything but JSON. `_format` counts for more than Accept."""
-    asked = [value for name, value in _pairs_in(query) if name == "_format"] if b"_format" in query else []
+    """Raises NotAcceptable when the client takes anything but JSON. `_format` counts for more than Accept, if it says
+    anything."""
+    asked = [value for name, value in _pairs_in(query) if name == "_format" and value] if b"_format" in query else []
     for format_ in asked:
         if format_.partition(";")[0].strip().lower().replace(" ", "+") not in JSON_TYPES:
             raise NotAcceptable(f"{format_} is not offered: this server speaks application/fhir+json")

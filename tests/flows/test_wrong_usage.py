@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,8 @@ def test_a_list_of_nobody_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FHIR_ADAPTER_SETTINGS", raising=False)
     assert "nobody takes part" in CliRunner().invoke(app, ["parties", "list"]).stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.stdout.strip()) == (0, f"fhir-adapter {version('fhir-adapter')}")

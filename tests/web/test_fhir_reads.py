@@ -152,6 +152,14 @@ def test_format_counts_for_more_than_accept(served: Served) -> None:
     assert issue_of(served.fhir.get("/Goal/format?_format=xml")) == (406, "not-supported", "")
 
 
+def test_an_empty_format_says_nothing(served: Served) -> None:
+    served.save({**GOAL, "id": "format"})
+    for path in ("/Goal/format", "/Goal", "/Goal/format/_history"):
+        assert served.fhir.get(f"{path}?_format=").status_code == 200
+        refused = served.fhir.get(f"{path}?_format=", headers={"Accept": "application/fhir+xml"})
+        assert issue_of(refused) == (406, "not-supported", "")
+
+
 @pytest.mark.parametrize("name", ["_elements", "_summary"])
 def test_part_of_a_resource_is_refused_rather_than_the_whole_passed_off_as_it(served: Served, name: str) -> None:
     served.save({**GOAL, "id": "part"})

@@ -109,7 +109,19 @@ def test_delete_is_a_version_and_can_be_repeated(served: Served) -> None:
     assert (first.status_code, first.content, first.headers["etag"]) == (204, b"", 'W/"2"')
     assert (second.status_code, second.headers["etag"]) == (204, 'W/"2"')
     assert send(served, "DELETE", "/Goal/never").status_code == 204
-    assert put(served, "d1").headers["etag"] == 'W/"3"'
+
+
+def test_what_was_deleted_is_created_anew_by_an_update(served: Served) -> None:
+    put(served, "d3")
+    send(served, "DELETE", "/Goal/d3")
+    back = put(served, "d3")
+    assert (back.status_code, back.headers["etag"]) == (201, 'W/"3"')
+    assert put(served, "d3").status_code == 200
+    send(served, "DELETE", "/Goal/d3")
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry("PUT", "Goal/d3", goal(id="d3"))]}
+    answer = send(served, "POST", "/", bundle).json()
+    assert answer["entry"][0]["response"]["status"] == "201 Created"
+    assert served.sandbox.get("/Goal/d3").status_code == 200
 
 
 def test_delete_against_an_older_version_is_refused(served: Served) -> None:
