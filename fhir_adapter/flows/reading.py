@@ -102,6 +102,11 @@ def _answer_or_refusal(ask: Callable[[], Answer]) -> Answer | RemoteError:
         return fault
 
 
+def patiently(hub: Hub, party: Party) -> Hub:
+    """The hub for somebody who asks as patiently and keeps nothing for another turn."""
+    return Reading(hub, party, None, None, Landmarks(None, None), time.monotonic(), {}).asking
+
+
 def take_up(hub: Hub, party: Party, overlap: timedelta) -> Reading:
     """The reading that was kept, if it goes back as far; else a new one, which knows what that was told."""
     connection = hub.database.read()

@@ -60,7 +60,7 @@ def look(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> int | None:
     if not circuit.may_go(hub, party):
         return None
     try:
-        astray = safety.astray_in_a_sample(hub, party)
+        astray = safety.astray_in_a_sample(reading.patiently(hub, party), party)
         return collect(hub, party, astray, overlap=overlap) if circuit.may_go(hub, party) else None
     except RemoteError as fault:
         circuit.failed(hub, party, fault)

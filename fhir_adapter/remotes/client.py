@@ -81,7 +81,7 @@ class FhirClient:
         self._origin = _origin(self.base_url)
         self._timeout = timeout
         self._sessions = _Sessions(session)
-        self._abilities: Abilities | None = None
+        self._abilities: list[Abilities] = []  # one, once asked for, and shared with who reads in this client's name
         self._reader: Reader | None = None
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_help_at_once),
@@ -94,7 +94,6 @@ class FhirClient:
     def for_reader(self, reader: Reader) -> Self:
         """The same server for somebody who may know its answers already, and may be more patient."""
         client, usual = copy(self), self._retrying.stop
-        client._abilities = self.abilities()
         client._reader = reader
 
         def is_enough(state: tenacity.RetryCallState) -> bool:
@@ -153,9 +152,9 @@ class FhirClient:
 
     def abilities(self) -> Abilities:
         """What the server says that it can do; asked once."""
-        if self._abilities is None:
-            self._abilities = abilities_in(self.capability())
-        return self._abilities
+        if not self._abilities:
+            self._abilities.append(abilities_in(self.capability()))
+        return self._abilities[0]
 
     def why_it_does_not_answer(self) -> RemoteError | None:
         """One look, without patience, whether anybody is there; None: yes."""

@@ -19,7 +19,8 @@ from fhir_adapter.store import copies, plans, sides
 from tests.faults.roads import REGION, Road, a_road
 from tests.flows.conftest import SAMPLES
 
-FEW_TURNS = 6
+FEW_TURNS = 10
+"""Enough for thirteen refusals in a row, which these seeds hold: a party that rests is asked for one thing a turn."""
 
 
 @pytest.fixture
@@ -71,6 +72,15 @@ def test_a_look_of_many_requests_comes_through_in_a_few_turns(
         assert taken_in(road) == {*goals}
         road.proxy.faults = ()
         road.arrive()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_looking_whether_all_is_there_holds_up_no_look(tmp_path: Path, sip: dict[str, Any], seed: int) -> None:
+    with a_road(tmp_path, seed) as road:
+        goals = edited_there(road, sip)
+        road.hub = replace(road.hub, limits=replace(road.hub.limits, check_interval=0))
+        road.proxy.faults = faults_in("503:0.5")
+        assert len(goals) in [road.look() for _ in range(FEW_TURNS)]
 
 
 @pytest.mark.parametrize("seed", range(2))
