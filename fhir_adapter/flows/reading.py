@@ -35,7 +35,8 @@ class Reading:
     list of changes began is shown to the next one.
 
     `since`, `start`, `known`: the watermark, from when on the list tells, and what it must show. They are older than
-    all answers, and so is what a resource's history is compared with: an answer counts as long as the copy is the same.
+    the list, and that is older than all other answers: what came later than those is in the next list. What a
+    resource's history is compared with is older, too: an answer counts as long as the copy is the same.
     """
 
     hub: Hub
@@ -83,8 +84,9 @@ class Reading:
         return not sides.get(self.hub.database.read(), self.party.name).rests
 
     def keep(self) -> None:
-        """It is to be gone on with. Not without a list of changes: no later one tells what came meanwhile."""
-        if self.start:
+        """It is to be gone on with. Not without a list of changes that was begun at one moment: where there is none, or
+        one for each type, no later list need tell what came between its answers."""
+        if self.start and self.hub.clients[self.party.name].abilities().history_of_all:
             self.hub.readings[self.party.name] = self
 
 
@@ -108,13 +110,13 @@ def patiently(hub: Hub, party: Party) -> Hub:
 
 
 def take_up(hub: Hub, party: Party, overlap: timedelta) -> Reading:
-    """The reading that was kept, if it goes back as far; else a new one, which knows what that was told."""
+    """The reading that was kept, if its list is still the one that is wanted: it begins at this watermark and goes back
+    as far. Else a new one: an answer from before its list might lack what that list is the last to show."""
     connection = hub.database.read()
     since, known = copies.watermark(connection, party.name), copies.landmarks(connection, party.name)
     start = datetime.fromisoformat(since) - overlap if since else None
     kept = hub.readings.pop(party.name, None)  # whoever else begins meanwhile asks for himself
-    if kept is None or time.monotonic() - kept.began > KEPT_FOR:
-        return Reading(hub, party, since, start, known, time.monotonic(), {})
-    if kept.since == since and kept.start and start and kept.start <= start:
+    is_wanted = kept and kept.since == since and kept.start and start and kept.start <= start
+    if kept and is_wanted and time.monotonic() - kept.began <= KEPT_FOR:
         return replace(kept, hub=hub, has_answered=False)
-    return replace(kept, hub=hub, since=since, start=start, known=known, has_answered=False)
+    return Reading(hub, party, since, start, known, time.monotonic(), {})

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fhir_adapter.faults import faults_in
-from fhir_adapter.flows import change
+from fhir_adapter.flows import change, sync
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import copies, plans, sides
 from tests.faults.roads import REGION, Road, a_road
@@ -132,6 +132,30 @@ def test_what_is_edited_between_two_turns_of_a_look_is_taken_in(road: Road, sip:
     assert road.look() == 1
     assert plan_of(road)[read]["note"][-1]["text"] == "said later"
     road.arrive()
+
+
+def test_a_look_that_goes_further_back_begins_anew(road: Road, sip: dict[str, Any]) -> None:
+    """What was read for a shorter one lacks what its list shows, and no later list need show it."""
+    goals = edited_there(road, sip)
+    broken_off(road, after=30)
+    read = next(name for name in goals if road.client.told[name])
+    road.edit(read, "said later")
+    assert road.look(sync.LONG_OVERLAP) == len(goals) + 1
+    assert plan_of(road)[read]["note"][-1]["text"] == "said later"
+    road.arrive()
+
+
+def test_where_each_type_has_a_list_of_its_own_a_look_begins_anew(road: Road, sip: dict[str, Any]) -> None:
+    """They were begun at different moments: the newest of them moves the watermark past what another did not show."""
+    goals = edited_there(road, sip)
+    abilities = road.client.abilities()
+    types = abilities.history_of_type | {"Goal", "CarePlan"}
+    road.client._abilities[:] = [replace(abilities, history_of_all=False, history_of_type=types)]
+    broken_off(road, after=30)
+    read = next(name for name in goals if road.client.told[name])
+    road.edit(read, "said later")
+    assert road.look() == len(goals) + 1
+    assert plan_of(road)[read]["note"][-1]["text"] == "said later"
 
 
 def test_what_another_worker_read_meanwhile_did_not_go_back(road: Road, sip: dict[str, Any]) -> None:
