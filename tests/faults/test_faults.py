@@ -74,9 +74,9 @@ def edits_of_both_sides(hub: Hub, region: FhirClient, proxy: Proxy, person: str)
     for number in range(1, ROUNDS + 1):
         sip["mal"][2]["text"] = f"kommun {number}"
         _push(hub, sip, f"{person}-{number}")
-        _turn(hub)
+        turn(hub)
         _region_counts(region, plan, number)
-        _turn(hub)
+        turn(hub)
     return plan, _goal(region, plan, "kommun")["id"]
 
 
@@ -87,7 +87,7 @@ def _push(hub: Hub, sip: dict[str, Any], key: str) -> str:
     return str(json.loads(answer.receipt)["plan"]["id"])
 
 
-def _turn(hub: Hub) -> sync.Cycle:
+def turn(hub: Hub) -> sync.Cycle:
     """One turn, as if all pauses were over; what was parked is tried again, as somebody would have it."""
     party = hub.parties[REGION]
     hub.database.write(lambda connection: connection.execute("UPDATE outbox SET due = 0 WHERE state = 'waiting'"))
@@ -101,8 +101,8 @@ def _turn(hub: Hub) -> sync.Cycle:
 def settle(hub: Hub) -> int:
     """Turns until nothing happens any more."""
     for number in range(200):
-        turn = _turn(hub)
-        if turn.is_settled and not turn.taken and not turn.delivered:
+        cycle = turn(hub)
+        if cycle.is_settled and not cycle.taken and not cycle.delivered:
             return number
     raise AssertionError("it does not come to rest")
 
@@ -163,7 +163,7 @@ def test_writing_stops_once_all_is_the_same(tmp_path: Path) -> None:
         before = len(region.history())
         proxy.faults = ()
         for _ in range(3):
-            assert _turn(hub).is_settled
+            assert turn(hub).is_settled
         assert len(region.history()) == before
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from fhir_adapter.errors import RemoteConflict
+from fhir_adapter.faults import faults_in
 from fhir_adapter.fhir.resources import parse_json
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.probe import probe_at
+from fhir_adapter.remotes.client import PAGE
 from fhir_adapter.store import conflicts, plans, resources
 from tests.faults.test_faults import (
     MIXED,
@@ -19,6 +21,7 @@ from tests.faults.test_faults import (
     check_nothing_was_lost_doubled_or_disordered,
     edits_of_both_sides,
     settle,
+    turn,
 )
 from tests.flows.five_parties import (
     a_pointer_into_a_record_of_its_own_holds_up_no_other,
@@ -56,6 +59,22 @@ def test_sync_settles_before_hapi_under(faults: str, tmp_path: Path, hapi: str) 
         proxy.faults = tuple(fault for fault in proxy.faults if fault.kind != "stale")
         settle(hub)
         check_nothing_was_lost_doubled_or_disordered(hub, region, plan, goal)
+
+
+def test_a_look_over_pages_of_hapis_history_comes_through_half_of_the_requests(tmp_path: Path, hapi: str) -> None:
+    with a_troubled_region(tmp_path, "", hapi) as (hub, region, proxy):
+        plan, _ = edits_of_both_sides(hub, region, proxy, a_person())
+        settle(hub)
+        for number in range(PAGE + 10):
+            found = region.read("CarePlan", plan)
+            assert found
+            assert found.resource
+            region.send("PUT", f"CarePlan/{plan}", json=found.resource | {"title": f"plan {number}"})
+        proxy.faults = faults_in("503:0.5")
+        assert sum(turn(hub).taken for _ in range(10)) == PAGE + 10
+        stored = resources.read(hub.database.read(), "CarePlan", plan)
+        assert stored
+        assert parse_json(stored.body)["title"] == f"plan {PAGE + 9}"
 
 
 def test_the_probe_finds_hapi_usable_and_leaves_nothing_behind(hapi: str) -> None:
