@@ -258,3 +258,19 @@ def test_a_replacement_number_is_temporary_and_a_case_number_says_whose_it_is(na
         "urn:oid:1.2.208.176.1.6.1.1": "temp",
         f"urn:oid:{record['person']['d_ecpr_udsteder']}": "temp",
     }
+
+
+def test_a_unit_is_that_unit_wherever_it_is_named() -> None:
+    record = {
+        "id": "DK-1",
+        "submodel": "Kolding (0621) + Region Syddanmark (DK-83)",
+        "person": {"name": "Anna", "cpr": "3103979995"},
+        "ydelser": [
+            {"id": str(number), "part": "region", "text": "Samtaler", "udfoerer": "Region Midtjylland, BUP Randers"}
+            for number in range(2)
+        ],
+    }
+    plan = find("dk-integrerede-forloeb").get(record, **place("dk-integrerede-forloeb")).resources
+    unit = next(one for one in of_type(plan, "Organization") if one["name"] == "BUP Randers")
+    performers = [each["performer"][0]["reference"] for each in of_type(plan, "ServiceRequest")]
+    assert performers == [reference_of(unit)] * 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
-from fhir_adapter.mapping.converters.people import bearer_of, is_current, name_of, named_reference
+from fhir_adapter.mapping.converters.people import is_current, name_of, named_reference
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.frames import native_path
@@ -152,8 +152,11 @@ def _principal_of_place(_fields: Sequence[str], words: Words, knowledge: Knowled
 
 
 def party_reference(value: str, run: Run, path: str, *, quiet: bool) -> Resource:
-    """A Reference for the name of a person in the plan, or of an organisation that the plan or the table knows."""
-    if bearer_of(value, run) is None and run.knowledge.register.named(value) is not None:
+    """A Reference for the name of a person in the plan, or of an organisation that the plan or the table knows.
+
+    A unit is told by the whole name: what stands before the comma may be its organisation, which was named before.
+    """
+    if folded(value) not in run.names and run.knowledge.register.named(value) is not None:
         return {"reference": f"Organization/{organisation_for(value, None, run)['id']}", "display": value}
     return named_reference(value, run, path, quiet=quiet)
 
