@@ -100,8 +100,8 @@ class Past:
         if self.seen is not None:
             change_seen = plans.change_of_version(self.connection, self.known.plan.id, self.seen)
             if change_seen is None:
-                version = f'W/"{self.known.plan.version}"'
-                issue = Issue("error", "conflict", "If-Match", "no such version of this record", version)
+                told = "the ETag of the record as you were shown it"  # not which: who is denied the plan asks, too
+                issue = Issue("error", "conflict", "If-Match", "no such version of this record", told)
                 raise PreconditionFailed("If-Match names a version that this plan never had", [issue])
             return [self._as_of(change_seen)]
         shown = self.known.record.shown if self.known.record else None

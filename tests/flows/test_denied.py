@@ -50,6 +50,12 @@ def test_whether_a_guess_is_right_is_not_told(town: Town, shown: dict[str, Any])
     assert receipts[0] == receipts[1]
 
 
+def test_how_often_a_plan_that_is_denied_has_changed_is_not_told(town: Town, shown: dict[str, Any]) -> None:
+    answer = town.push(shown, party="nykvarn", **{"If-Match": 'W/"99"'})
+    assert answer.status_code == 412
+    assert 'W/"' not in str(answer.json())
+
+
 def test_what_who_is_denied_sends_is_not_lost(town: Town, shown: dict[str, Any]) -> None:
     shown["mal"][2]["text"] = "Jag tar bussen."
     shown["insatser"][4]["text"] = "Ledsagning, två gånger"
