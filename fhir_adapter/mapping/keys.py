@@ -15,8 +15,9 @@ def is_place(key: str) -> bool:
 
 
 def plain_name(name: str, zone: str) -> str:
-    """What the first item of a name is called: none is a place, and a time has its zone, as it comes back from FHIR."""
-    name = instant_of(name, zone) or composed(name)
+    """What the first item of a name is called: none is a place, and a time has its zone, as it comes back from FHIR.
+    White space is one blank: the item may get it as its id, and no id has a line break in it."""
+    name = instant_of(name, zone) or composed(" ".join(name.split()))
     return name if name and not name.startswith("#") else f"#{name}"
 
 

@@ -128,3 +128,18 @@ def test_items_without_ids_inside_others_are_known_wherever_both_stand() -> None
 def goals_of(mapped: Mapped) -> dict[str, str]:
     """The id of each goal, by its words."""
     return {one["description"]["text"]: one["id"] for one in mapped.resources if one["resourceType"] == "Goal"}
+
+
+def test_a_name_of_several_lines_makes_an_id_of_one() -> None:
+    followed = {"id": "1", "resultater": [{"maal": "to\nlinjer", "kommentar": word} for word in ("en", "to")]}
+    record = RECORD | {
+        "system": "borgerens-plan",
+        "person": {"name": "A", "cpr": "1007059995"},
+        "opfoelgning": [followed],
+    }
+    mapping = find("dk-borgerens-plan")
+    resources = mapping.get(record, **PLACE).resources
+    first = next(one for one in resources if "en" in [note.get("text") for note in one.get("note", ())])
+    left = mapping.put([one for one in resources if one is not first], record, **PLACE)
+    assert mapping.get(left, **PLACE).resources
+    assert [one["kommentar"] for one in left["opfoelgning"][0]["resultater"]] == ["to"]
