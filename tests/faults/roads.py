@@ -16,15 +16,17 @@ from urllib.parse import urlsplit
 from fhir_adapter.app import build_sandbox, open_hub
 from fhir_adapter.errors import RemoteError
 from fhir_adapter.faults import Proxy, faults_before, faults_in
-from fhir_adapter.flows import sync
+from fhir_adapter.flows import change, sync
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.push import Delivery, push
 from fhir_adapter.flows.verify import verify
+from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes.client import Answer, Entry, FhirClient, RemoteVersion
 from fhir_adapter.serving import address_of, answering_in_a_thread, listen
 from fhir_adapter.settings import as_demo, read_settings
 from fhir_adapter.store import conflicts, outbox, plans
 from fhir_adapter.store.database import Database
+from tests.flows.conftest import SAMPLES
 
 REGION = "region-stockholm"
 
@@ -125,6 +127,11 @@ class Road:
         plan = plans.newest(self.hub.database.read(), 1)[0]
         assert conflicts.of_plan(self.hub.database.read(), plan.id) == []
 
+    def plan(self) -> Refs:
+        """The newest plan as it is here."""
+        connection = self.hub.database.read()
+        return change.as_refs(plans.members(connection, plans.newest(connection, 1)[0].id))
+
     def edit(self, name: str, words: str = "") -> None:
         """Somebody there notes something on what there is, and leaves our mark in it."""
         version = self.direct.read(*name.split("/"))
@@ -142,6 +149,13 @@ class Road:
         """Our ids there of a type, in one order."""
         rows = self.hub.database.read().execute("SELECT id FROM remote_write_item WHERE type = ? ORDER BY id", (type_,))
         return list(dict.fromkeys(id_ for (id_,) in rows))
+
+
+def with_goals(number: int) -> dict[str, Any]:
+    """SIP-1 with so many goals more."""
+    found: dict[str, Any] = json.loads((SAMPLES / "SIP-1.json").read_text("utf-8"))
+    found["mal"] += [{"id": f"N{each}", "text": f"mål {each}"} for each in range(number)]
+    return found
 
 
 @contextmanager

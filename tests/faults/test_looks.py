@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -13,28 +11,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from fhir_adapter.faults import faults_in
-from fhir_adapter.flows import change, sync
-from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import copies, plans, sides
-from tests.faults.roads import REGION, Road, a_road
-from tests.flows.conftest import SAMPLES
+from fhir_adapter.flows import sync
+from fhir_adapter.store import copies, sides
+from tests.faults.roads import REGION, Road, a_road, with_goals
 
 FEW_TURNS = 10
 """Enough for thirteen refusals in a row, which these seeds hold: a party that rests is asked for one thing a turn."""
 
 
 @pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    with a_road(tmp_path) as road:
-        yield road
-
-
-@pytest.fixture
 def sip() -> dict[str, Any]:
     """With so many goals that a look takes many requests."""
-    found: dict[str, Any] = json.loads((SAMPLES / "SIP-1.json").read_text("utf-8"))
-    found["mal"] += [{"id": f"N{number}", "text": f"mål {number}"} for number in range(40)]
-    return found
+    return with_goals(40)
 
 
 def edited_there(road: Road, sip: dict[str, Any], times: int = 1) -> list[str]:
@@ -49,14 +37,9 @@ def edited_there(road: Road, sip: dict[str, Any], times: int = 1) -> list[str]:
     return goals
 
 
-def plan_of(road: Road) -> Refs:
-    connection = road.hub.database.read()
-    return change.as_refs(plans.members(connection, plans.newest(connection, 1)[0].id))
-
-
 def taken_in(road: Road) -> set[str]:
     """The goals that have a note in the plan."""
-    return {name for name, one in plan_of(road).items() if name.startswith("Goal/") and "note" in one}
+    return {name for name, one in road.plan().items() if name.startswith("Goal/") and "note" in one}
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -128,9 +111,9 @@ def test_what_is_edited_between_two_turns_of_a_look_is_taken_in(road: Road, sip:
     read = next(name for name in goals if road.client.told[name])
     road.edit(read, "said later")
     assert road.look() == len(goals)
-    assert "said later" not in plan_of(road)[read]["note"][-1]["text"]
+    assert "said later" not in road.plan()[read]["note"][-1]["text"]
     assert road.look() == 1
-    assert plan_of(road)[read]["note"][-1]["text"] == "said later"
+    assert road.plan()[read]["note"][-1]["text"] == "said later"
     road.arrive()
 
 
@@ -141,7 +124,7 @@ def test_a_look_that_goes_further_back_begins_anew(road: Road, sip: dict[str, An
     read = next(name for name in goals if road.client.told[name])
     road.edit(read, "said later")
     assert road.look(sync.LONG_OVERLAP) == len(goals) + 1
-    assert plan_of(road)[read]["note"][-1]["text"] == "said later"
+    assert road.plan()[read]["note"][-1]["text"] == "said later"
     road.arrive()
 
 
@@ -155,7 +138,7 @@ def test_where_each_type_has_a_list_of_its_own_a_look_begins_anew(road: Road, si
     read = next(name for name in goals if road.client.told[name])
     road.edit(read, "said later")
     assert road.look() == len(goals) + 1
-    assert plan_of(road)[read]["note"][-1]["text"] == "said later"
+    assert road.plan()[read]["note"][-1]["text"] == "said later"
 
 
 def test_what_another_worker_read_meanwhile_did_not_go_back(road: Road, sip: dict[str, Any]) -> None:

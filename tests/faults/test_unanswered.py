@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,29 +11,19 @@ import pytest
 
 from fhir_adapter.errors import RemoteError
 from fhir_adapter.faults import faults_in
-from fhir_adapter.flows import change, sync
+from fhir_adapter.flows import sync
 from fhir_adapter.flows.hub import Limits
 from fhir_adapter.remotes.client import Entry
-from fhir_adapter.store import plans
 from tests import backups
-from tests.faults.roads import REGION, Road, a_road
-from tests.flows.conftest import SAMPLES
+from tests.faults.roads import REGION, Road, a_road, with_goals
 
 RESOURCES = 47
 
 
 @pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    with a_road(tmp_path) as road:
-        yield road
-
-
-@pytest.fixture
 def sip() -> dict[str, Any]:
     """With so many goals that RESOURCES come of it."""
-    found: dict[str, Any] = json.loads((SAMPLES / "SIP-1.json").read_text("utf-8"))
-    found["mal"] += [{"id": f"N{number}", "text": f"mål {number}"} for number in range(15)]
-    return found
+    return with_goals(15)
 
 
 def test_the_limits_are_those_that_the_settings_have_by_themselves(road: Road) -> None:
@@ -116,7 +105,7 @@ def test_a_write_that_comes_after_it_was_looked_for_is_known(road: Road, sip: di
 
 def test_what_somebody_made_of_it_meanwhile_is_taken_in(road: Road, sip: dict[str, Any]) -> None:
     """Of what was found already, and of what was not: nothing is written over, and nobody is asked."""
-    plan = road.push(sip)
+    road.push(sip)
     road.lose_the_next_answer(then="")
     assert road.attempt() == "waiting"
     goals = [f"Goal/{id_}" for id_ in road.of_ours("Goal")]
@@ -129,7 +118,7 @@ def test_what_somebody_made_of_it_meanwhile_is_taken_in(road: Road, sip: dict[st
     assert road.attempt() == "done"
     sync.cycle(road.hub, road.hub.parties[REGION])
     road.check_all_is_the_same()
-    live = change.as_refs(plans.members(road.hub.database.read(), plan))
+    live = road.plan()
     assert all(live[name]["note"] == [{"text": f"about {name}"}] for name in goals)
 
 
@@ -152,7 +141,7 @@ def test_what_somebody_made_of_a_new_one_is_no_write_of_ours_where_the_list_of_c
     road.client.late = frozenset()
     road.edit(new)
     assert road.look(timedelta(0)) == 1
-    assert change.as_refs(plans.members(road.hub.database.read(), plan))[new]["note"] == [{"text": f"about {new}"}]
+    assert road.plan()[new]["note"] == [{"text": f"about {new}"}]
     road.arrive()
 
 
