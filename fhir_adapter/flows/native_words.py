@@ -14,12 +14,13 @@ from fhir_adapter.flows import change
 from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import source_of, what_a_record_tells
+from fhir_adapter.flows.said import record_said
 from fhir_adapter.mapping.engine import Mapped, Mapping, copied
-from fhir_adapter.mapping.recognising import Earlier, names_of
+from fhir_adapter.mapping.recognising import Earlier
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import journal, plans
+from fhir_adapter.store import plans
 from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class NativeWords:
         """The words of a party that has a format of its own."""
         record = plans.record_of(connection, party.name, plan.id)
         mapping = hub.mapping_of(party)
-        said = journal.by_id(connection, record.said).body if record and record.said is not None else None
-        before = Earlier(mapping.record_in(said), names_of(record.names)) if said and record else Earlier({})
+        before = record_said(connection, mapping, record) or Earlier({})
         source = source_of(party, plan, record.record if record else plan.record)
         return NativeWords(mapping, source, hub.namespace, before, visible)
 

@@ -16,10 +16,10 @@ from fhir_adapter.fhir.organisations import digits_of
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.mapping.recognising import names_of
+from fhir_adapter.flows.said import record_said
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.store import conflicts, journal, plans
+from fhir_adapter.store import conflicts, plans
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan, Record
 
@@ -144,9 +144,8 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     record = plans.record_of(connection, party.name, plan.id)
     name = _name_for(connection, party, plan, record)
     source = source_of(party, plan, name)
-    if record and record.said is not None:
-        before = mapping.record_in(journal.by_id(connection, record.said).body)
-        names = names_of(record.names)
+    if said := record_said(connection, mapping, record):
+        before, names = said
         mapped = mapping.get(before, source=source, namespace=hub.namespace, names=names)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from fhir_adapter.fhir.resources import Readings, Resource
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.mapping.recognising import NO_NAMES, Earlier, Names, names_of
+from fhir_adapter.store import journal
 from fhir_adapter.store.journal import Entry
+from fhir_adapter.store.plans import Record
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MOST = 1024
 """Records that are remembered, of some 30 kB each."""
@@ -64,6 +69,13 @@ class Lens:
         """What the mapping had to tell of an entry beside the resources, if it is remembered."""
         told = _told.get((self, said.digest, names))
         return told.rest if told else None
+
+
+def record_said(connection: sqlite3.Connection, mapping: Mapping, record: Record | None) -> Earlier | None:
+    """What a party said last of a plan, in its own format; None where it said nothing yet."""
+    if record is None or record.said is None:
+        return None
+    return Earlier(mapping.record_in(journal.by_id(connection, record.said).body), names_of(record.names))
 
 
 _told: OrderedDict[tuple[Lens, bytes, str | None], _Told] = OrderedDict()
