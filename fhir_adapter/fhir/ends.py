@@ -25,6 +25,12 @@ ENDS: dict[str, tuple[str, str]] = {
 stops naming a person or an organisation says nothing about them)."""
 
 
+def end_of(type_: str) -> Resource:
+    """The element that holds this state of a resource of the type, as it is then."""
+    element, end = ENDS[type_]
+    return {element: {"coding": [{"code": end}]} if element == "clinicalStatus" else end}
+
+
 def is_taken_away(resource: Resource) -> bool:
     """Whether it is in the state that follows a removal, was called off, or was an error in the first place. What was
     done, reached or has passed (completed, finished, a Condition that is resolved) was not taken away."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fhir_adapter.fhir.ends import ENDS, is_taken_away
+from fhir_adapter.fhir.ends import ENDS, end_of, is_taken_away
 from fhir_adapter.fhir.paths import compile_path, parse_path
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.anchors import Anchor
@@ -55,13 +55,10 @@ def is_left_out(
 
 def wordless(words: Mapping[str, Words], anchors: Iterable[Anchor], run: Run) -> list[Anchor]:
     """The anchors of what is left out of records once it was taken away."""
-    states = ((anchor, *ENDS[anchor.type or ""]) for anchor in anchors if anchor.name in words)
-    ended = ((anchor, {"resourceType": anchor.type, "id": "", **_state(*state)}) for anchor, *state in states)
-    return [anchor for anchor, node in ended if is_left_out(words, anchor, node, None, {}, run)]
-
-
-def _state(element: str, code: str) -> Resource:
-    return {element: {"coding": [{"code": code}]} if element == "clinicalStatus" else code}
+    with_words = [anchor for anchor in anchors if anchor.name in words]
+    ended = ({"resourceType": anchor.type, "id": "", **end_of(anchor.type or "")} for anchor in with_words)
+    found = zip(with_words, ended, strict=True)
+    return [anchor for anchor, node in found if is_left_out(words, anchor, node, None, {}, run)]
 
 
 def _as_told_again(words: Words, anchor: Anchor, nodes: Nodes, run: Run) -> Resource:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from fhir_adapter.fhir.ends import ENDS, is_taken_away
+from fhir_adapter.fhir.ends import ENDS, end_of, is_taken_away
 from fhir_adapter.fhir.paths import compile_path
 from fhir_adapter.fhir.resources import Resource, reference_of, rewrite_references
 from fhir_adapter.mapping.anchors import Anchor
@@ -63,7 +63,10 @@ class Taken:
 def taken_away(opened: list[tuple[Scope, Frame]], random: Random) -> Taken | None:
     """One of the things in a record that it does not say to be no more itself; None where there is none."""
     found = [
-        Taken(anchor, {reference_of(node): _ended(node) for node in _nodes_of(scope, frame, anchor)})
+        Taken(
+            anchor,
+            {reference_of(node): node | end_of(node["resourceType"]) for node in _nodes_of(scope, frame, anchor)},
+        )
         for scope, frame in opened
         for anchor in scope.anchors
         if anchor.name in scope.ends and anchor.name in frame.nodes
@@ -87,11 +90,6 @@ def says_nothing(taken: Taken, opened: list[tuple[Scope, Frame]]) -> bool:
     fields = [(each, frame) for scope, frame in own for each in scope.fields]
     speaking = [(each, frame) for each, frame in fields if each.readers and each.readers[0].first == name]
     return all(native.read(frame.native) is None for each, frame in speaking for native in each.natives)
-
-
-def _ended(node: Resource) -> Resource:
-    element, end = ENDS[node["resourceType"]]
-    return node | {element: {"coding": [{"code": end}]} if element == "clinicalStatus" else end}
 
 
 def without_elements(value: Any, elements: list[Resource]) -> Any:
