@@ -30,6 +30,9 @@ PRINCIPALS = frozenset(
 
 _ENDED = frozenset({"revoked", "cancelled", "rejected", "inactive", "entered-in-error"})
 
+Intervention = tuple[Resource, list[Resource]]
+"""A ServiceRequest with its Tasks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -67,7 +70,8 @@ def may_see(
     care_plan = plan.get(main) or _whole_plan(plan)
     if care_plan is None:
         return Decision(False, ("there is no plan",))
-    parts = tuple(_parts_of(plan, care_plan, party, now, zone))
+    interventions = tuple(_interventions(plan))
+    parts = tuple(_parts_of(plan, care_plan, interventions, party, now, zone))
     if not parts:
         return Decision(False, ("the party's organisation takes no part in the plan",))
     bases = (*bases, *bases_named_by(care_plan))
@@ -80,7 +84,7 @@ def may_see(
     unknown = tuple(f"the legal basis {basis} is not understood" for basis in bases if basis not in STATUTES)
     if verdict.refused or elsewhere:
         return Decision(False, (*(verdict.reasons if verdict.refused else ()), *elsewhere, *unknown))
-    if not verdict.named and not _is_principal(plan, care_plan, party):
+    if not verdict.named and not _is_principal(plan, care_plan, interventions, party):
         return Decision(False, ("the party is no principal of the plan, and no consent names it by identifier",))
     why = "a consent names the party" if verdict.named else "the party is a principal of the plan"
     return Decision(True, (why, *(f"takes part: {part}" for part in parts), *verdict.reasons))
@@ -94,20 +98,27 @@ def _permits_by_statute(basis: str, care_plan: Resource, parts: Sequence[str], d
 
 
 def _parts_of(
-    plan: Mapping[str, Resource], care_plan: Resource, party: Party, now: datetime, zone: tzinfo
+    plan: Mapping[str, Resource],
+    care_plan: Resource,
+    interventions: Iterable[Intervention],
+    party: Party,
+    now: datetime,
+    zone: tzinfo,
 ) -> Iterator[str]:
     """The places where the plan names the party's organisation, each once."""
     found = set()
-    for path, reference in (*_of_plan(care_plan), *_of_teams(plan, now, zone), *_of_interventions(plan)):
-        if path not in found and speaks_for(party, reference, plan):
+    for path, reference in (*_of_plan(care_plan), *_of_teams(plan, now, zone), *_of_interventions(interventions)):
+        if reference is not None and path not in found and speaks_for(party, reference, plan):
             found.add(path)
             yield path
 
 
-def _is_principal(plan: Mapping[str, Resource], care_plan: Resource, party: Party) -> bool:
+def _is_principal(
+    plan: Mapping[str, Resource], care_plan: Resource, interventions: Iterable[Intervention], party: Party
+) -> bool:
     """Whether the party leads the plan, or answers as municipality or region for an intervention of it."""
     leading = [care_plan.get("author")]
-    for request, tasks in _interventions(plan):
+    for request, tasks in interventions:
         if _answers_a_principal(request):
             leading += request.get("performer", [])
             leading += [task.get("owner") for task in tasks]
@@ -139,8 +150,8 @@ def _of_teams(plan: Mapping[str, Resource], now: datetime, zone: tzinfo) -> Iter
                 yield "CareTeam.participant.onBehalfOf", participant.get("onBehalfOf")
 
 
-def _of_interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[str, Any]]:
-    for request, tasks in _interventions(plan):
+def _of_interventions(interventions: Iterable[Intervention]) -> Iterator[tuple[str, Any]]:
+    for request, tasks in interventions:
         for performer in request.get("performer", []):
             yield "ServiceRequest.performer", performer
         for task in tasks:
@@ -152,7 +163,7 @@ def _of_type(plan: Mapping[str, Resource], type_: str) -> list[Resource]:
     return [one for one in plan.values() if one.get("resourceType") == type_ and one.get("status") not in _ENDED]
 
 
-def _interventions(plan: Mapping[str, Resource]) -> Iterator[tuple[Resource, list[Resource]]]:
+def _interventions(plan: Mapping[str, Resource]) -> Iterator[Intervention]:
     """Every ServiceRequest with its Tasks."""
     tasks: dict[str, list[Resource]] = {}
     for task in _of_type(plan, "Task"):

@@ -77,7 +77,7 @@ def _may_look_at(connection: sqlite3.Connection, hub: Hub, reader: Party | None,
     plan = plans.get(connection, plan_id)
     if plan is None or reader is None:
         return plan is not None
-    return decision_for(hub, reader, plan, change.load(connection, plan)).permit
+    return decision_for(connection, hub, reader, plan, change.load(connection, plan)).permit
 
 
 def show_conflict(hub: Hub, reader: Party | None, conflict: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _case(connection: sqlite3.Connection, hub: Hub, reader: Party | None, kept: 
     found = change.load(connection, plan)
     visible = found
     if reader is not None:
-        visible = project(found, reader) if decision_for(hub, reader, plan, found).permit else {}
+        visible = project(found, reader) if decision_for(connection, hub, reader, plan, found).permit else {}
         is_own = kept.kind == "quarantined" and kept.other_party == reader.name
         if decisions.reference_to(kept.id) not in visible or not (kept.reference in visible or is_own):
             return None

@@ -141,7 +141,7 @@ def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
     plan = plans.get(connection, plan_id)
     members = plans.members(connection, plan_id)
     found = change.as_refs(members)
-    if plan is None or not decision_for(hub, party, plan, found).permit:
+    if plan is None or not decision_for(connection, hub, party, plan, found).permit:
         return []
     shown = project(found, party)
     _link_what_it_knows(hub, party, plan_id, shown)

@@ -84,11 +84,11 @@ def _merge_or_park(
     connection: sqlite3.Connection, hub: Hub, party: Party, incoming: Incoming, entry: int, plan: Plan, beside: Refs
 ) -> None:
     """Parked is what would let its party in, where it may not see the plan."""
-    may_see = decision_for(hub, party, plan, change.load(connection, plan)).permit
+    may_see = decision_for(connection, hub, party, plan, change.load(connection, plan)).permit
     try:
         with attempt(connection):
             applied = _merge(connection, hub, party, incoming, entry, plan, beside)
-            if not may_see and decision_for(hub, party, applied.plan, applied.found).permit:
+            if not may_see and decision_for(connection, hub, party, applied.plan, applied.found).permit:
                 raise LetsItselfIn
     except LetsItselfIn:
         journal.close(connection, entry, "parked", plan=plan.id, receipt=LETS_ITSELF_IN)

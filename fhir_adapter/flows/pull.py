@@ -121,9 +121,9 @@ class LetsItselfIn(Refused):
         super().__init__(LETS_ITSELF_IN, [Issue("error", "forbidden", "", words, expected)])
 
 
-def decision_for(hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
+def decision_for(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, found: Refs) -> Decision:
     """Whether the party may see the plan, and why. Asked again each time something is shown or sent."""
-    main, beside = f"CarePlan/{plan.id}", known_persons.plans_beside(hub.database.read(), plan.id, found)
+    main, beside = f"CarePlan/{plan.id}", known_persons.plans_beside(connection, plan.id, found)
     return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=main, beside=beside)
 
 
@@ -137,7 +137,7 @@ def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
 def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, since: int) -> Shown:
     mapping = hub.mapping_of(party)
     found = change.as_refs(plans.members(connection, plan.id))
-    decision = decision_for(hub, party, plan, found)
+    decision = decision_for(connection, hub, party, plan, found)
     if not decision.permit:
         raise NotFound("no such record")
     visible = project(found, party)

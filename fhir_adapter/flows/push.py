@@ -181,7 +181,7 @@ def _accept(
         raise PreconditionFailed("If-Match names a version of a record that is not here", [issue])
     ours = change.load(connection, plan, readings)
     record = known.record if known else None
-    was_told = _may_be_told(hub, party, plan, ours)
+    was_told = _may_be_told(connection, hub, party, plan, ours)
     if again:
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
         change.audit(connection, hub, plan, party, "U", now)
@@ -207,11 +207,11 @@ def _accept(
             earlier=past.earlier(ours) if past else (),
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
-    is_told = _may_be_told(hub, party, applied.plan, applied.found)
+    is_told = _may_be_told(connection, hub, party, applied.plan, applied.found)
     if is_told and not was_told and not delivery.is_meant:
         raise LetsItselfIn
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry, names)
-    receipt = _receipt_of(hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
+    receipt = _receipt_of(connection, hub, delivery, mapped, applied, is_new=not known, is_told=is_told)
     status = 200 if known else 201
     journal.close(
         connection,
@@ -376,7 +376,14 @@ def _kept_issue(mapped: Mapped, kept: Kept, found: Refs) -> Issue:
 
 
 def _receipt_of(
-    hub: Hub, delivery: Delivery, mapped: Mapped, applied: change.Applied, *, is_new: bool, is_told: bool
+    connection: sqlite3.Connection,
+    hub: Hub,
+    delivery: Delivery,
+    mapped: Mapped,
+    applied: change.Applied,
+    *,
+    is_new: bool,
+    is_told: bool,
 ) -> bytes:
     """What became of a record. Who may not see the plan any more is told that it came, and nothing of what is there."""
     plan, found = applied.plan, applied.found
@@ -393,12 +400,12 @@ def _receipt_of(
         list(dict.fromkeys([*mapped.issues, *kept, *steps])),
         mapped,
         [change.conflict_in_words(mapped, conflict, found) for conflict in applied.conflicts],
-        _shared_with(hub, plan, found),
+        _shared_with(connection, hub, plan, found),
     )
 
 
-def _may_be_told(hub: Hub, party: Party, plan: Plan, found: Refs) -> bool:
-    return plan.party == party.name or decision_for(hub, party, plan, found).permit
+def _may_be_told(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, found: Refs) -> bool:
+    return plan.party == party.name or decision_for(connection, hub, party, plan, found).permit
 
 
 def _receipt(
@@ -429,7 +436,7 @@ def _receipt(
     )
 
 
-def _shared_with(hub: Hub, plan: Plan, found: Refs) -> list[dict[str, Any]]:
+def _shared_with(connection: sqlite3.Connection, hub: Hub, plan: Plan, found: Refs) -> list[dict[str, Any]]:
     """Which FHIR parties get the plan, and why they do or do not."""
-    decisions = {party.name: decision_for(hub, party, plan, found) for party in hub.fhir_parties}
+    decisions = {party.name: decision_for(connection, hub, party, plan, found) for party in hub.fhir_parties}
     return [{"party": name, "permit": each.permit, "reasons": each.reasons} for name, each in decisions.items()]

@@ -44,7 +44,7 @@ def verify(hub: Hub, party: Party) -> Iterator[Deviation]:
     for plan_id in plans.all_ids(connection):
         plan = plans.get(connection, plan_id)
         found = change.as_refs(plans.members(connection, plan_id))
-        if plan and decision_for(hub, party, plan, found).permit:
+        if plan and decision_for(connection, hub, party, plan, found).permit:
             yield from _of_plan(hub, party, plan_id, project(found, party))
 
 

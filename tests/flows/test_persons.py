@@ -262,6 +262,22 @@ def test_what_a_consent_refuses_in_one_plan_is_refused_in_the_other(
     assert "varje dag" in json.dumps(there(town), ensure_ascii=False)
 
 
+def test_a_consent_that_is_withdrawn_in_one_record_of_a_file_counts_for_the_next_one(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    """Both share a commit: what is decided goes by what stands in it, not by what was there before."""
+    beside = other(sip)
+    first, second = (town.push(record).json()["plan"]["id"] for record in (sip, beside))
+    settle(town)
+    join(town, first, second)
+    beside["samtycke"] |= {"status": "inactive"}
+    sip["mal"][2]["text"] = "Jag åker buss varje dag."
+    file = "\n".join(json.dumps(record, ensure_ascii=False) for record in (beside, sip))
+    answer = town.push(file.encode(), **{"Content-Type": "application/x-ndjson"}).json()
+    (shared,) = [one for one in answer["receipts"][1]["shared"] if one["party"] == REGION]
+    assert shared["permit"] is False
+
+
 def test_a_consent_that_is_given_again_in_one_plan_lets_the_other_go_on(
     town: Town, sip: dict[str, Any], two_plans: tuple[str, str]
 ) -> None:
