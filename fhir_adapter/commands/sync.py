@@ -75,9 +75,9 @@ def _print_turns(turns: Sequence[Cycle]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("party", "taken in", "delivered", "waiting", "parked", "")
+    table = Table("party", "taken in", "delivered", "waiting", "parked", "undecided", "")
     for turn in turns:
-        figures = (str(number) for number in (turn.taken, turn.delivered, turn.waiting, turn.parked))
+        figures = (str(number) for number in (turn.taken, turn.delivered, turn.waiting, turn.parked, turn.undecided))
         table.add_row(turn.party, *figures, f"stopped: {turn.stopped}" if turn.stopped else turn.problem or "")
     Console().print(table)
 

@@ -17,7 +17,7 @@ from fhir_adapter.store.plans import Plan
 def arrival_of(party: Party, entry: int, plan: Plan, theirs: Resource, base: Resource | None, ours: Refs) -> Arrival:
     """`theirs`: {} for a deletion, which is a snapshot that lacks this one resource; `base`: what its author saw."""
     if not theirs:
-        return Arrival(party, entry, [{reference_of(base): base} if base else {}], {}, partial=False)
+        return Arrival(party, entry, [{reference_of(base): base} if base else {}], {}, partial=False, deletion=True)
     return Arrival(party, entry, [_inner_form(base, plan, ours)], _inner_form(theirs, plan, ours), partial=True)
 
 

@@ -57,7 +57,8 @@ class Arrival:
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
     was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
-    `earlier`: what it was shown before that, since it spoke. `deciding`: it decides a conflict, and so speaks for
+    `earlier`: what it was shown before that, since it spoke. `deletion`: it deleted
+    what theirs lacks, by name. `deciding`: it decides a conflict, and so speaks for
     whoever owns what it changes.
     """
 
@@ -69,6 +70,7 @@ class Arrival:
     exact: bool = False
     said_last: bool = False
     earlier: Sequence[Refs] = ()
+    deletion: bool = False
     deciding: Deciding | None = None
 
 
@@ -163,6 +165,7 @@ def merged_with(
         exact=arrival.exact,
         said_last=arrival.said_last,
         earlier=arrival.earlier,
+        deletion=arrival.deletion,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)

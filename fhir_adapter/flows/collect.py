@@ -13,8 +13,7 @@ import structlog
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import RemoteError
-from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import joined, news, safety
+from fhir_adapter.flows import deletions, joined, news, safety
 from fhir_adapter.flows.belonging import person_it_is_due_to
 from fhir_adapter.flows.history import Setback, utc
 from fhir_adapter.flows.hub import Hub
@@ -22,7 +21,7 @@ from fhir_adapter.flows.incoming import incoming_of
 from fhir_adapter.flows.intake import take_in_or_park
 from fhir_adapter.flows.news import Name
 from fhir_adapter.flows.reading import Reading, take_up
-from fhir_adapter.store import copies, outbox, plans, sides
+from fhir_adapter.store import copies, sides
 from fhir_adapter.store.copies import Copy, Landmark
 from fhir_adapter.store.sides import Turn
 
@@ -48,6 +47,11 @@ class Look:
     suspects: Sequence[Name]
     deletions_are_meant: bool
     setbacks_are_known: bool
+
+    @property
+    def undoes_deletions(self) -> bool:
+        """Whether what was deleted there is to be told again, like what was lost."""
+        return self.setbacks_are_known and not self.deletions_are_meant
 
 
 def collect(
@@ -107,7 +111,9 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look, reading: Reading) -
     found = news.read(asking, party, seen, look.suspects, start)
     if is_lost or found.setbacks:  # what else went back with it?
         found = news.read(asking, party, seen, sorted({*look.suspects, *_doubtful(asking, party, known.seen)}), start)
-    if safety.is_too_much(hub, party, found, look.deletions_are_meant, look.setbacks_are_known):
+    if safety.is_too_much(
+        hub, party, found, look.deletions_are_meant or look.undoes_deletions, look.setbacks_are_known
+    ):
         return 0
     look_again = joined.left_alone(hub, party, found.versions)
     newest = max((utc(version.updated) for version in seen if version.updated), default=since)
@@ -121,7 +127,8 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look, reading: Reading) -
         for setback in found.setbacks:
             _go_back(connection, hub, party, setback)
         is_due = partial(person_it_is_due_to, connection, hub, party, found.versions)
-        entering = replace(found, versions=joined.without_strangers(connection, party, found.versions, is_due))
+        versions = joined.without_strangers(connection, party, found.versions, is_due)
+        entering = replace(found, versions=versions, deletions_are_undone=look.undoes_deletions)
         taken = sum(take_in_or_park(connection, hub, party, version, entering) for version in entering.versions)
         if newest:
             copies.move_watermark(connection, party.name, newest)
@@ -155,9 +162,7 @@ def _go_back(connection: sqlite3.Connection, hub: Hub, party: Party, setback: Se
         copies.forget(connection, party.name, copy)
     else:
         copies.save(connection, party.name, _copy_after(connection, hub, party, setback))
-    for plan_id in plans.plans_of(connection, copy.type, copy.id):
-        copies.compare_again(connection, party.name, plan_id)
-        outbox.queue(connection, plan_id, party.name, instant(hub.now()))
+    deletions.tell_again(connection, party, copy, hub.now())
     log.warning("party went back", party=party.name, type=copy.type, known=copy.version)
 
 

@@ -18,6 +18,7 @@ from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
 from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
+from fhir_adapter.flows.deletions import as_it_goes_on
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_can_stand_there, as_sent, names_to_theirs, records_to_theirs
 from fhir_adapter.flows.pull import decision_for
@@ -146,11 +147,12 @@ def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
     shown = project(found, party)
     _link_what_it_knows(hub, party, plan_id, shown)
     held = copies.of_plan(connection, party.name, plan_id)
-    visible = as_can_stand_there(connection, party, shown, held)
+    known = as_it_goes_on(connection, party, plan_id, shown, held)
+    visible = as_can_stand_there(connection, party, shown, known)
     return [
         Outgoing(visible[ref], member.seq, held.get(ref))
         for ref, member in ((f"{member.type}/{member.id}", member) for member in members)
-        if ref in visible and _is_to_be_sent(visible[ref], member, held.get(ref))
+        if ref in visible and _is_to_be_sent(visible[ref], member, known.get(ref))
     ]
 
 
@@ -226,4 +228,4 @@ def _entry(out: Outgoing, resource: Resource) -> Entry:
     """Only over the version that we know, or where nothing is: a repeated or late request then changes nothing."""
     if out.copy is None or out.copy.is_lost:
         return Entry(resource, only_if_new=True)
-    return Entry(resource, out.copy.version)
+    return Entry(resource, out.copy.version, only_if_new=out.copy.is_deleted)

@@ -16,6 +16,7 @@ from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, conflict_tasks, history
 from fhir_adapter.flows.arrivals import arrival_of, tasks_to_come
 from fhir_adapter.flows.belonging import plan_for, plan_of
+from fhir_adapter.flows.deletions import tell_again
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.incoming import Incoming, as_meant, incoming_of
 from fhir_adapter.flows.naming import names_in, names_to_ours, write_id_of
@@ -74,10 +75,20 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
     elif version.deleted and not incoming.is_shared:
         journal.close(connection, entry, "unchanged", plan=plan.id)
         give_way(connection, party, incoming, plan, now)
+    elif version.deleted and news.deletions_are_undone:
+        journal.close(connection, entry, "unchanged", plan=plan.id)
+        _undo(connection, party, incoming, now)
     else:
         tasks = tasks_to_come(incoming.theirs, news.versions, ours)
         _merge_or_park(connection, hub, party, incoming, entry, plan, tasks)
     return True
+
+
+def _undo(connection: sqlite3.Connection, party: Party, incoming: Incoming, now: datetime) -> None:
+    """What was deleted there is nobody's removal: with no question about it, it is given again."""
+    copy = incoming.as_copy(None)
+    copies.save(connection, party.name, copy)
+    tell_again(connection, party, copy, now)
 
 
 def _merge_or_park(

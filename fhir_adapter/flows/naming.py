@@ -106,7 +106,7 @@ def as_can_stand_there(
     gone = (absent - held.keys()) | {reference for reference, copy in held.items() if copy.is_deleted}
     foreign = {ref: gone | _unknown_there(connection, party, one, found, held.get(ref)) for ref, one in found.items()}
     there = {
-        ref: _without_pointers(one, foreign[ref]) if foreign[ref] else one
+        ref: without_pointers(one, foreign[ref]) if foreign[ref] else one
         for ref, one in found.items()
         if ref not in absent
     }
@@ -159,15 +159,16 @@ def without_links(resource: Resource) -> Resource:
     return {name: value for name, value in resource.items() if name != "link"} if is_linked else resource
 
 
-def _without_pointers(value: Any, gone: set[str]) -> Any:
+def without_pointers(value: Any, gone: set[str]) -> Any:
+    """The value where what points to one of these says so in words."""
     if isinstance(value, list):
-        return [_without_pointers(each, gone) for each in value]
+        return [without_pointers(each, gone) for each in value]
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("reference"), str) and value["reference"] in gone:
         rest = {name: part for name, part in value.items() if name != "reference"}
         return {"display": f"{value['reference']} (not here)"} | rest
-    return {name: _without_pointers(part, gone) for name, part in value.items()}
+    return {name: without_pointers(part, gone) for name, part in value.items()}
 
 
 def as_ours(resource: Resource, ours: Renaming) -> Resource:

@@ -47,10 +47,14 @@ SHARED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a look found: versions to take in, oldest first, and what was told of each resource that is shared."""
+    """What a look found: versions to take in, oldest first, and what was told of each resource that is shared.
+
+    `deletions_are_undone`: somebody said that what was deleted there is to be told again.
+    """
 
     versions: Sequence[RemoteVersion]
     told: dict[Name, Told]
+    deletions_are_undone: bool = False
 
     @property
     def setbacks(self) -> list[Setback]:

@@ -168,7 +168,7 @@ def _guards_writes(found: Probe) -> None:
     words = problem(fault) if fault else "a stale write was taken: edits made there meanwhile would be lost"
     found.note("If-Match on PUT", told and second.version != version.version, words, needed=True)
     fault = _refusal(lambda: found.client.transaction([Entry(_with_text(goal, "fourth"), only_if_new=True)]))
-    how = ", ".join(f"{name}: {value}" for name, value in found.client.abilities().create_condition.items())
+    how = ", ".join(f"{name}: {value}" for name, value in found.client.abilities().condition_to_create().items())
     words = how if fault else "a repeated create writes over what is there; one worker with deliveries_at_once = 1"
     found.note("create only where nothing is", isinstance(fault, RemoteConflict), words)
 

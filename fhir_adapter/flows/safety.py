@@ -84,6 +84,14 @@ def astray(hub: Hub, party: Party, held: Sequence[Copy]) -> list[Name]:
     ]
 
 
+def deleted(hub: Hub, party: Party, held: Sequence[Copy]) -> list[Name]:
+    """What somebody deleted there since it was left."""
+    here = [copy for copy in held if not (copy.is_theirs or copy.is_deleted)]
+    there = found_by_id(hub.clients[party.name], here)
+    missing = [copy for copy in here if (copy.type, copy.remote_id) not in there]
+    return [(copy.type, copy.remote_id) for copy in missing if not history.is_gone(hub.clients[party.name], copy)]
+
+
 def _is_astray(
     connection: sqlite3.Connection, client: FhirClient, party: Party, copy: Copy, now: Resource | None
 ) -> bool:

@@ -15,7 +15,7 @@ from fhir_adapter.flows import circuit, letters, reading, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
 from fhir_adapter.flows.deliver import deliver, deliver_next
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.store import copies, outbox, sides
+from fhir_adapter.store import conflicts, copies, journal, outbox, sides
 
 __all__ = [
     "LONG_OVERLAP",
@@ -33,20 +33,24 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One turn with a party: versions taken in, plans delivered, and what is left. `problem`: it did not answer."""
+    """One turn with a party: versions taken in, plans delivered, and what is left. `problem`: it did not answer.
+
+    `undecided`: versions that are parked, and deletions of which somebody is asked whether the thing ends.
+    """
 
     party: str
     taken: int
     delivered: int
     waiting: int
     parked: int
+    undecided: int = 0
     problem: str | None = None
     stopped: str | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to do or to look at."""
-        return not (self.waiting or self.parked or self.problem or self.stopped)
+        return not (self.waiting or self.parked or self.undecided or self.problem or self.stopped)
 
 
 def cycle(hub: Hub, party: Party, *, overlap: timedelta = OVERLAP) -> Cycle:
@@ -72,25 +76,27 @@ def standing(hub: Hub, party: Party, taken: int = 0, delivered: int = 0) -> Cycl
     connection = hub.database.read()
     side = sides.get(connection, party.name)
     waiting, parked = outbox.open_count(connection, party.name)
-    return Cycle(party.name, taken, delivered, waiting, parked, side.problem, side.stopped)
+    undecided = journal.count_parked(connection, party.name) + conflicts.count_deleted_and_asked(connection, party.name)
+    return Cycle(party.name, taken, delivered, waiting, parked, undecided, side.problem, side.stopped)
 
 
 def resume(hub: Hub, party: Party, *, restore: bool = False, accept: bool = False) -> int:
     """Go on with a party that was stopped; returns how many resources it is given again.
 
-    `restore`: what it lost or holds in an earlier state it is told again; `accept`: what it deleted was meant.
-    Raises Conflict when it was not stopped, or when much is still lost there and `restore` is not asked for.
+    `restore`: what it lost, deleted or holds in an earlier state it is told again; `accept`: what it deleted was meant.
+    Raises Conflict when it was not stopped, or when much is still lost or deleted there and neither is asked for.
     """
     if sides.get(hub.database.read(), party.name).stopped is None:
         raise Conflict(f"{party.name} was not stopped")
     held = copies.held(hub.database.read(), party.name)
     lost = safety.astray(hub, party, held)
-    if not restore and safety.is_much(hub, len(lost), len(held)):
-        raise Conflict(
-            f"{len(lost)} of {len(held)} resources at {party.name} are still {safety.GONE}: --restore brings them"
-        )
+    deleted = [] if accept else safety.deleted(hub, party, held)
+    for found, what, how in ((lost, safety.GONE, ""), (deleted, "deleted", ", --accept takes that as meant")):
+        if not restore and safety.is_much(hub, len(found), len(held)):
+            many = f"{len(found)} of {len(held)} resources at {party.name}"
+            raise Conflict(f"{many} are still {what}: --restore brings them{how}")
     reading.forget(hub, party)  # it was repaired since
     # what it lost is noted while nobody looks: a worker that missed it would stop the party again
     collect(hub, party, lost, overlap=LONG_OVERLAP, deletions_are_meant=accept, setbacks_are_known=restore)
     letters.resume(hub, party)
-    return len(lost) if restore else 0
+    return len(lost) + len(deleted) if restore else 0

@@ -11,8 +11,9 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.fhir.differences import Difference, differences
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.flows import change, history
+from fhir_adapter.flows.deletions import asked_about, is_let_go
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant, with_our_words
+from fhir_adapter.flows.naming import as_can_stand_there, as_ours, copy_meant, with_our_words, without_pointers
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.safety import found_by_id
 from fhir_adapter.remotes.client import RemoteVersion
@@ -55,6 +56,8 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
     is_on_its_way = outbox.is_open(connection, plan_id, party.name)
     ours = [held[ref] for ref in visible if ref in held and not held[ref].is_theirs]
     there = found_by_id(hub.clients[party.name], ours)
+    gone = {copy.reference for copy in ours if copy.is_deleted}
+    asked = asked_about(connection, party, plan_id) if gone else {}
 
     def renamed(name: str) -> str:
         type_, _, id_ = name.partition("/")
@@ -65,26 +68,23 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
         copy = held.get(reference)
         if copy is None:
             yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
-        elif not copy.is_theirs:
-            theirs = there.get((copy.type, copy.remote_id))
-            taken = with_our_words(connection, party, as_ours(theirs, renamed), resource) if theirs else None
-            yield from _compared(plan_id, resource, taken, theirs, copy, is_on_its_way)
+        elif theirs := there.get((copy.type, copy.remote_id)):
+            taken = with_our_words(connection, party, as_ours(theirs, renamed), resource)
+            taken = without_pointers(taken, gone)  # as they were sent, they lead nowhere now
+            found = tuple(differences(change.without_storage_meta(resource), taken))
+            if found:
+                why = _reason(copy, current_version(theirs), is_on_its_way)
+                yield Deviation(plan_id, reference, why, found)
+        elif not (copy.is_theirs or is_let_go(resource, copy)):
+            yield Deviation(plan_id, reference, _why_it_is_missing(copy, asked.get(reference), is_on_its_way))
 
 
-def _compared(
-    plan_id: str,
-    ours: Resource,
-    taken: Resource | None,
-    theirs: Resource | None,
-    copy: Copy,
-    is_on_its_way: bool,
-) -> Iterator[Deviation]:
-    if theirs is None or taken is None:
-        yield Deviation(plan_id, copy.reference, "deleted there" if copy.sent is None else "not there any more")
-        return
-    found = tuple(differences(change.without_storage_meta(ours), taken))
-    if found:
-        yield Deviation(plan_id, copy.reference, _reason(copy, current_version(theirs), is_on_its_way), found)
+def _why_it_is_missing(copy: Copy, task: str | None, is_on_its_way: bool) -> str:
+    if not copy.is_deleted:
+        return "not there any more"
+    if task is not None:
+        return f"deleted there: {task} asks whether it stays"
+    return "deleted there, given again: on its way" if is_on_its_way else "deleted there"
 
 
 def _reason(copy: Copy, there: RemoteVersion, is_on_its_way: bool) -> str:

@@ -139,11 +139,18 @@ def edit_of(conflict: Conflict, decision: Decision, plan: Mapping[str, Resource]
     if not _is_about_the_whole(conflict) and resource is not None:
         return with_value_at(resource, conflict.path, value, several=_has_several_names(conflict))
     if value is None:
-        return lifecycle.remove(resource, now) if resource else None
+        return _ended(resource, now) if resource else None
     if not _is_about_the_whole(conflict) or not isinstance(value, dict):
         raise Refused("there is nothing to write to", [Issue("error", "not-found", "", "the resource is not there")])
     type_, id_ = conflict.reference.split("/", 1)
     return {**value, "resourceType": type_, "id": id_}
+
+
+def _ended(resource: Resource, now: datetime) -> Resource:
+    if lifecycle.cannot_end(resource):
+        what = "this cannot be taken out of the plan: it is shown to whom the plan is shown"
+        raise Refused(what, [Issue("error", "business-rule", "decision", what, "keep, which gives it again, or later")])
+    return lifecycle.remove(resource, now)
 
 
 def with_value(conflict: Conflict, resource: Resource, value: Any) -> Resource:

@@ -77,6 +77,7 @@ class Work:
     said_last: bool
     buried: Callable[[], Collection[Tombstone]] = tuple
     earlier: Sequence[Mapping[str, Resource]] = ()
+    deletion: bool = False
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)

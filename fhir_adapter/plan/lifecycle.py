@@ -149,6 +149,16 @@ def can_be_removed(resource: Resource) -> bool:
     return resource.get("resourceType") in ENDS and not asks_for_a_decision(resource)
 
 
+def cannot_end(resource: Resource) -> bool:
+    """Whether there is no state that says that it was taken out of the plan: persons, organisations and their like."""
+    return resource.get("resourceType") not in ENDS and not is_removed(resource)
+
+
+def has_ended(resource: Resource) -> bool:
+    """Whether it is over in the plan, however it ended: nothing is left to be done about it."""
+    return is_removed(resource) or is_terminal(resource)
+
+
 def remove(resource: Resource, now: datetime) -> Resource:
     """The resource as it is after its owner took it out of the plan; unchanged where it ended already or may not end.
 

@@ -82,6 +82,7 @@ def merge(
     said_last: bool = False,
     buried: Callable[[], Collection[Tombstone]] = tuple,
     earlier: Sequence[Mapping[str, Resource]] = (),
+    deletion: bool = False,
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -93,10 +94,13 @@ def merge(
     both sides. None: whatever is in no base counts as hidden. said_last: the party said bases[0] after it was shown
     the others; going back from its own words to what it was shown is then an edit. buried: what was taken out of the
     plan before, asked for only where something is added. earlier: what the party was shown before that, since it spoke:
-    who repeats a value of those never took up the newer one. No argument is changed; results may share parts with them.
+    who repeats a value of those never took up the newer one. deletion: the party deleted what theirs lacks, by name; so
+    what cannot end is asked about, of which a snapshot's silence says nothing. No argument is changed; results may
+    share parts with them.
     """
     has_said = len(bases) > 1 and not exact
-    work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, tuple if exact else buried, earlier)
+    graves = tuple if exact else buried
+    work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, graves, earlier, deletion)
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
@@ -127,16 +131,12 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
         return ()
     lost = []
     for type_, least in (("CarePlan", 1), ("Goal", 2), ("ServiceRequest", 2)):
-        said = [ref for ref, one in bases[0].items() if one.get("resourceType") == type_ and not _has_ended(one)]
-        before = [ref for ref in said if all(ref in base for base in bases)]
+        said = [ref for ref, one in bases[0].items() if one.get("resourceType") == type_]
+        before = [ref for ref in said if not lifecycle.has_ended(bases[0][ref]) and all(ref in one for one in bases)]
         dropped = sum(ref not in theirs for ref in before)
         if dropped >= least and dropped > EMPTIED * len(before):
             lost.append(type_)
     return tuple(lost)
-
-
-def _has_ended(resource: Resource) -> bool:
-    return bool(resource) and (lifecycle.is_removed(resource) or lifecycle.is_terminal(resource))
 
 
 def _left_out(work: Work, bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> list[str]:
@@ -300,10 +300,12 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
         return None
     live = merged or mine
     ended = lifecycle.remove(live, work.now)
-    if ended == live:
-        return None
     bases = [content_of(base) for base in known]
     place = _root(work, reference)
+    if ended == live:
+        if work.deletion and lifecycle.cannot_end(live):
+            report(place, bases, content_of(live), MISSING, "edit-against-delete", taken=False)
+        return None
     if _may_take_away(work, reference) and (not known or was_seen(place, bases, content_of(mine))):
         work.bury(reference, "", content_of(mine))
         if is_said_by_the_person(mine) and not speaks_for_the_person(work, reference):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
@@ -14,15 +14,20 @@ class Abilities:
     """Which histories there are (of everything, of types, of single resources of types), how a create is guarded, and
     whether it tells by itself what changed.
 
-    `create_condition` goes into a transaction's request: write only where nothing is. RFC 9110 says If-None-Match: *;
-    HAPI does not look at it, but refuses If-Match of version 0 where something is.
+    `creates_by_version`: RFC 9110 says If-None-Match: * for a write only where nothing is. HAPI does not look at it,
+    but refuses If-Match of another version than the current one, which is 0 where nothing ever was.
     """
 
     history_of_all: bool = False
     history_of_type: frozenset[str] = frozenset()
     history_of_one: frozenset[str] = frozenset()
-    create_condition: dict[str, str] = field(default_factory=dict)
+    creates_by_version: bool = False
     subscriptions: bool = False
+
+    def condition_to_create(self, deleted: str | None = None) -> dict[str, str]:
+        """What goes into a transaction's request: write only where nothing is; `deleted`: where that is the version in
+        which what had been there was deleted."""
+        return {"ifMatch": f'W/"{deleted or 0}"'} if self.creates_by_version else {"ifNoneMatch": "*"}
 
 
 def abilities_in(capability: Resource) -> Abilities:
@@ -37,7 +42,7 @@ def abilities_in(capability: Resource) -> Abilities:
         "history-system" in _codes(rest, "interaction"),
         frozenset(type_ for type_, code in claimed if code == "history-type"),
         frozenset(type_ for type_, code in claimed if code == "history-instance"),
-        {"ifMatch": 'W/"0"'} if is_hapi else {"ifNoneMatch": "*"},
+        is_hapi,
         any(each.get("type") == "Subscription" for each in _objects(rest.get("resource"))),
     )
 

@@ -52,7 +52,7 @@ class RemoteVersion:
 class Entry:
     """One write of a transaction: PUT of `resource` under its own id, if the current version there is `if_match`.
 
-    `only_if_new`: if there is nothing under that id yet.
+    `only_if_new`: if there is nothing under that id, or nothing since it was deleted there in version `if_match`.
     """
 
     resource: Resource
@@ -226,9 +226,9 @@ class FhirClient:
         return {"fullUrl": f"{self.base_url}/{reference}", "resource": entry.resource, "request": request}
 
     def _condition(self, entry: Entry) -> dict[str, str]:
-        if entry.if_match is not None:
-            return {"ifMatch": f'W/"{entry.if_match}"'}
-        return self.abilities().create_condition if entry.only_if_new else {}
+        if entry.only_if_new:
+            return self.abilities().condition_to_create(entry.if_match)
+        return {} if entry.if_match is None else {"ifMatch": f'W/"{entry.if_match}"'}
 
     def _again(self, method: str, path_or_url: str, **how: Any) -> Answer:
         """`send`, a few times if need be: only for what may be repeated without harm."""

@@ -27,6 +27,11 @@ class KeptConflict:
     other_party: str
     at: str
 
+    @property
+    def is_removal(self) -> bool:
+        """Whether the other party took the whole thing away."""
+        return self.other is None and not self.path
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -89,6 +94,11 @@ def open_of_plan(connection: sqlite3.Connection, plan: str) -> list[KeptConflict
 def everywhere(connection: sqlite3.Connection, *, also_decided: bool) -> list[KeptConflict]:
     """The conflicts of all plans, oldest first."""
     return _found(connection.execute(_SQL["all" if also_decided else "open"]))
+
+
+def count_deleted_and_asked(connection: sqlite3.Connection, party: str) -> int:
+    """How much the party deleted of which nobody has decided yet whether it ends."""
+    return int(connection.execute(_SQL["count_deleted_and_asked"], {"party": party}).fetchone()[0])
 
 
 def decide(connection: sqlite3.Connection, conflict: str, decided: Decided) -> None:

@@ -21,6 +21,14 @@ SELECT id, plan, reference, path, kind, base, live, other, live_party, other_par
 WHERE NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later')
 ORDER BY at, id;
 
+-- name: count_deleted_and_asked
+-- What a FHIR party deleted and does not have again (copies.py: Copy.is_deleted), and a question is open about it.
+SELECT count(*) FROM conflict c INDEXED BY conflict_about_removal CROSS JOIN copy k ON k.party = c.other_party
+    AND k.type = substr(c.reference, 1, instr(c.reference, '/') - 1) AND k.id = substr(c.reference, instr(c.reference, '/') + 1)
+WHERE c.other_party = :party AND c.path = '' AND c.other IS NULL
+    AND k.sent IS NULL AND k.version NOT IN ('', 'theirs') AND k.body = x'7b7d'
+    AND NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later');
+
 -- name: get
 SELECT id, plan, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict WHERE id = :id;
 

@@ -104,6 +104,11 @@ def parked(connection: sqlite3.Connection) -> list[Parked]:
     return [Parked(*row) for row in connection.execute(_SQL["parked"])]
 
 
+def count_parked(connection: sqlite3.Connection, party: str) -> int:
+    """How much of what the party said was parked and waits for somebody to look."""
+    return int(connection.execute(_SQL["count_parked"], {"party": party}).fetchone()[0])
+
+
 def parked_by_id(connection: sqlite3.Connection, entry: int) -> Parked | None:
     """One of these."""
     row = connection.execute(_SQL["parked_by_id"], {"id": entry}).fetchone()

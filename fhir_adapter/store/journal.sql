@@ -25,6 +25,10 @@ SELECT j.id, j.party, j.key, j.media_type, j.received, j.plan, j.receipt, j.body
 FROM (SELECT id FROM journal WHERE state = 'parked' UNION SELECT journal FROM parked_decision) w
 CROSS JOIN journal j ON j.id = w.id LEFT JOIN parked_decision d ON d.journal = j.id ORDER BY j.id;
 
+-- name: count_parked
+SELECT count(*) FROM journal j INDEXED BY journal_parked WHERE j.state = 'parked' AND j.party = :party
+    AND NOT EXISTS (SELECT 1 FROM parked_decision d WHERE d.journal = j.id);
+
 -- name: parked_by_id
 SELECT j.id, j.party, j.key, j.media_type, j.received, j.plan, j.receipt, j.body, d.word, d.reason, d.at
 FROM journal j LEFT JOIN parked_decision d ON d.journal = j.id

@@ -177,7 +177,7 @@ def test_the_plan_comes_back_to_its_person_when_hapi_undoes_it(town: Town, small
     assert "link" not in town.at_region(ours)
 
 
-def test_where_hapi_deletes_the_person_what_it_rewrote_is_parked(
+def test_where_hapi_deletes_the_person_what_it_rewrote_is_parked_and_somebody_is_asked(
     town: Town, small: dict[str, Any], index: Index
 ) -> None:
     hub = town.service.hub
@@ -188,7 +188,10 @@ def test_where_hapi_deletes_the_person_what_it_rewrote_is_parked(
     index.merge(ours, theirs, {"name": "delete-source", "valueBoolean": True})
     for _ in range(3):
         sync.cycle(hub, hub.parties["region-stockholm"])
-    assert content(town, plan) == before
+    after = content(town, plan)
+    (asked,) = after.keys() - before.keys()
+    assert after.pop(asked)["focus"]["reference"] == ours, "somebody is asked about the deleted person"
+    assert after == before
     kept = parked.listed(hub)
     assert {each.what.partition("/")[0] for each in kept} >= {"CarePlan", "CareTeam", "Consent", "Goal"}
     assert {each.why for each in kept} == {"about another person than it was shared for"}

@@ -11,10 +11,14 @@ import pytest
 from fhir_adapter.errors import RemoteConflict
 from fhir_adapter.faults import faults_in
 from fhir_adapter.fhir.resources import parse_json
+from fhir_adapter.flows import deciding
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.probe import probe_at
+from fhir_adapter.flows.push import Delivery
+from fhir_adapter.flows.verify import verify
 from fhir_adapter.remotes.client import PAGE
 from fhir_adapter.store import conflicts, plans, resources
+from tests.faults.roads import REGION
 from tests.faults.test_faults import (
     MIXED,
     a_troubled_region,
@@ -95,7 +99,7 @@ def is_the_municipalitys_task(hub: Hub, member: plans.Member) -> bool:
     return found is not None and b"2120000159" in found.body
 
 
-def test_what_is_deleted_at_hapi_is_a_removal_by_that_party_and_not_written_again(tmp_path: Path, hapi: str) -> None:
+def test_what_is_deleted_at_hapi_is_asked_about_and_given_again_once_it_is_to_stay(tmp_path: Path, hapi: str) -> None:
     with a_troubled_region(tmp_path, "", hapi) as (hub, region, proxy):
         plan, _ = edits_of_both_sides(hub, region, proxy, a_person())
         settle(hub)
@@ -109,5 +113,16 @@ def test_what_is_deleted_at_hapi_is_a_removal_by_that_party_and_not_written_agai
         settle(hub)
         gone = region.read("Task", task.id)
         assert gone is None or gone.deleted
-        assert [each.kind for each in conflicts.of_plan(hub.database.read(), plan)] == ["edit-against-delete"]
+        (asked,) = conflicts.of_plan(hub.database.read(), plan)
+        assert asked.kind == "edit-against-delete"
         assert task.id in [each.id for each in plans.members(hub.database.read(), plan)], "it lives on in the plan"
+        assert [one.why for one in verify(hub, hub.parties[REGION])] == [
+            f"deleted there: Task/{asked.id} asks whether it stays"
+        ]
+        keep = Delivery("keep", "application/json", deciding.body_of("keep"))
+        assert deciding.decide(hub, hub.parties["sodertalje"], asked.id, keep).status == 200
+        settle(hub)
+        back = region.read("Task", task.id)
+        assert back
+        assert back.resource
+        assert list(verify(hub, hub.parties[REGION])) == []

@@ -24,7 +24,7 @@ from fhir_adapter.flows.naming import write_id_of
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.flows.push import receipt_of
 from fhir_adapter.plan import lifecycle
-from fhir_adapter.store import outbox, tombstones
+from fhir_adapter.store import conflicts, outbox, tombstones
 from tests.machine.words import content, matters, words_in, words_of
 from tests.machine.world import FIRST_RECORD, MUNICIPALITY, NUMBERS
 
@@ -152,10 +152,18 @@ def every_region_holds_its_projection(machine: State) -> None:
 
 @law
 def what_a_party_deleted_stays_deleted_there(machine: State) -> None:
-    """Nobody but the party itself brings it back."""
-    for name, region in machine.world.regions.items():
+    """Nobody but the party itself brings it back, or who decided that it stays; and what stays away is told."""
+    world = machine.world
+    for name, region in world.regions.items():
+        party = world.hub.parties[name]
         back = machine.trashed[name] - region.deleted
         assert not back, f"unsettled: {name} deleted {back}, and was sent it again"
+        if decision_for(world.hub, party, world.plan, world.held()).permit:
+            live = {ref for ref, one in world.held().items() if not lifecycle.has_ended(one)}
+            open_ = conflicts.open_of_plan(world.database.read(), world.plan.id)
+            asked = {one.reference for one in open_ if one.is_removal and one.other_party == name}
+            untold = (machine.trashed[name] & live) - asked
+            assert not untold, f"unsettled: {name} deleted {untold}, and nobody is asked"
 
 
 @law

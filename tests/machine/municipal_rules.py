@@ -157,9 +157,14 @@ class MunicipalRules(State):
     @rule(word=st.sampled_from(["keep", "take"]), index=which)
     def decide(self, word: str, index: int) -> None:
         """Somebody decides which of two values is live from now on."""
-        live = self.world.decide(word, index)
+        decided = self.world.decide(word, index)
+        if decided is None:
+            return
+        live, reference = decided["live"], decided["element"].removesuffix("#")
         if word == "take" and isinstance(live, str | dict):
             self.ledger.let_go(live if isinstance(live, str) else str(live.get("text")))
+        if word == "keep" and decided["kept"] is None and decided["keptFrom"] in self.trashed:
+            self.trashed[decided["keptFrom"]].discard(reference)  # what it deleted is to stay
 
     @rule(index=which)
     def send_again(self, index: int) -> None:

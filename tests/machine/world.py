@@ -276,20 +276,20 @@ class World:
         if sides.get(self.database.read(), name).stopped is not None:
             sync.resume(self.hub, party, restore=True, accept=True)
 
-    def decide(self, word: str, index: int) -> Any:
-        """Somebody in the municipality decides a conflict, having seen what is live: that is returned, None where
-        nothing was decided. Some are not its to decide."""
+    def decide(self, word: str, index: int) -> dict[str, Any] | None:
+        """Somebody in the municipality decides a conflict, having seen what is live: it is returned as it was, None
+        where nothing was decided. Some are not its to decide."""
         party = self.hub.parties[MUNICIPALITY]
         found = list_conflicts(self.hub, party)
         if not found:
             return None
-        one = found[index % len(found)]
+        one: dict[str, Any] = found[index % len(found)]
         delivery = Delivery(f"decision-{self.seconds}", "application/json", deciding.body_of(word, seen=one["seen"]))
         try:
             self.alive(lambda: deciding.decide(self.hub, party, one["id"], delivery))
         except (Forbidden, Refused):
             return None
-        return one["live"]
+        return one
 
     def decide_parked(self, word: str, index: int) -> Parked | None:
         """Somebody looks at what was parked, and applies or drops it; None where nothing was decided."""

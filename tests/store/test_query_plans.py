@@ -28,6 +28,7 @@ READ_MUCH = {
     "copies.held_from": "ends at :count",
     "copies.types_held": "one step for each type",
     "index.all_current": "once after an update that changed the search parameters",
+    "journal.count_parked": "an index holds the parked ones alone",
     "journal.parked": "an index holds the parked ones alone; for somebody who asks",
     "plans.naming": "one step for each search parameter, and the first that is found ends it",
     "outbox.claim": "an index holds the waiting ones alone, and the first that is due ends it",
