@@ -5,7 +5,7 @@ Push and sync differ only in where `theirs` and `bases` come from; everything af
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -57,9 +57,9 @@ class Arrival:
     `partial`: theirs holds only what changed (a FHIR server); otherwise it is a whole snapshot and what is missing
     was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
-    `earlier`: what it was shown before that, since it spoke. `deletion`: it deleted
-    what theirs lacks, by name. `deciding`: it decides a conflict, and so speaks for
-    whoever owns what it changes.
+    `earlier`: what it was shown before that, since it spoke. `deletion`: it deleted what theirs lacks, by name.
+    `is_stated`: whether its format has no word for how far a thing is. `deciding`: it decides a conflict, and so speaks
+    for whoever owns what it changes.
     """
 
     party: Party
@@ -71,6 +71,7 @@ class Arrival:
     said_last: bool = False
     earlier: Sequence[Refs] = ()
     deletion: bool = False
+    is_stated: Callable[[Resource], bool] = lambda _: False
     deciding: Deciding | None = None
 
 
@@ -166,6 +167,7 @@ def merged_with(
         said_last=arrival.said_last,
         earlier=arrival.earlier,
         deletion=arrival.deletion,
+        is_stated=arrival.is_stated,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)

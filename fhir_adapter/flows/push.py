@@ -205,6 +205,7 @@ def _accept(
             exact=delivery.seen is not None,
             said_last=record is not None and record.said_last,
             earlier=past.earlier(ours) if past else (),
+            is_stated=lens.mapping.is_stated,
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(connection, hub, party, applied.plan, applied.found)

@@ -61,6 +61,11 @@ def wordless(words: Mapping[str, Words], anchors: Iterable[Anchor], run: Run) ->
     return [anchor for anchor, node in found if is_left_out(words, anchor, node, None, {}, run)]
 
 
+def stated(words: Mapping[str, Words], anchors: Iterable[Anchor]) -> Iterator[Anchor]:
+    """The anchors of what is there or is not, with no word for how far it is: their state is a constant."""
+    return (anchor for anchor in anchors if words.get(anchor.name) == () and anchor.mark is not None)
+
+
 def _as_told_again(words: Words, anchor: Anchor, nodes: Nodes, run: Run) -> Resource:
     """The state that FHIR would get from the words that the record has for what is in `nodes`."""
     state, _ = ENDS[anchor.type or ""]

@@ -24,6 +24,7 @@ from fhir_adapter.mapping.anchors import Anchor, own_identifier, told_by
 from fhir_adapter.mapping.bare import without_bare_items
 from fhir_adapter.mapping.blanks import emptied, has_blanks, what_is_said
 from fhir_adapter.mapping.demands import Demands
+from fhir_adapter.mapping.ends import stated
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
@@ -81,6 +82,7 @@ class Mapping:
         others = (anchor for scope in root.with_all_inside() for anchor in scope.anchors if anchor not in root.standing)
         self._others = tuple(anchor for anchor in others if anchor.type in roots and anchor.mark is not None)
         """what is of a root's type, and is another thing by its mark"""
+        self._stated = tuple(anchor for scope in root.with_all_inside() for anchor in stated(scope.ends, scope.anchors))
         self.refused = {native_path(path): reason for path, reason in refused.items()}
         self.profiles = profiles
         """resource type -> the profile that it follows"""
@@ -90,6 +92,10 @@ class Mapping:
         self._told_by = told_by(anchor for scope in root.with_all_inside() for anchor in scope.anchors)
         self.owners = owners
         """whose value wins in a conflict: `Goal.description` -> kind of owner, where the declaration says so"""
+
+    def is_stated(self, resource: Resource) -> bool:
+        """Whether records say of such a thing that it is there or is not, and have no word for how far it is."""
+        return any(anchor.is_known_as(resource) for anchor in self._stated)
 
     def searching(self) -> Mapping:
         """The same mapping, which looks for everything that came, even for what says the same as before. Its `put` is

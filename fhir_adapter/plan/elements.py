@@ -78,6 +78,7 @@ class Work:
     buried: Callable[[], Collection[Tombstone]] = tuple
     earlier: Sequence[Mapping[str, Resource]] = ()
     deletion: bool = False
+    is_stated: Callable[[Resource], bool] = lambda _: False
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)

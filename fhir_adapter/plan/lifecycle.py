@@ -176,6 +176,14 @@ def remove(resource: Resource, now: datetime) -> Resource:
     return end_membership(ended, now) if type_ == "CareTeam" else ended
 
 
+def take_back(resource: Resource) -> Resource:
+    """What was done from the start as it is after who stated it took that back: nothing can call it off, so it was said
+    in error. Unchanged where it may not end, or did so already."""
+    if not can_be_removed(resource) or is_removed(resource):
+        return resource
+    return resource | {ENDS[resource["resourceType"]][0]: "entered-in-error"}
+
+
 def end_membership(member: dict[str, Any], now: datetime) -> dict[str, Any]:
     """The participant (or team) with the end of its period set to `now`, unless it has one; never before its start."""
     period = member.get("period") or {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from fhir_adapter.fhir.resources import WRITE_ID, Resource
@@ -83,6 +84,7 @@ def merge(
     buried: Callable[[], Collection[Tombstone]] = tuple,
     earlier: Sequence[Mapping[str, Resource]] = (),
     deletion: bool = False,
+    is_stated: Callable[[Resource], bool] = lambda _: False,
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -95,12 +97,15 @@ def merge(
     the others; going back from its own words to what it was shown is then an edit. buried: what was taken out of the
     plan before, asked for only where something is added. earlier: what the party was shown before that, since it spoke:
     who repeats a value of those never took up the newer one. deletion: the party deleted what theirs lacks, by name; so
-    what cannot end is asked about, of which a snapshot's silence says nothing. No argument is changed; results may
-    share parts with them.
+    what cannot end is asked about, of which a snapshot's silence says nothing. is_stated: whether the party's format
+    says of such a thing that it is there or is not, and has no word for how far it is. No argument is changed; results
+    may share parts with them.
     """
     has_said = len(bases) > 1 and not exact
     graves = tuple if exact else buried
-    work = Work(party, owners, now, ours, theirs, has_said, has_said and said_last, graves, earlier, deletion)
+    work = Work(
+        party, owners, now, ours, theirs, has_said, has_said and said_last, graves, earlier, deletion, is_stated
+    )
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
@@ -173,11 +178,12 @@ def _merge_resource(
         return None
     if not bases:
         return _merge_unknown(work, reference, [ABSENT] * len(stored), mine, theirs, hidden)
-    if all(base == theirs for base in bases):
+    is_back = work.said_last and not stored[0]  # it was left out since it was shown: to say it again is an edit
+    if all(base == theirs for base in bases) and not is_back:
         return None
     if mine is None:
         return _merge_lost(work, reference, bases, theirs)
-    if _is_late_copy(work, reference, bases, mine, theirs):
+    if _is_late_copy(work, reference, () if is_back else bases, mine, theirs):
         return None
     return _merge_known(work, reference, [content_of(base) if base else ABSENT for base in stored], mine, theirs)
 
@@ -299,8 +305,10 @@ def _take_away(work: Work, reference: str, known: Sequence[Resource], merged: Re
     if mine is None:
         return None
     live = merged or mine
-    ended = lifecycle.remove(live, work.now)
     bases = [content_of(base) for base in known]
+    was_done = bool(bases) and all(map(lifecycle.is_terminal, bases))
+    take = lifecycle.take_back if was_done and work.is_stated(live) else partial(lifecycle.remove, now=work.now)
+    ended = take(live)
     place = _root(work, reference)
     if ended == live:
         if work.deletion and lifecycle.cannot_end(live):

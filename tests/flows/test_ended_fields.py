@@ -143,3 +143,64 @@ def test_what_a_region_calls_off_is_told_no_more_and_what_was_reached_is(
     assert ("vad_ar_viktigt" in town.record()) is is_told
     assert town.push(town.record()).json()["conflicts"] == []
     assert state(town) == word
+
+
+INITIATIVE = {"datum": "2025-01-15", "orsak": "Utskrivning"}
+
+
+@pytest.fixture
+def stated(town: Town, sip: dict[str, Any]) -> dict[str, Any]:
+    """A plan with what was done from the start, and that taken back again."""
+    town.push(sip | {"behov_initiativ": INITIATIVE})
+    assert town.record()["behov_initiativ"] == INITIATIVE
+    town.sync()
+    assert town.push(without(sip, "behov_initiativ")).json()["state"] == "accepted"
+    town.sync()
+    return sip
+
+
+def initiative(town: Town) -> str:
+    tasks = [one["resource"] for one in town.get("/fhir/Task", _count="100").json()["entry"]]
+    (found,) = [task["status"] for task in tasks if "initiativ" in str(task.get("code"))]
+    return str(found)
+
+
+def test_what_was_done_from_the_start_was_said_in_error_once_it_is_taken_back(
+    town: Town, stated: dict[str, Any]
+) -> None:
+    assert initiative(town) == "entered-in-error"
+    assert "behov_initiativ" not in town.record()
+    at_region = [entry["resource"] for entry in town.at_region("Task", _count=100)["entry"]]
+    assert "entered-in-error" in [task["status"] for task in at_region if "initiativ" in str(task.get("code"))]
+    receipt = town.push(town.record()).json()
+    assert (receipt["issues"], receipt["conflicts"], initiative(town)) == ([], [], "entered-in-error")
+    assert town.push(stated | {"behov_initiativ": INITIATIVE | {"orsak": "Annat"}}).json()["conflicts"] == []
+    assert (initiative(town), town.record()["behov_initiativ"]["orsak"]) == ("completed", "Annat")
+
+
+@pytest.mark.usefixtures("stated")
+def test_word_for_word_it_is_a_question_as_well(town: Town, sip: dict[str, Any]) -> None:
+    (conflict,) = town.push(sip | {"behov_initiativ": INITIATIVE}).json()["conflicts"]
+    assert (conflict["path"], conflict["kind"]) == ("behov_initiativ", "edit-against-delete")
+    assert "behov_initiativ" not in town.record()
+    decide(town, conflict["task"], "take")
+    assert (initiative(town), town.record()["behov_initiativ"]) == ("completed", INITIATIVE)
+
+
+@pytest.mark.parametrize("field", ["vad_ar_viktigt", "behov"])
+def test_so_it_is_for_who_was_shown_it_before_it_took_it_away(town: Town, sip: dict[str, Any], field: str) -> None:
+    town.push(sip)
+    town.record()
+    town.push(without(sip, field))
+    receipt = town.push(sip).json()
+    assert {one["kind"] for one in receipt["conflicts"]} == {"edit-against-delete"}
+    assert {one["path"].partition("[")[0] for one in receipt["conflicts"]} == {field}
+
+
+def test_what_was_done_meanwhile_may_still_leave_a_record(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    town.put_at_region(town.goal_at_region(plan, WORDS) | {"lifecycleStatus": "completed"})
+    town.sync()
+    town.push(without(sip))
+    assert state(town) == "completed"

@@ -89,6 +89,22 @@ def test_where_there_is_a_word_for_the_end_it_is_told_by_that(
         assert any(map(is_taken_away, mapping.get(told, **place).resources))
 
 
+STATED = [
+    ("se-sip", {"behov_initiativ": {"orsak": "Utskrivning"}, "mal": [{"text": "Bo kvar"}]}),
+    ("de-gesamtplan", {"verfahren": {"antragseingang": "2026-01-05", "konferenz": {"ort": "Saal"}}}),
+    ("dk-integrerede-forloeb", {"henvendelse": {"dato": "2025-01-05"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "more"), STATED, ids=[name for name, _ in STATED])
+def test_a_format_without_a_word_for_how_far_a_thing_is_states_that_it_is_there(
+    name: str, more: dict[str, Any]
+) -> None:
+    mapping = find(name)
+    said = mapping.get(record_with(mapping, more), **place_of(mapping)).resources
+    assert [one["status"] for one in said if mapping.is_stated(one)] == ["completed"]
+
+
 def test_what_the_record_itself_says_to_be_no_more_stays() -> None:
     mapping = find("de-gesamtplan")
     place, record = place_of(mapping), record_with(mapping, {"diagnosen": [{"icd10gm": "F20.0", "sicherheit": "A"}]})
