@@ -208,7 +208,7 @@ def _accept(
             is_stated=lens.mapping.is_stated,
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
-    is_told = _may_be_told(connection, hub, party, applied.plan, applied.found)
+    is_told = _may_be_told(connection, hub, party, applied.plan, applied.found) if applied.changed else was_told
     if is_told and not was_told and not delivery.is_meant:
         raise LetsItselfIn
     plans.note_said(connection, party.name, plan.id, mapped.record_id, entry, names)
