@@ -204,3 +204,18 @@ def test_what_was_done_meanwhile_may_still_leave_a_record(town: Town, sip: dict[
     town.sync()
     town.push(without(sip))
     assert state(town) == "completed"
+
+
+def test_who_is_in_a_care_team_that_a_region_ended_is_told_for_the_record_alone_could_bring_nobody_back(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    town.push(sip)
+    town.sync()
+    (there,) = [entry["resource"] for entry in town.at_region("CareTeam")["entry"]]
+    town.put_at_region(there | {"status": "inactive"})
+    town.sync()
+    assert town.record()["deltagare"] == sip["deltagare"]
+    assert town.push(town.record()).json()["state"] == "unchanged"
+    town.sync()
+    (now,) = [entry["resource"] for entry in town.at_region("CareTeam")["entry"]]
+    assert (now["status"], now["participant"]) == ("inactive", there["participant"])
