@@ -132,7 +132,7 @@ def every_region_holds_its_projection(machine: State) -> None:
     for name, region in world.regions.items():
         party, deleted = world.hub.parties[name], region.deleted
         waits = {each.reference for each in world.parked() if each.party == name}
-        if not decision_for(world.hub, party, world.plan, held).permit:
+        if not decision_for(world.database.read(), world.hub, party, world.plan, held).permit:
             continue
         expected = {
             ref: content(one, deleted | nowhere)
@@ -158,7 +158,7 @@ def what_a_party_deleted_stays_deleted_there(machine: State) -> None:
         party = world.hub.parties[name]
         back = machine.trashed[name] - region.deleted
         assert not back, f"unsettled: {name} deleted {back}, and was sent it again"
-        if decision_for(world.hub, party, world.plan, world.held()).permit:
+        if decision_for(world.database.read(), world.hub, party, world.plan, world.held()).permit:
             live = {ref for ref, one in world.held().items() if not lifecycle.has_ended(one)}
             open_ = conflicts.open_of_plan(world.database.read(), world.plan.id)
             asked = {one.reference for one in open_ if one.is_removal and one.other_party == name}
