@@ -20,6 +20,7 @@ from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.inputs.declared import JSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, without_copied_id
 from fhir_adapter.mapping.load import find
+from fhir_adapter.mapping.model import Untold
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
 """Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""
@@ -102,12 +103,12 @@ def unmap_file(
             )
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
-        over: set[str] = set()
+        untold: list[Untold] = []
         if known is None:
-            record = mapping.create(resources, source=source, namespace=NAMESPACE, over=over)
+            record = mapping.create(resources, source=source, namespace=NAMESPACE, untold=untold)
         else:
-            record = mapping.put(resources, known, source=source, namespace=NAMESPACE, over=over)
-        issues += _left_out(bundle, over)
+            record = mapping.put(resources, known, source=source, namespace=NAMESPACE, untold=untold)
+        issues += _untold(bundle, untold)
         issues += [*mapping.schema.errors(record), *mapping.demands.issues(mapping.shorthand.expanded(record))]
         return record
 
@@ -120,12 +121,15 @@ def unmap_file(
     return Converted(format_.write(records, single=contents.single), told, ok)
 
 
-def _left_out(bundle: Any, over: Collection[str]) -> Iterator[Issue]:
-    """What was taken away and is in the record no more."""
-    for index, entry in enumerate(bundle["entry"]):
-        if reference_of(entry["resource"]) in over:
-            place, told = f"Bundle.entry[{index}].resource", "the format has no word for that: it is left out"
-            yield Issue("information", "not-supported", place, f"this was taken away, and {told}")
+def _untold(bundle: Any, untold: Collection[Untold]) -> Iterator[Issue]:
+    """What was taken away and is in the record no more, and what its fields tell from another element."""
+    places = {reference_of(entry["resource"]): index for index, entry in enumerate(bundle["entry"])}
+    known = [one for one in untold if one.reference in places]
+    for one in sorted(known, key=lambda one: (places[one.reference], one.element)):
+        place = f"Bundle.entry[{places[one.reference]}].resource" + (f".{one.element}" if one.element else "")
+        gone = "this was taken away, and the format has no word for that: it is left out"
+        message = "this says something else than the element that its field is told from" if one.element else gone
+        yield Issue("information", "not-supported", place, message)
 
 
 def transaction(resources: Sequence[Resource]) -> Resource:

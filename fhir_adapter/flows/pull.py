@@ -17,6 +17,7 @@ from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.said import record_said
+from fhir_adapter.mapping.model import Mapped, Untold
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import conflicts, plans
@@ -32,7 +33,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan as a party sees it: its record in its own format, the version that it shows, and the open conflicts."""
+    """A plan as a party sees it: its record in its own format, the version that it shows, and the open conflicts.
+
+    `untold`: elements that somebody edited and the record does not tell, because it has one field for two.
+    """
 
     record: str
     plan: str
@@ -41,6 +45,7 @@ class Shown:
     changed_by: tuple[str, ...]
     native: dict[str, Any]
     conflicts: tuple[dict[str, Any], ...]
+    untold: tuple[dict[str, Any], ...]
 
 
 def show_record(hub: Hub, party: Party, name: str) -> Shown:
@@ -144,12 +149,15 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     record = plans.record_of(connection, party.name, plan.id)
     name = _name_for(connection, party, plan, record)
     source = source_of(party, plan, name)
+    untold: list[Untold] = []
     if said := record_said(connection, mapping, record):
         before, names = said
         mapped = mapping.get(before, source=source, namespace=hub.namespace, names=names)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
-        native = mapping.put(what_a_record_tells(shown), before, source=source, namespace=hub.namespace, names=names)
+        native = mapping.put(
+            what_a_record_tells(shown), before, source=source, namespace=hub.namespace, names=names, untold=untold
+        )
     else:
         mapped = None
         native = mapping.create(what_a_record_tells(visible), source=source, namespace=hub.namespace)
@@ -162,7 +170,13 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         for conflict in conflicts.open_of_plan(connection, plan.id)
         if f"Task/{conflict.id}" in visible
     )
-    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, questions)
+    edited = tuple(_in_words(mapped, visible, one) for one in untold if mapped and one.element)
+    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, questions, edited)
+
+
+def _in_words(mapped: Mapped, visible: Refs, one: Untold) -> dict[str, Any]:
+    path = change.field_of(mapped, visible, one.reference, one.element)
+    return {"path": path, "element": f"{one.reference}#{one.element}", "value": one.said}
 
 
 def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: Record | None) -> str:

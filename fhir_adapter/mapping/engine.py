@@ -29,7 +29,7 @@ from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
 from fhir_adapter.mapping.matching import close, find_nodes, put
-from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, is_uuid
+from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, Untold, is_uuid
 from fhir_adapter.mapping.recognising import (
     NO_NAMES,
     Earlier,
@@ -190,26 +190,26 @@ class Mapping:
         source: str,
         namespace: UUID,
         names: Names = NO_NAMES,
-        over: set[str] | None = None,
+        untold: list[Untold] | None = None,
     ) -> dict[str, Any]:
         """`before`, with what `resources` say differently; fields and items that they say nothing about stay.
 
-        `names`: of its items that do not tell their own, as for `get`. `over` gets the references to what was taken
-        away and is told no more, since the format has no word for that."""
-        return self._back(resources, Earlier(before, names), source, namespace, over).record
+        `names`: of its items that do not tell their own, as for `get`. `untold` gets what was taken away and is told no
+        more, since the format has no word for that, and what somebody edited where its field is told from elsewhere."""
+        return self._back(resources, Earlier(before, names), source, namespace, untold).record
 
     def create(
-        self, resources: Sequence[Resource], *, source: str, namespace: UUID, over: set[str] | None = None
+        self, resources: Sequence[Resource], *, source: str, namespace: UUID, untold: list[Untold] | None = None
     ) -> dict[str, Any]:
-        """A record for a plan that its system has not seen yet, in the format's first words. `over`: as for `put`."""
-        return self._back(resources, Earlier({}), source, namespace, over).record
+        """A record for a plan that its system has not seen yet, in the format's first words. `untold`: as for `put`."""
+        return self._back(resources, Earlier({}), source, namespace, untold).record
 
     def put_named(self, resources: Sequence[Resource], before: Earlier, *, source: str, namespace: UUID) -> Earlier:
         """What `put` gives, with the names of its items that do not tell their own."""
         return self._back(resources, before, source, namespace, None)
 
     def _back(
-        self, resources: Sequence[Resource], earlier: Earlier, source: str, namespace: UUID, over: set[str] | None
+        self, resources: Sequence[Resource], earlier: Earlier, source: str, namespace: UUID, untold: list[Untold] | None
     ) -> Earlier:
         native = self.shorthand.expanded(copied(earlier.record))
         lists = named_lists(self.root, native, earlier.names)
@@ -240,8 +240,8 @@ class Mapping:
             close(inner, root, run, opened)
         for scope, frame in opened:
             put(scope, frame, run, run_before)
-        if over is not None:
-            over |= run.over
+        if untold is not None:
+            untold += [*map(Untold, run.over), *run.untold]
         names = names_again(self.root, native, lists)
         native = self.shorthand.contracted(native, is_new=not before)
         if not self.schema.holds_for(native):

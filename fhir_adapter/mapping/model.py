@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha1
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from unicodedata import is_normalized, normalize
 from uuid import UUID
 
@@ -173,6 +173,14 @@ def pattern_of_names(known: Iterable[str]) -> re.Pattern[str]:
     return re.compile(f"(?:{names})(?=[ ,]|$)") if names else re.compile("(?!)")
 
 
+class Untold(NamedTuple):
+    """What a record does not tell: a whole resource, or an element of it and what stands there."""
+
+    reference: str
+    element: str = ""
+    said: Any = None
+
+
 class Run:
     """One pass over one record: its resources by reference, the names in it, and what there is to say about it."""
 
@@ -199,6 +207,7 @@ class Run:
         "record_id",
         "source",
         "unmapped",
+        "untold",
     )
 
     def __init__(
@@ -232,6 +241,8 @@ class Run:
         """references to the resources that stand for something already"""
         self.over: set[str] = set()
         """references to what was taken away and is told no more: the format has no word for its end"""
+        self.untold: list[Untold] = []
+        """what says something else than the element that its field is told from"""
         self.edited: set[str] = set()
         """the types of which a resource came that says something new, or is new, or did not come"""
         self.news: set[str] = set()

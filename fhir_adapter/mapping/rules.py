@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_adapter.fhir.paths import parse_path
-from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.converters.registry import Converter
 from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes
-from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.model import Pair, Run, Untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class Field:
         if not present and not frame.gone:
             return
         silenced: tuple[Rule, Any, Any] | None = None
-        for rule in present or [rule for rule in self.readers if rule.first in frame.gone]:
+        speaking = present or [rule for rule in self.readers if rule.first in frame.gone]
+        for place, rule in enumerate(speaking, 1):
             now = rule.fragments(frame.nodes) if present else rule.nothing()
             then = self._fragments_before(rule, frame.before)
             if _is_nothing(now):
@@ -95,9 +96,22 @@ class Field:
                 self._put(rule, now, rule.nothing(), frame, run, run_before)
             elif now != then:
                 self._put(rule, now, then, frame, run, run_before)
+            self._note_what_is_untold(rule, now, speaking[place:], frame, run)
             return
         if silenced is not None:
             self._put(*silenced, frame, run, run_before)
+
+    def _note_what_is_untold(self, speaking: Rule, said: Any, others: Sequence[Rule], frame: Frame, run: Run) -> None:
+        """The field was written to other elements of resources, too. One that somebody edited says something else now
+        than the record tells: which of them is right, and since when, FHIR does not say."""
+        for rule in others:
+            now, then = rule.fragments(frame.nodes), self._fragments_before(rule, frame.before)
+            if now == then or _is_nothing(now) or _is_nothing(then):
+                continue
+            words, node = self._natives(rule, now, run), frame.nodes[rule.first]
+            is_other = any(word is not None for word in words) and words != self._natives(speaking, said, run)
+            if is_other and "resourceType" in node:
+                run.untold.append(Untold(reference_of(node), rule.targets[0].text, now))
 
     def speaking(self, nodes: Nodes) -> Rule | None:
         """The rule that is read on the way back: the first that finds something."""

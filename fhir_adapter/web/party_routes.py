@@ -200,4 +200,5 @@ def _listed(shown: Shown, content: Any) -> dict[str, Any]:
         "changedBy": shown.changed_by,
         "content": content,
         "conflicts": shown.conflicts,
+        "untold": shown.untold,
     }
