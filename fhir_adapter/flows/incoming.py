@@ -39,6 +39,11 @@ class Incoming:
         return self.copy is not None and self.copy.is_shown
 
     @property
+    def stands_for_ours(self) -> bool:
+        """Whether it is the party's own, pointed to instead of ours: what the plan says of ours, it never was shown."""
+        return self.copy is not None and self.copy.is_theirs
+
+    @property
     def base(self) -> Resource | None:
         """What its author had before his eyes; nothing is left of what was deleted there."""
         return (parse_json(self.copy.body) or None) if self.copy and self.is_shared else None

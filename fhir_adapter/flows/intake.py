@@ -54,7 +54,7 @@ def take_in_or_park(connection: sqlite3.Connection, hub: Hub, party: Party, vers
 
 def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: RemoteVersion, news: News) -> bool:
     copy = copies.by_remote(connection, party.name, version.type, version.id)
-    if copy and (copy.is_theirs or history.is_at(copy, version)):
+    if copy and (history.is_at(copy, version) or (copy.is_theirs and not version.deleted)):
         return False
     incoming = incoming_of(connection, hub, party, version, copy)
     if history.is_known(connection, party, incoming.id, version):
@@ -72,7 +72,7 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
         journal.close(connection, entry, "parked", plan=plan.id if plan else None, receipt=problem)
         park(connection, party, incoming)
         log.warning("version parked", party=party.name, type=version.type, version=version.version, problem=problem)
-    elif version.deleted and not incoming.is_shared:
+    elif version.deleted and not (incoming.is_shared or incoming.stands_for_ours):
         journal.close(connection, entry, "unchanged", plan=plan.id)
         give_way(connection, party, incoming, plan, now)
     elif version.deleted and news.deletions_are_undone:
@@ -145,7 +145,8 @@ def _merge(
     if conflict_tasks.is_a_question(incoming.theirs, before):
         applied = conflict_tasks.take_answer(connection, hub, party, plan, before, incoming.theirs, entry, now)
     else:
-        arrival = arrival_of(party, entry, plan, incoming.said, incoming.known, before | beside)
+        base = before.get(f"{incoming.version.type}/{incoming.id}") if incoming.stands_for_ours else incoming.known
+        arrival = arrival_of(party, entry, plan, incoming.said, base, before | beside)
         applied = change.apply(connection, hub, plan, before, arrival, now)
     copies.save(connection, party.name, incoming.as_copy(_sent(connection, incoming)))
     for other in _sent_without_it(hub, party, incoming, before):

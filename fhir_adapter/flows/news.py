@@ -89,6 +89,8 @@ def read(
                 found += feed.versions_of(client, type_, id_)
             else:
                 (found if copy and _stands_in_the_way(connection, copy) else strangers).extend(seen)
+        elif copy.is_theirs and not is_suspect:
+            found += [one for one in seen[-1:] if one.deleted and copy.remote_id == id_]
         elif is_suspect or any(_is_unknown(connection, party, copy, version) for version in seen):
             told[type_, id_] = history.read(connection, client, party, copy)
             found += told[type_, id_].news
@@ -109,7 +111,7 @@ def _may_be_ours(connection: sqlite3.Connection, party: Party, type_: str, id_: 
 
 
 def _is_unknown(connection: sqlite3.Connection, party: Party, copy: Copy, version: RemoteVersion) -> bool:
-    return not copy.is_theirs and history.mark_of(connection, party, copy, version) != "same"
+    return history.mark_of(connection, party, copy, version) != "same"
 
 
 def _those_that_hang_on(

@@ -152,6 +152,23 @@ def test_what_was_saved_anew_before_all_was_told_again_is_merged(town: Town) -> 
     assert (asked["kept"], asked["keptFrom"]) == ({"text": "Regionens mål"}, REGION)
 
 
+def test_a_person_of_the_regions_own_that_it_deletes_is_asked_about_and_given_again_under_that_name(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    number = {"system": "http://electronichealth.se/identifier/personnummer", "value": sip["person"]["personnummer"]}
+    town.put_at_region({"resourceType": "Patient", "id": "4711", "identifier": [number], "birthDate": "1985-07-14"})
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    assert town.at_region(f"CarePlan/{plan}")["subject"]["reference"] == "Patient/4711"
+    requests.delete(f"{town.region}/Patient/4711", timeout=30).raise_for_status()
+    assert _settled(town).undecided == 1
+    assert [why.partition(":")[0] for why in _differences(town).values()] == ["deleted there"]
+    _decide(town, "keep")
+    assert _settled(town).is_settled
+    assert _differences(town) == {}
+    assert [one["id"] for one in _at_region(town, "Patient")] == ["4711"]
+
+
 EVERYTHING = (*WHOLE, "ServiceRequest", "Task", "Appointment", "Consent", "Organization", "Practitioner")
 
 
