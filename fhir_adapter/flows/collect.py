@@ -111,9 +111,8 @@ def _collect(hub: Hub, party: Party, turn: Turn, look: Look, reading: Reading) -
     found = news.read(asking, party, seen, look.suspects, start)
     if is_lost or found.setbacks:  # what else went back with it?
         found = news.read(asking, party, seen, sorted({*look.suspects, *_doubtful(asking, party, known.seen)}), start)
-    if safety.is_too_much(
-        hub, party, found, look.deletions_are_meant or look.undoes_deletions, look.setbacks_are_known
-    ):
+    is_answered = look.deletions_are_meant or look.undoes_deletions
+    if safety.is_too_much(hub, party, found, is_answered, look.setbacks_are_known):
         return 0
     look_again = joined.left_alone(hub, party, found.versions)
     newest = max((utc(version.updated) for version in seen if version.updated), default=since)

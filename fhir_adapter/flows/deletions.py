@@ -28,21 +28,21 @@ def is_let_go(resource: Resource, copy: Copy) -> bool:
     return copy.is_deleted and (lifecycle.has_ended(resource) or asks_for_a_decision(resource))
 
 
-def asked_about(connection: sqlite3.Connection, party: Party, plan: str) -> dict[str, str]:
-    """By our reference, the Task that asks whether what the party took away ends."""
-    open_ = conflicts.open_of_plan(connection, plan)
-    return {one.reference: reference_to(one.id) for one in open_ if one.is_removal and one.other_party == party.name}
+def asked_about(connection: sqlite3.Connection, party: Party) -> dict[str, str]:
+    """By our reference, the Task that asks whether what the party took away ends; of a person who has several plans it
+    is in one of them."""
+    return {reference: reference_to(id_) for reference, id_ in conflicts.open_removals(connection, party.name).items()}
 
 
 def as_it_goes_on(
-    connection: sqlite3.Connection, party: Party, plan: str, shown: Refs, held: Mapping[str, Copy]
+    connection: sqlite3.Connection, party: Party, shown: Refs, held: Mapping[str, Copy]
 ) -> dict[str, Copy]:
     """What the party holds, where that which it deleted and is to be given again counts as never sent.
 
     What points to that may have been sent without the pointer: all is compared then, whatever was sent last.
     """
     gone = {ref for ref, copy in held.items() if copy.is_deleted and ref in shown and not is_let_go(shown[ref], copy)}
-    gone -= asked_about(connection, party, plan).keys() if gone else set()
+    gone -= asked_about(connection, party).keys() if gone else set()
     if not gone:
         return dict(held)
     return {ref: replace(copy, sent=0) if ref in gone or copy.sent is not None else copy for ref, copy in held.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,7 +19,7 @@ from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
 from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
-from fhir_adapter.flows.deletions import as_it_goes_on
+from fhir_adapter.flows.deletions import as_it_goes_on, tell_again
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_can_stand_there, as_sent, names_to_theirs, records_to_theirs
 from fhir_adapter.flows.pull import decision_for
@@ -30,6 +31,9 @@ from fhir_adapter.store import copies, outbox, persons, plans
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""
@@ -147,7 +151,7 @@ def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
     shown = project(found, party)
     _link_what_it_knows(hub, party, plan_id, shown)
     held = copies.of_plan(connection, party.name, plan_id)
-    known = as_it_goes_on(connection, party, plan_id, shown, held)
+    known = as_it_goes_on(connection, party, shown, held)
     visible = as_can_stand_there(connection, party, shown, known)
     return [
         Outgoing(visible[ref], member.seq, held.get(ref))
@@ -208,7 +212,13 @@ def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:
 def _write_there(hub: Hub, party: Party, claim: Claim, outgoing: Sequence[Outgoing]) -> None:
     write_id = str(hub.new_id())
     items = [out.written for out in outgoing]
-    hub.database.write(partial(writes.begin, hub=hub, claim=claim, write_id=write_id, items=items))
+
+    def begin(connection: sqlite3.Connection) -> None:
+        for copy in (out.copy for out in outgoing if out.copy and out.copy.is_deleted):  # other plans point to it, too
+            tell_again(connection, party, copy, hub.now())
+        writes.begin(connection, hub, claim, write_id, items)
+
+    hub.database.write(begin)
     theirs, records = (names(hub.database.read(), party) for names in (names_to_theirs, records_to_theirs))
     entries = [_entry(out, as_sent(out.resource, write_id, theirs, records)) for out in outgoing]
     try:

@@ -43,7 +43,7 @@ class Cycle:
     delivered: int
     waiting: int
     parked: int
-    undecided: int = 0
+    undecided: int
     problem: str | None = None
     stopped: str | None = None
 

@@ -57,7 +57,7 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
     ours = [held[ref] for ref in visible if ref in held and not held[ref].is_theirs]
     there = found_by_id(hub.clients[party.name], ours)
     gone = {copy.reference for copy in ours if copy.is_deleted}
-    asked = asked_about(connection, party, plan_id) if gone else {}
+    asked = asked_about(connection, party) if gone else {}
 
     def renamed(name: str) -> str:
         type_, _, id_ = name.partition("/")
@@ -68,6 +68,8 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
         copy = held.get(reference)
         if copy is None:
             yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
+        elif copy.is_theirs:
+            continue
         elif theirs := there.get((copy.type, copy.remote_id)):
             taken = with_our_words(connection, party, as_ours(theirs, renamed), resource)
             taken = without_pointers(taken, gone)  # as they were sent, they lead nowhere now
@@ -75,7 +77,7 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
             if found:
                 why = _reason(copy, current_version(theirs), is_on_its_way)
                 yield Deviation(plan_id, reference, why, found)
-        elif not (copy.is_theirs or is_let_go(resource, copy)):
+        elif reference in asked or not is_let_go(resource, copy):
             yield Deviation(plan_id, reference, _why_it_is_missing(copy, asked.get(reference), is_on_its_way))
 
 

@@ -27,11 +27,6 @@ class KeptConflict:
     other_party: str
     at: str
 
-    @property
-    def is_removal(self) -> bool:
-        """Whether the other party took the whole thing away."""
-        return self.other is None and not self.path
-
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -94,6 +89,11 @@ def open_of_plan(connection: sqlite3.Connection, plan: str) -> list[KeptConflict
 def everywhere(connection: sqlite3.Connection, *, also_decided: bool) -> list[KeptConflict]:
     """The conflicts of all plans, oldest first."""
     return _found(connection.execute(_SQL["all" if also_decided else "open"]))
+
+
+def open_removals(connection: sqlite3.Connection, party: str) -> dict[str, str]:
+    """What the party took away as a whole and nobody has decided yet whether it ends: reference -> conflict."""
+    return dict(connection.execute(_SQL["open_removals"], {"party": party}).fetchall())
 
 
 def count_deleted_and_asked(connection: sqlite3.Connection, party: str) -> int:

@@ -21,6 +21,11 @@ SELECT id, plan, reference, path, kind, base, live, other, live_party, other_par
 WHERE NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later')
 ORDER BY at, id;
 
+-- name: open_removals
+SELECT reference, id FROM conflict c INDEXED BY conflict_about_removal
+WHERE other_party = :party AND path = '' AND other IS NULL
+    AND NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later');
+
 -- name: count_deleted_and_asked
 -- What a FHIR party deleted and does not have again (copies.py: Copy.is_deleted), and a question is open about it.
 SELECT count(*) FROM conflict c INDEXED BY conflict_about_removal CROSS JOIN copy k ON k.party = c.other_party

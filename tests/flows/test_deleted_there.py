@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
+from fhir_adapter.cli import app
 from fhir_adapter.errors import Conflict
 from fhir_adapter.flows import deciding, sync
 from fhir_adapter.flows.conflicts import list_conflicts
@@ -97,6 +100,48 @@ def test_what_was_deleted_and_made_again_in_other_words_is_merged(town: Town, ty
     for type_ in types:
         (value,) = words[type_].values()
         assert str(value) in str(said), f"lost: what the region said in its {type_}"
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_person_with_two_plans_is_asked_about_once_and_neither_plan_brings_her_back_before(
+    town: Town, sip: dict[str, Any], changed: int
+) -> None:
+    records = [sip, sip | {"id": "SIP-1b"}]
+    for record in records:
+        assert town.push(record).json()["state"] == "accepted"
+    _settled(town)
+    (gone,) = _delete(town, ["Patient"])
+    _settled(town)
+    town.push(records[changed] | {"title_local": "Annat"})
+    assert _settled(town).undecided == 1
+    assert requests.get(f"{town.region}/{gone}", timeout=30).status_code == 410
+    _decide(town, "keep")
+    assert _settled(town).is_settled
+    assert _differences(town) == {}
+    assert {one["subject"].get("reference") for one in _at_region(town, "CarePlan")} == {gone}
+
+
+@pytest.mark.usefixtures("plan")
+def test_the_commands_agree_until_somebody_has_decided_and_after(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region = 'name = "region-stockholm"\ntitle = "Region"\nidentifiers = [["urn:oid:2.5.4.97", "2321000016"]]'
+    settings = f'consents_judged_on = 2025-11-01\n[[parties]]\n{region}\nfhir = "{town.region}"\n'
+    (tmp_path / "settings.toml").write_text(settings, "utf-8")
+    monkeypatch.setenv("FHIR_ADAPTER_SETTINGS", str(tmp_path / "settings.toml"))
+
+    def run(*words: str) -> tuple[int, str]:
+        said = CliRunner().invoke(app, ["sync", *words, "--data", str(tmp_path)])
+        return said.exit_code, said.stdout
+
+    _delete(town, ["CareTeam"])
+    (code, table), (verified, told) = run(), run("--verify")
+    assert (code, verified) == (1, 1)
+    assert "undecided" in table
+    (asked,) = list_conflicts(town.service.hub, None)
+    assert f"deleted there: Task/{asked['id']} asks whether it stays" in told
+    _decide(town, "keep")
+    assert (run()[0], run("--verify")) == (0, (0, f"{REGION}: the same\n"))
 
 
 @pytest.mark.usefixtures("plan")

@@ -160,8 +160,7 @@ def what_a_party_deleted_stays_deleted_there(machine: State) -> None:
         assert not back, f"unsettled: {name} deleted {back}, and was sent it again"
         if decision_for(world.database.read(), world.hub, party, world.plan, world.held()).permit:
             live = {ref for ref, one in world.held().items() if not lifecycle.has_ended(one)}
-            open_ = conflicts.open_of_plan(world.database.read(), world.plan.id)
-            asked = {one.reference for one in open_ if one.is_removal and one.other_party == name}
+            asked = conflicts.open_removals(world.database.read(), name).keys()
             untold = (machine.trashed[name] & live) - asked
             assert not untold, f"unsettled: {name} deleted {untold}, and nobody is asked"
 
