@@ -17,8 +17,9 @@ from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.formats import pattern_of
 from fhir_adapter.mapping.inputs.paths import leaves
+from fhir_adapter.mapping.knowledge import Table
 from fhir_adapter.mapping.load import FOLDER, find
-from fhir_adapter.mapping.model import Run, Table
+from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.required import unfilled
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"

@@ -15,8 +15,10 @@ from fhir_adapter.mapping.constants import faults_in
 from fhir_adapter.mapping.converters.codes import marked
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import Frame, Look, native_path
-from fhir_adapter.mapping.model import Knowledge, Run, folded
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.said import Said
+from fhir_adapter.mapping.words import folded
 
 Types = dict[str, str]
 """anchor -> its resource type, or the element that it is: `CareTeam.participant`"""

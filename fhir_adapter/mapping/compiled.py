@@ -162,7 +162,7 @@ def _connect(source: Source, anchor: Anchor) -> None:
     if anchor.call is not None:
         source.add(f"name = {source.called('name', anchor.call.read)}(native)")
         with source.block("if name"):
-            source.add(f"run.call(name, {source.reference(anchor.name)})")
+            source.add(f"run.bearers.call(name, {source.reference(anchor.name)})")
 
 
 def _refer(source: Source, node: str, path: str, target: str, only_if: str | None = None) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from fhir_adapter.errors import Issue
 from fhir_adapter.mapping.frames import native_path, says_something
-from fhir_adapter.mapping.model import folded
+from fhir_adapter.mapping.words import folded
 
 Item = dict[str, Any]
 Condition = Callable[[Item], bool]

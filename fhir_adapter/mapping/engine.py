@@ -28,8 +28,9 @@ from fhir_adapter.mapping.ends import stated
 from fhir_adapter.mapping.frames import Frame, copied, native_path
 from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
+from fhir_adapter.mapping.knowledge import Knowledge
 from fhir_adapter.mapping.matching import close, find_nodes, put
-from fhir_adapter.mapping.model import Knowledge, Mapped, Run, Unmapped, Untold, is_uuid
+from fhir_adapter.mapping.model import Mapped, Run, Unmapped, Untold, is_uuid
 from fhir_adapter.mapping.recognising import (
     NO_NAMES,
     Earlier,
@@ -118,7 +119,7 @@ class Mapping:
             raise Refused("the record does not follow its format", errors)
         whole = self.shorthand.expanded(what_is_said(native) if is_blank_somewhere else native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge, keys_in(names))
-        opened = self._forward(whole, run)
+        opened, run = self._forward(whole, run)
         if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
             run.error("", "required", "the record says nothing that could stand for it in FHIR")
         spelled = self.shorthand.spelled(whole)
@@ -162,14 +163,28 @@ class Mapping:
         """The frames and the run that `get` leaves behind, for reports; and the sender's own paths of bare items."""
         whole = self._said(native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge, keys_in(names))
-        return self._forward(whole, run), run, self.shorthand.spelled(whole)
+        return *self._forward(whole, run), self.shorthand.spelled(whole)
 
     def _said(self, native: dict[str, Any]) -> dict[str, Any]:
         """The whole record, without texts that say nothing."""
         return self.shorthand.expanded(what_is_said(native) if has_blanks(native) else native)
 
-    def _forward(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
-        """Every item's frame with its list, the record's own first; the resources are in the run."""
+    def _forward(self, native: dict[str, Any], run: Run) -> tuple[list[tuple[Scope, Frame]], Run]:
+        """Every item's frame with its list, the record's own first, and the run that has the resources: one in which
+        every name leads to who has it, whichever of the two the record says first.
+
+        Whom a record names, and gives a name, is known after the first pass; which organisations of the file it
+        mentions, after the second; the third, if there is one, finds everybody.
+        """
+        opened = self._walk(native, run)
+        for _ in range(2):
+            if not run.bearers.are_elsewhere():
+                break
+            run = run.again()
+            opened = self._walk(native, run)
+        return opened, run
+
+    def _walk(self, native: dict[str, Any], run: Run) -> list[tuple[Scope, Frame]]:
         root = Frame(native, "", run.record_id, "", {}, {}, own=native.get("id"))
         opened: list[tuple[Scope, Frame]] = [(self.root, root)]
         self.root.make(root, run)
@@ -218,8 +233,9 @@ class Mapping:
         run_before, frame_before = None, None
         if before:
             known_keys = keys_in(earlier.names)
-            run_before = Run(before, run.record_id, source, namespace, self.knowledge, known_keys)
-            frame_before = self._forward(before, run_before)[0][1]
+            first = Run(before, run.record_id, source, namespace, self.knowledge, known_keys)
+            opened_before, run_before = self._forward(before, first)
+            frame_before = opened_before[0][1]
         known = run_before.index if run_before is not None and not self._is_searching else {}
         run.take(resources, known, self._told_by)
         if self._is_searching:

@@ -10,7 +10,8 @@ from uuid import UUID
 from fhir_adapter.errors import Issue
 from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.mapping.engine import Mapping
-from fhir_adapter.mapping.model import Knowledge, Mapped
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Mapped
 from fhir_adapter.mapping.rules import Rule
 from fhir_adapter.mapping.schema import written_path
 from fhir_adapter.mapping.sources import Source, Sources, leaves, sources_of

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from fhir_adapter.mapping.converters.registry import CONVERTERS
-from fhir_adapter.mapping.model import folded
 from fhir_adapter.mapping.samples import Found
+from fhir_adapter.mapping.words import folded
 
 _GUESSES = Path(__file__).parent / "guesses.yaml"
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.mapping.converters.times import instant_of
-from fhir_adapter.mapping.model import Run, composed, is_uuid
+from fhir_adapter.mapping.model import Run, is_uuid
+from fhir_adapter.mapping.words import composed
 
 
 def is_place(key: str) -> bool:

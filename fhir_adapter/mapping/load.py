@@ -21,7 +21,7 @@ from fhir_adapter.mapping.files import Files, Place
 from fhir_adapter.mapping.frames import native_path, schema_path
 from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
-from fhir_adapter.mapping.model import Knowledge, Register
+from fhir_adapter.mapping.knowledge import Knowledge, Register
 from fhir_adapter.mapping.named_fields import check_names
 from fhir_adapter.mapping.nesting import check_lists
 from fhir_adapter.mapping.rule_words import Line, fields_of

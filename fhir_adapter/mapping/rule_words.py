@@ -16,7 +16,8 @@ from fhir_adapter.mapping.declaration import declaration_schema
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.kinds import fitted_to
-from fhir_adapter.mapping.model import Knowledge, Pair
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair
 from fhir_adapter.mapping.rules import Field, Rule, Target
 from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit, within_r4
 

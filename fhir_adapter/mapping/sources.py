@@ -207,7 +207,7 @@ class _Trial:
             return value, []
         trial = self._run.fresh()
         trial.index = dict(self._known)
-        trial.names = {name: reference for name, reference in self._run.names.items() if reference in self._known}
+        trial.bearers = self._run.bearers.among(self._known)
         trial.places, trial.keys = dict(self._run.places), dict(self._run.keys)
         made = rule.pair.to_fhir(value, trial, path)
         return made, [reference for reference in trial.index if reference not in self._known]

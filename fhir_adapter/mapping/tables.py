@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.mapping.files import Files, Place
-from fhir_adapter.mapping.model import KnownOrganisation, Municipality, Register, Row, Table, folded, pattern_of_names
+from fhir_adapter.mapping.knowledge import (
+    KnownOrganisation,
+    Municipality,
+    Register,
+    Row,
+    Table,
+    pattern_of_names,
+    plain_number,
+)
+from fhir_adapter.mapping.words import folded
 
 
 def tables_of(files: Files, names: Sequence[str]) -> dict[str, Table]:
@@ -97,14 +106,15 @@ def register_of(files: Files, name: str, tables: dict[str, Table]) -> Register:
         files.at(name, "numbers", lines["numbers", "kinds"])
         files.fail(f"kinds: {numbers['kinds']!r} is not a code table")
     organisations = {
-        str(number): _organisation(files, name, number, row, lines) for number, row in _rows(declared, "organisations")
+        _in_register(number): _organisation(files, name, number, row, lines)
+        for number, row in _rows(declared, "organisations")
     }
     columns = places.get("columns") or []
     municipalities = {
         str(code): _municipality(files, name, code, row, columns, lines)
         for code, row in _rows(declared, "municipalities")
     }
-    units = [(unit, str(number)) for number, names in _rows(declared, "units") for unit in names]
+    units = [(unit, _in_register(number)) for number, names in _rows(declared, "units") for unit in names]
     return Register(
         numbers.get("system", ""),
         organisations,
@@ -122,13 +132,18 @@ def _rows(declared: dict[str, Any], part: str) -> Any:
     return (declared.get(part) or {}).items()
 
 
+def _in_register(number: Any) -> str:
+    """A number as records' numbers are compared with it; one with its own system is that system's matter."""
+    return plain_number(str(number)) if "|" not in str(number) else str(number)
+
+
 def _organisation(files: Files, file: str, number: Any, row: Any, lines: dict[Place, int]) -> KnownOrganisation:
     files.at(file, f"organisation {number}", lines["organisations", str(number)])
     if not isinstance(number, str):
         files.fail("the number is not text: put it in quotes")
     if not isinstance(row, list) or len(row) not in (1, 2):
         files.fail("the row has too few or too many columns: [name] or [name, kind]")
-    return KnownOrganisation(number, *row)
+    return KnownOrganisation(_in_register(number), *row)
 
 
 def _municipality(
@@ -139,4 +154,5 @@ def _municipality(
         files.fail("the code is not text: put it in quotes")
     if not isinstance(row, list) or len(row) != 1 + len(columns):
         files.fail(f"the row has too few or too many columns: [{', '.join(['name', *columns])}]")
-    return Municipality(row[0], dict(zip(columns, row[1:], strict=True)))
+    numbers = zip(columns, row[1:], strict=True)
+    return Municipality(row[0], {kind: _in_register(number) for kind, number in numbers if number is not None})

@@ -55,7 +55,7 @@ def _add_field(records: Records, record: Record, random: Random) -> None:
     ]
     if missing:
         name = random.choice(missing)
-        used = {at(record, other) for other in places_in(record) if path_of(other) in records.pools.unique}
+        used = records.pools.numbers_in(record)
         made = records.value(node["properties"][name], f"{path}.{name}".removeprefix("."), random, used)
         if made is not NOTHING:
             holder[name] = made
@@ -76,7 +76,7 @@ def _change_list(records: Records, record: Record, place: Place, random: Random)
     if len(items) > ("items" not in node) and random.random() < 0.5:  # FHIR has no empty lists
         del items[random.randrange(len(items))]
         return
-    used = {at(record, other) for other in places_in(record) if path_of(other) in records.pools.unique}
+    used = records.pools.numbers_in(record)
     made: Any = records.value(node["items"], f"{path}[]", random, used) if "items" in node else NOTHING
     if made is NOTHING or made in items:
         return

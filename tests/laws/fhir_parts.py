@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_adapter.fhir.paths import Step
 from fhir_adapter.fhir.resources import Resource
-from fhir_adapter.mapping.model import folded
+from fhir_adapter.mapping.words import folded
 
 Names = tuple[str, ...]
 """a resource type and the elements below it, without positions"""

@@ -16,9 +16,10 @@ from fhir_adapter.fhir.resources import Resource, dump_json, reference_of, refer
 from fhir_adapter.mapping.anchors import Anchor, PublicIdentity
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import Frame
-from fhir_adapter.mapping.model import Run, folded
+from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.recognising import Earlier, Names
 from fhir_adapter.mapping.scopes import Scope
+from fhir_adapter.mapping.words import folded
 from tests.laws.edits import Edit
 from tests.laws.fhir_parts import masked, values_at, without, words_in
 from tests.laws.items import says_nothing, taken_away
@@ -111,7 +112,7 @@ def bearers(case: Case, record: Earlier) -> dict[str, set[str]]:
     opened, run, _ = case.walk(record)
     found: dict[str, set[str]] = {}
     for reference, resource in run.index.items():
-        if resource["resourceType"] == "Organization" and folded(resource.get("name", "")) in run.names:
+        if resource["resourceType"] == "Organization" and resource.get("name", "") in run.bearers:
             found.setdefault(folded(resource["name"]), set()).add(reference)
     for scope, frame in opened:
         for anchor in scope.anchors:

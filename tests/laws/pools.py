@@ -20,6 +20,7 @@ from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import schema_path
 from fhir_adapter.mapping.inputs.declared import read_any
+from fhir_adapter.mapping.knowledge import plain_number
 from fhir_adapter.mapping.rules import Rule
 from tests.laws.places import NOTHING, Place, Record, at, path_of, places_in
 
@@ -100,6 +101,10 @@ class Pools:
             ids = str([anchor.get("id") for anchor in one["anchors"].values()]) if name else ""
             found |= {schema_path(name + field) for field in re.findall(r"\|\{([^}]+)\}", ids)}
         return found | {number for _, number in self.organisations}
+
+    def numbers_in(self, record: Record) -> set[Any]:
+        """The numbers in these fields of a record, as they are compared."""
+        return {as_number(at(record, place)) for place in places_in(record) if path_of(place) in self.unique}
 
     @cached_property
     def organisations(self) -> set[tuple[str, str]]:
@@ -182,6 +187,11 @@ class Pools:
         ids = [*(f"id {value}" if value in (*WORDS, *TIMES) else value for value in known), *IDS]
         pattern = re.compile(self.node_at(f"{path}.id").get("pattern", ""))
         return [one for one in ids if pattern.search(str(one))]
+
+
+def as_number(value: Any) -> Any:
+    """A value as a number is compared: `1992-05` and `199205` are one."""
+    return plain_number(value) if isinstance(value, str) else value
 
 
 def is_called(rule: Rule, name: str) -> bool:

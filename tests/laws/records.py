@@ -10,7 +10,7 @@ from fhir_adapter.errors import Issue
 from fhir_adapter.mapping.engine import Mapping, copied
 from fhir_adapter.mapping.frames import native_path, says_something
 from tests.laws.places import NOTHING, Record, at, path_of, place_of, places_in
-from tests.laws.pools import BORN, Node, Pools, each_once, is_open, pool_by_type, types_of
+from tests.laws.pools import BORN, Node, Pools, as_number, each_once, is_open, pool_by_type, types_of
 
 
 class Records:
@@ -90,10 +90,10 @@ class Records:
             return random.choice([node["const"]] if "const" in node else node["enum"])
         pool: list[Any] = self.pools.parts(path) if is_open(node) else self.pools.values(path) or pool_by_type(node)
         if path in self.pools.unique:
-            pool = [value for value in pool if value not in used]
+            pool = [value for value in pool if as_number(value) not in used]
         chosen = copied(random.choice(pool)) if pool else NOTHING
         if path in self.pools.unique:
-            used.add(chosen)
+            used.add(as_number(chosen))
         return chosen
 
     def _one_of(self, node: Node, random: Random) -> Node:

@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 
 from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import folded
 
 SYSTEM, OLD = "urn:oid:1.2.208.176.2.22", "http://kl.dk/fhir/common/caresocial/CodeSystem/FFB"
 WORDS = {"Angst": "303deb9b", "Depression": "ee5b52bd"}

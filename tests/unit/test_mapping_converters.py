@@ -12,8 +12,10 @@ from fhir_adapter.mapping.converters.numbers import kvnr, luhn, mod11, svnr
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.converters.times import Form, instant_of, is_date, is_unclear, on_the_wall
 from fhir_adapter.mapping.frames import native_path
+from fhir_adapter.mapping.knowledge import Knowledge
 from fhir_adapter.mapping.load import find
-from fhir_adapter.mapping.model import Knowledge, Run, folded, is_uuid
+from fhir_adapter.mapping.model import Run, is_uuid
+from fhir_adapter.mapping.words import folded
 
 
 @pytest.mark.parametrize("number", ["196101182803", "200001252386", "196109732393", "198507142381", "198901712391"])

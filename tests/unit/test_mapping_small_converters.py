@@ -10,7 +10,8 @@ import pytest
 from fhir_adapter.fhir.elements import type_at
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
 
 GRADES = Table("grades", "http://one.example", {"G": "g", "B": "b"}, {"g": "G", "b": "B"}, {}, "G, B")
 MARKS = Table("marks", None, {}, {}, {"team#took-part": "Took part", "http://sct.example#1": ""}, "")

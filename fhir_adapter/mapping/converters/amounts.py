@@ -8,7 +8,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.times import WALL_CLOCK, check_datetime, spelling_of
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 
 @converter("quantity", "unit=UNIT", kinds="number")

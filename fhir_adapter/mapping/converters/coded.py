@@ -9,7 +9,9 @@ from fhir_adapter.fhir.paths import extension_url
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import folded
 
 
 @converter(

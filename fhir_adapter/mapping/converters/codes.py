@@ -8,7 +8,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import CODES, Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
 
 
 def table_named(name: str, knowledge: Knowledge) -> Table:

@@ -10,7 +10,8 @@ from fhir_adapter.mapping.converters.organisations import party_reference
 from fhir_adapter.mapping.converters.people import name_of
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 _ROLES = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 

@@ -11,7 +11,8 @@ from fhir_adapter.fhir.paths import extension_url
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 EXTENSION = "http://hl7.org/fhir/StructureDefinition/contactpoint-extension"
 """of a telephone number: what is dialled after it"""

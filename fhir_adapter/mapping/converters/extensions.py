@@ -9,7 +9,8 @@ from fhir_adapter.fhir.paths import extension_url
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import has_code, marked
 from fhir_adapter.mapping.converters.registry import CONVERTERS, Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 
 @converter("in_extension", "URL ELEMENT [CONVERTER] [WORD]", kinds="any")

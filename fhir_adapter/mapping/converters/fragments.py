@@ -10,7 +10,9 @@ from fhir_adapter.fhir.resources import CODES, EXTENSIONS, Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.inputs.bundles import ENVELOPE
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import folded
 
 
 @dataclass(frozen=True, slots=True)

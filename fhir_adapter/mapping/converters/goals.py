@@ -13,7 +13,8 @@ from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.converters.times import Spelling, check_date, is_date
 from fhir_adapter.mapping.frames import copied
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 PERTAINS_TO_GOAL = "http://hl7.org/fhir/StructureDefinition/resource-pertainsToGoal"

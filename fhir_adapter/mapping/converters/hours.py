@@ -9,7 +9,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RULE_DAYS = dict(zip(("MO", "TU", "WE", "TH", "FR", "SA", "SU"), WEEK, strict=True))

@@ -9,7 +9,8 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 
 @converter("language_and_interpreter", "[table=TABLE]", fields=2, targets=2)

@@ -19,7 +19,8 @@ from fhir_adapter.mapping.converters.times import (
     spelling_of,
     warn_if_unclear,
 )
-from fhir_adapter.mapping.model import Knowledge, Pair, Run
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 _PLANNED, _NEEDS_END = "booked", ("booked", "fulfilled", "noshow")
 

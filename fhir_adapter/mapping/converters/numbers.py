@@ -10,7 +10,9 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.frames import copied
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, folded
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import folded
 
 
 def luhn(number: str) -> bool:

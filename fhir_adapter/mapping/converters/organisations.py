@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.converters.codes import coding, has_code, marked, table_named
 from fhir_adapter.mapping.converters.people import is_current, name_of, named_reference
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.frames import native_path
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, composed, folded
+from fhir_adapter.mapping.knowledge import Knowledge, plain_number
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import composed, folded
+
+Call = Callable[[str, str], None]
+"""says by which name an organisation may be referred to: Run.call where the record names it, Run.mention where a name
+alone is all that tells of it"""
 
 
-def organisation_by_number(number: str, name: str | None, run: Run) -> Resource:
+def organisation_by_number(number: str, name: str | None, run: Run, call: Call) -> Resource:
     """The Organization with a public number: the same from every source, named by the table where it knows it."""
+    identity = run.knowledge.register.identity_of(number)
+    made = run.organisations.get(identity) or _add(identity, _numbered(number, identity, name, run), run)
+    call(made["name"], f"Organization/{made['id']}")
+    return made
+
+
+def _numbered(number: str, identity: str, name: str | None, run: Run) -> Resource:
     register = run.knowledge.register
-    identity = register.identity_of(number)
-    if identity in run.organisations:
-        return run.organisations[identity]
     known = register.organisations.get(number)
     system, _, value = identity.rpartition("|")
     made: Resource = {
@@ -32,51 +42,53 @@ def organisation_by_number(number: str, name: str | None, run: Run) -> Resource:
     if kind is not None and register.kinds is not None:
         made["type"] = [{"coding": [coding(register.kinds, kind)]}]
     made["name"] = known.name if known else name or value
-    run.organisations[identity] = _called(made, run)
-    return run.organisations[identity]
+    return made
 
 
-def organisation_by_name(name: str, run: Run, above: Resource | None = None) -> Resource:
+def organisation_by_name(name: str, run: Run, call: Call, above: Resource | None = None) -> Resource:
     """The Organization that a source knows by name only; `above` is the one that it is a unit of."""
     key = f"{above['id']}/{composed(name)}" if above is not None else composed(name)
     identity = run.identity_of("Organization", key)
-    if identity in run.organisations:
-        return run.organisations[identity]
-    made: Resource = {"resourceType": "Organization", "id": run.national_id(identity), "name": name}
-    if above is not None:
-        made["partOf"] = {"reference": f"Organization/{above['id']}"}
-    run.organisations[identity] = _called(made, run)
-    return run.organisations[identity]
+    made = run.organisations.get(identity)
+    if made is None:
+        part = {"partOf": {"reference": f"Organization/{above['id']}"}} if above is not None else {}
+        made = {"resourceType": "Organization", "id": run.national_id(identity), "name": name, **part}
+        _add(identity, made, run)
+    call(made["name"], f"Organization/{made['id']}")
+    return made
 
 
-def _called(organisation: Resource, run: Run) -> Resource:
-    run.call(organisation["name"], f"Organization/{organisation['id']}")
-    return run.add(organisation)
+def _add(identity: str, organisation: Resource, run: Run) -> Resource:
+    made = run.organisations[identity] = run.add(organisation)
+    return made
 
 
-def organisation_for(name: str | None, number: str | None, run: Run) -> Resource:
+def organisation_for(name: str | None, number: str | None, run: Run, call: Call) -> Resource:
     """The Organization for what a record says: a whole organisation, a unit of one, or one known by name only."""
     known = run.knowledge.register.named(name) if name else None
     if number is None and known is not None:
         number = known[0]
     if number is None:
-        return organisation_by_name(name or "", run)
+        return organisation_by_name(name or "", run, call)
     unit = known[1] if known is not None and known[0] == number else name
-    whole = organisation_by_number(number, name, run)
+    whole = organisation_by_number(number, name, run, call)
     if not unit or folded(unit) == folded(whole["name"]):
         return whole
-    return organisation_by_name(unit, run, whole)
+    return organisation_by_name(unit, run, call, whole)
 
 
 @converter("organisation", fields=2, least=1)
 def _organisation(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
     """(name, organisation number), or the name alone <-> a Reference to an Organization, with the name as sent where it
-    is another. A name that begins with one of the organisations file is that organisation, or a unit of it."""
+    is another. A name that begins with one of the organisations file is that organisation, or a unit of it. Hyphens and
+    blanks in a number only make it easier to read; a name that is the number says no more than that."""
     alone = len(fields) == 1
 
     def to_fhir(values: Any, run: Run, _prefix: str) -> Resource:
         name, number = (values, None) if alone else values
-        made = organisation_for(name, number.replace("-", "").replace(" ", "") if number else None, run)
+        number = plain_number(number) if number else None
+        name = name if name != number else None
+        made = organisation_for(name, number, run, run.bearers.call)
         pointer = {"reference": f"Organization/{made['id']}"}
         return pointer | ({"display": name} if name and name != made["name"] else {})
 
@@ -116,7 +128,7 @@ def _principal(_fields: Sequence[str], words: Words, knowledge: Knowledge) -> Pa
         number = register.organisation_of(own.read(run.record), kind)
         if number is None:
             return {"display": table.words.get(kind) or value} if kind != register.otherwise else None
-        return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
+        return {"reference": reference_of(organisation_by_number(number, None, run, run.bearers.call))}
 
     def to_native(pointer: Resource, run: Run) -> str | None:
         organisation = run.index.get(str(pointer.get("reference")))
@@ -146,7 +158,7 @@ def _principal_of_place(_fields: Sequence[str], words: Words, knowledge: Knowled
                 (displays[code] for code in register.municipality_code.findall(value) if code in displays), None
             )
             return {"display": name} if name is not None else None
-        return {"reference": f"Organization/{organisation_by_number(number, None, run)['id']}"}
+        return {"reference": reference_of(organisation_by_number(number, None, run, run.bearers.call))}
 
     return Pair(to_fhir, lambda _pointer, _run: None)
 
@@ -156,8 +168,10 @@ def party_reference(value: str, run: Run, path: str, *, quiet: bool) -> Resource
 
     A unit is told by the whole name: what stands before the comma may be its organisation, which was named before.
     """
-    if folded(value) not in run.names and run.knowledge.register.named(value) is not None:
-        return {"reference": f"Organization/{organisation_for(value, None, run)['id']}", "display": value}
+    if not run.bearers.is_given(value) and run.knowledge.register.named(value) is not None:
+        reference = reference_of(organisation_for(value, None, run, run.bearers.mention))
+        run.bearers.tell(value, reference)
+        return {"reference": reference, "display": value}
     return named_reference(value, run, path, quiet=quiet)
 
 

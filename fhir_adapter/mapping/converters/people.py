@@ -9,7 +9,8 @@ from typing import Any
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import has_code, marked, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, folded
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair, Run
 
 _ASIDE = re.compile(r"\s*\([^()]*\)\s*$")
 
@@ -19,11 +20,11 @@ def bearer_of(value: str, run: Run) -> str | None:
 
     Tried in turn: the whole text, the text without what stands in brackets at its end, and what stands before a comma.
     """
-    found = run.names.get(folded(value))
+    found = run.bearers.of(value)
     if found is None and "(" in value:
-        found = run.names.get(folded(_ASIDE.sub("", value)))
+        found = run.bearers.of(_ASIDE.sub("", value))
     if found is None and "," in value:
-        found = run.names.get(folded(value.partition(",")[0].strip()))
+        found = run.bearers.of(value.partition(",")[0].strip())
     return found
 
 

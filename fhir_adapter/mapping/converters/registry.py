@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fhir_adapter.mapping.model import Knowledge, Pair
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair
 
 _WORD = re.compile(
     r"(?P<optional>\[)?(?:(?P<option>[a-z_]+)=(?P<value>[A-Z_]+)|(?P<flag>[a-z_]+)|(?P<plain>[A-Z_]+))\]?(?:\s+|$)"

@@ -11,7 +11,9 @@ from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping.converters.codes import coding, table_named
 from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.converters.texts import words_of
-from fhir_adapter.mapping.model import Knowledge, Pair, Run, Table, folded
+from fhir_adapter.mapping.knowledge import Knowledge, Table
+from fhir_adapter.mapping.model import Pair, Run
+from fhir_adapter.mapping.words import folded
 
 _SCALE = re.compile(r"\s*(-?[0-9]+)\s*[-–]\s*(-?[0-9]+)\s*")
 _PLACE = re.compile(r"([^.\[\]]+)\[([0-9]+)\]")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_adapter.mapping.converters.registry import Words, converter
-from fhir_adapter.mapping.model import Knowledge, Pair
+from fhir_adapter.mapping.knowledge import Knowledge
+from fhir_adapter.mapping.model import Pair
 
 
 @converter("text")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from fhir_adapter.mapping.guessing import ends_like_id, is_id, is_list_name
-from fhir_adapter.mapping.model import folded
+from fhir_adapter.mapping.words import folded
 
 _ROWS = 2000
 """so many rows are looked at"""
