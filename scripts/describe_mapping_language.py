@@ -1,19 +1,20 @@
-"""Write the generated parts of docs/mapping-language.md: the words of a declaration, and the converters."""
+"""Write the generated parts of docs/mapping-language.md: the words of its files, and the converters."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.declaration import declaration_schema
+from fhir_adapter.mapping.declaration import DECLARATION, ORGANISATIONS, published_schema
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "mapping-language.md"
 
 
 def with_current_parts(text: str) -> str:
     """The document with everything between `<!-- generated: x -->` and `<!-- end -->` made anew."""
-    for name, body in {"words": words(), "converters": converters()}.items():
+    for name, body in {"words": words(), "organisations": organisations(), "converters": converters()}.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
         if count != 1:
@@ -23,18 +24,24 @@ def with_current_parts(text: str) -> str:
 
 def words() -> str:
     """Every word of a declaration with its meaning, from the published schema."""
-    schema = declaration_schema()
+    schema = published_schema(DECLARATION)
     parts = {"the declaration": schema, "a list": schema["$defs"]["list"], "an anchor": schema["$defs"]["anchor"]}
-    lines = []
-    for title, part in parts.items():
-        lines += [f"**{title}**", "", "| word | meaning |", "|---|---|"]
-        for word, node in part["properties"].items():
-            described = node.get("description") or schema["$defs"][node["$ref"].rpartition("/")[2]].get(
-                "description", ""
-            )
-            lines.append(f"| `{word}` | {described.replace('|', chr(92) + '|')} |")
-        lines.append("")
-    return "\n".join(lines).rstrip()
+    return "\n\n".join(f"**{title}**\n\n{table_of(part, schema)}" for title, part in parts.items())
+
+
+def organisations() -> str:
+    """Every part of an organisations file."""
+    schema = published_schema(ORGANISATIONS)
+    return table_of(schema, schema)
+
+
+def table_of(part: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The words of a part of a schema, each with its meaning."""
+    lines = ["| word | meaning |", "|---|---|"]
+    for word, node in part["properties"].items():
+        described = node.get("description") or schema["$defs"][node["$ref"].rpartition("/")[2]].get("description", "")
+        lines.append(f"| `{word}` | {described.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
 
 
 def converters() -> str:

@@ -7,9 +7,12 @@ up among those of the pass before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 from fhir_adapter.mapping.words import folded
+
+_ASIDE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
 class Bearers:
@@ -47,13 +50,25 @@ class Bearers:
         self._mentioned[words] = reference
         self._asked.add((words, reference))
 
-    def of(self, name: str) -> str | None:
-        """The reference to who has a name, or None; in a first pass, as far as the record was read."""
+    def of(self, text: str) -> str | None:
+        """The reference to whom a text names, or None; in a first pass, as far as the record was read.
+
+        Tried in turn: the whole text, the text without what stands in brackets at its end, and what is before a comma.
+        """
+        found = self._known._given.get(folded(text)) or self._mentioned_as(text)  # _bearer, without a call: a hot path
+        if found is None and "(" in text:
+            found = self._bearer(_ASIDE.sub("", text))
+        if found is None and "," in text:
+            found = self._bearer(text.partition(",")[0].strip())
+        return found
+
+    def _bearer(self, name: str) -> str | None:
+        return self._known._given.get(folded(name)) or self._mentioned_as(name)
+
+    def _mentioned_as(self, name: str) -> str | None:
         name = folded(name)
-        found = self._known._given.get(name)
-        if found is None:
-            found = self._known._mentioned.get(name)
-            self._asked.add((name, found))
+        found = self._known._mentioned.get(name)
+        self._asked.add((name, found))
         return found
 
     def is_given(self, name: str) -> bool:

@@ -19,7 +19,13 @@ _HINTS = {
 }
 """what is usually the matter where YAML says this"""
 
-_YAML_WORDS = {"bool": "true or false", "null": "nothing"}
+_YAML_WORDS = {
+    "bool": "true or false",
+    "null": "nothing",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a time",
+}
 
 Place = tuple[str | int, ...]
 """a way into a file: ("lists", 0, "rules", 3)"""
@@ -109,8 +115,8 @@ def _check_keys(node: yaml.MappingNode) -> None:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise ValueError(f"line {line}: a word stands before a colon; one that begins with a brace is quoted")
-        if key.tag.endswith((":bool", ":null")):
-            raise ValueError(f"line {line}: YAML takes {key.value!r} for {_YAML_WORDS[key.tag[-4:]]}: put it in quotes")
+        if (taken_for := _YAML_WORDS.get(key.tag.rpartition(":")[2])) is not None:
+            raise ValueError(f"line {line}: YAML takes {key.value!r} for {taken_for}: put it in quotes")
         if key.value in seen:
             raise ValueError(f"line {line}: {key.value!r} stands in line {seen[key.value]} already: which is meant?")
         seen[key.value] = line

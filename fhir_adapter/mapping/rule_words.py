@@ -12,7 +12,7 @@ from typing import Any
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.mapping.anchor_words import Types, path_in
 from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.declaration import declaration_schema
+from fhir_adapter.mapping.declaration import DECLARATION, published_schema
 from fhir_adapter.mapping.files import Files
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.kinds import fitted_to
@@ -23,7 +23,7 @@ from fhir_adapter.mapping.shapes import first_of_its_own, leads_to_list, misfit,
 
 _RULE = re.compile(r"(?P<native>.+?)\s*<->\s*(?P<fhir>[^|]+?)\s*(?P<words>(\|.*)?)")
 
-OWNERS: tuple[str, ...] = tuple(declaration_schema()["$defs"]["owner"]["enum"])
+OWNERS: tuple[str, ...] = tuple(published_schema(DECLARATION)["$defs"]["owner"]["enum"])
 """whose value may win in a conflict"""
 
 Line = tuple[str, int]

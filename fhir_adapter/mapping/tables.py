@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_adapter.mapping.declaration import read_organisations
 from fhir_adapter.mapping.files import Files, Place
 from fhir_adapter.mapping.knowledge import (
     KnownOrganisation,
@@ -96,23 +97,18 @@ def _enter(files: Files, row: Row, codes: dict[str, str], words: dict[str, str |
 
 
 def register_of(files: Files, name: str, tables: dict[str, Table]) -> Register:
-    """The organisations and municipalities in a file; its head explains the words."""
-    declared, lines = files.yaml(name)
-    if not isinstance(declared, dict):
-        files.fail("is not a set of named parts")
+    """The organisations and municipalities in a file; its schema explains the words."""
+    declared, lines = read_organisations(files, name)
     numbers, places = declared.get("numbers") or {}, declared.get("municipality") or {}
-    kinds = tables.get(numbers.get("kinds", ""))
-    if "kinds" in numbers and kinds is None:
-        files.at(name, "numbers", lines["numbers", "kinds"])
-        files.fail(f"kinds: {numbers['kinds']!r} is not a code table")
+    kinds = _kinds_of_organisations(files, name, declared, tables, lines)
+    _check_numbers(files, name, declared, lines)
     organisations = {
-        _in_register(number): _organisation(files, name, number, row, lines)
+        _in_register(number): KnownOrganisation(_in_register(number), *row)
         for number, row in _rows(declared, "organisations")
     }
     columns = places.get("columns") or []
     municipalities = {
-        str(code): _municipality(files, name, code, row, columns, lines)
-        for code, row in _rows(declared, "municipalities")
+        code: _municipality(files, name, code, row, columns, lines) for code, row in _rows(declared, "municipalities")
     }
     units = [(unit, _in_register(number)) for number, names in _rows(declared, "units") for unit in names]
     return Register(
@@ -122,37 +118,60 @@ def register_of(files: Files, name: str, tables: dict[str, Table]) -> Register:
         (*organisations, *(number for _, number in units)),
         pattern_of_names([*(one.name for one in organisations.values()), *(unit for unit, _ in units)]),
         kinds,
-        {str(first): kind for first, kind in (numbers.get("kind_by_beginning") or {}).items()},
+        numbers.get("kind_by_beginning") or {},
         numbers.get("kind_otherwise"),
         re.compile(places.get("code") or "[0-9]+"),
     )
+
+
+def _kinds_of_organisations(
+    files: Files, file: str, declared: dict[str, Any], tables: dict[str, Table], lines: dict[Place, int]
+) -> Table | None:
+    """The table of what an organisation is; every kind in the file is one of its codes."""
+    numbers = declared.get("numbers") or {}
+    if "kinds" not in numbers:
+        return None
+    files.at(file, "numbers", lines["numbers", "kinds"])
+    if (kinds := tables.get(numbers["kinds"])) is None:
+        files.fail(f"kinds: {numbers['kinds']!r} is not a code table")
+    told: list[tuple[Place, str]] = [
+        (("organisations", one), kind) for one, (_, *some) in _rows(declared, "organisations") for kind in some
+    ]
+    told += [(("numbers", "kind_by_beginning", first), kind) for first, kind in _rows(numbers, "kind_by_beginning")]
+    told += [(("numbers", "kind_otherwise"), numbers["kind_otherwise"])] if "kind_otherwise" in numbers else []
+    for place, kind in told:
+        if kind not in kinds.words:
+            files.at(file, " ".join(map(str, place)), lines[place])
+            files.fail(f"{kind!r} is not a code of the table {kinds.name!r}; there are: {', '.join(kinds.words)}")
+    return kinds
+
+
+def _check_numbers(files: Files, file: str, declared: dict[str, Any], lines: dict[Place, int]) -> None:
+    """A number is in a system, and a unit is one of an organisation in the file."""
+    known = {_in_register(number) for number, _ in _rows(declared, "organisations")}
+    told = [(part, number) for part in ("organisations", "units") for number, _ in _rows(declared, part)]
+    for part, number in told:
+        files.at(file, f"{part} {number}", lines[part, number])
+        if "|" not in number and "numbers" not in declared:
+            files.fail("in which system is the number? `numbers: {system: URI}` says it for all, `URI|number` for one")
+        if _in_register(number) not in known:
+            files.fail("no organisation of the file has this number")
 
 
 def _rows(declared: dict[str, Any], part: str) -> Any:
     return (declared.get(part) or {}).items()
 
 
-def _in_register(number: Any) -> str:
+def _in_register(number: str) -> str:
     """A number as records' numbers are compared with it; one with its own system is that system's matter."""
-    return plain_number(str(number)) if "|" not in str(number) else str(number)
-
-
-def _organisation(files: Files, file: str, number: Any, row: Any, lines: dict[Place, int]) -> KnownOrganisation:
-    files.at(file, f"organisation {number}", lines["organisations", str(number)])
-    if not isinstance(number, str):
-        files.fail("the number is not text: put it in quotes")
-    if not isinstance(row, list) or len(row) not in (1, 2):
-        files.fail("the row has too few or too many columns: [name] or [name, kind]")
-    return KnownOrganisation(_in_register(number), *row)
+    return plain_number(number) if "|" not in number else number
 
 
 def _municipality(
-    files: Files, file: str, code: Any, row: Any, columns: list[str], lines: dict[Place, int]
+    files: Files, file: str, code: str, row: list[Any], columns: list[str], lines: dict[Place, int]
 ) -> Municipality:
-    files.at(file, f"municipality {code}", lines["municipalities", str(code)])
-    if not isinstance(code, str):
-        files.fail("the code is not text: put it in quotes")
-    if not isinstance(row, list) or len(row) != 1 + len(columns):
+    files.at(file, f"municipality {code}", lines["municipalities", code])
+    if len(row) != 1 + len(columns):
         files.fail(f"the row has too few or too many columns: [{', '.join(['name', *columns])}]")
     numbers = zip(columns, row[1:], strict=True)
     return Municipality(row[0], {kind: _in_register(number) for kind, number in numbers if number is not None})

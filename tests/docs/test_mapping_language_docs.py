@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from fhir_adapter.mapping.converters import CONVERTERS
-from fhir_adapter.mapping.declaration import SCHEMA_FILE
+from fhir_adapter.mapping.declaration import DECLARATION, ORGANISATIONS, schema_file
 from fhir_adapter.mapping.load import FOLDER, load
 from scripts.describe_mapping_language import DOCUMENT, with_current_parts
 
@@ -42,8 +44,9 @@ def test_the_mapping_in_ten_minutes_maps_its_record(tmp_path: Path) -> None:
     assert mapping.owners == {"Goal.description": "person"}
 
 
-def test_an_editor_finds_the_schema_of_a_declaration() -> None:
-    firsts = {path: path.read_text(encoding="utf-8").split("\n", 1)[0] for path in FOLDER.glob("*/mapping.yaml")}
+@pytest.mark.parametrize(("file", "schema"), [("mapping", DECLARATION), ("organisations", ORGANISATIONS)])
+def test_an_editor_finds_the_schema_of_a_file(file: str, schema: str) -> None:
+    firsts = {path: path.read_text(encoding="utf-8").split("\n", 1)[0] for path in FOLDER.glob(f"*/{file}.yaml")}
     told = {path: first.partition("$schema=")[2] for path, first in firsts.items() if "yaml-language-server" in first}
-    assert FOLDER / "se-sip" / "mapping.yaml" in told
-    assert {(path.parent / schema).resolve() for path, schema in told.items()} == {SCHEMA_FILE.resolve()}
+    assert FOLDER / "se-sip" / f"{file}.yaml" in told
+    assert {(path.parent / name).resolve() for path, name in told.items()} == {schema_file(schema).resolve()}

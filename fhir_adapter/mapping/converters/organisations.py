@@ -78,11 +78,15 @@ def organisation_for(name: str | None, number: str | None, run: Run, call: Call)
 
 
 @converter("organisation", fields=2, least=1)
-def _organisation(fields: Sequence[str], _words: Words, _knowledge: Knowledge) -> Pair:
+def _organisation(fields: Sequence[str], _words: Words, knowledge: Knowledge) -> Pair:
     """(name, organisation number), or the name alone <-> a Reference to an Organization, with the name as sent where it
     is another. A name that begins with one of the organisations file is that organisation, or a unit of it. Hyphens and
     blanks in a number only make it easier to read; a name that is the number says no more than that."""
     alone = len(fields) == 1
+    if not alone and not knowledge.register.system:
+        raise ValueError(
+            "in which system is the number? The file that `organisations` names says it: `numbers: {system: URI}`"
+        )
 
     def to_fhir(values: Any, run: Run, _prefix: str) -> Resource:
         name, number = (values, None) if alone else values

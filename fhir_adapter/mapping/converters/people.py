@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,28 +11,13 @@ from fhir_adapter.mapping.converters.registry import Words, converter
 from fhir_adapter.mapping.knowledge import Knowledge
 from fhir_adapter.mapping.model import Pair, Run
 
-_ASIDE = re.compile(r"\s*\([^()]*\)\s*$")
-
-
-def bearer_of(value: str, run: Run) -> str | None:
-    """The reference that a name in the record stands for, or None.
-
-    Tried in turn: the whole text, the text without what stands in brackets at its end, and what stands before a comma.
-    """
-    found = run.bearers.of(value)
-    if found is None and "(" in value:
-        found = run.bearers.of(_ASIDE.sub("", value))
-    if found is None and "," in value:
-        found = run.bearers.of(value.partition(",")[0].strip())
-    return found
-
 
 def named_reference(value: str, run: Run, path: str, *, quiet: bool, people: bool = False) -> Resource:
     """A Reference for a name in the record: to whom it names, and always with the name as sent.
 
     `people`: FHIR does not take an organisation here; its name is then kept as text.
     """
-    reference = bearer_of(value, run)
+    reference = run.bearers.of(value)
     if reference is not None:
         if people and reference.startswith("Organization/"):
             return {"display": value}
