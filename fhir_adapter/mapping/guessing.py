@@ -117,8 +117,8 @@ def table_of(target: str) -> str | None:
 
 
 def codes_of(table: str, found: Found) -> dict[str, str | None]:
-    """The words of a field, each with its code."""
-    words = (str(value).lower() if isinstance(value, bool) else str(value) for value in found.values)
+    """The words of a field, each with its code; where one sample says true, another may say false."""
+    words = ["true", "false"] if found.kinds() == {"boolean"} else map(str, found.values)
     return {word: code_for(table, word) for word in words}
 
 

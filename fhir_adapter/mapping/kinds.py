@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_adapter.mapping.converters.registry import KINDS, Converter
+from fhir_adapter.mapping.knowledge import Table
 from fhir_adapter.mapping.model import Pair, Run
 
 _PYTHON: dict[str, type | tuple[type, ...]] = {
@@ -34,6 +35,8 @@ def fitted_to(
     taken = [converter.takes(place) for place in range(len(names))]
     kinds = [_kinds_in(schema, many) for schema in declared]
     spells = [_spell(*each, converter) for each in zip(names, kinds, taken, strict=True)]
+    if kinds[0] == {"boolean"} and spells[0] is not None and pair.table is not None:
+        _check_words_of_truth(names[0], pair.table)
     if all(kind <= allowed for kind, allowed in zip(kinds, taken, strict=True)):
         return pair
     return _guarded(pair, names, spells, taken)
@@ -66,6 +69,16 @@ def _spell(name: str, kinds: frozenset[str], taken: frozenset[str], converter: C
         )
     said, wanted = (" or ".join(sorted(each)) for each in (kinds, taken))
     raise ValueError(f"the schema says {said} of {name!r}, and it takes {wanted}: name another converter")
+
+
+def _check_words_of_truth(name: str, table: Table) -> None:
+    """A table for true and false has no other word that could be written into the field."""
+    for row in table.rows:
+        if row.words and row.words[0] not in ("true", "false"):
+            raise ValueError(
+                f"the schema says boolean of {name!r}, and line {row.line} of the table {table.name!r} would write"
+                f" {row.words[0]!r} into it: let {row.codes[0]} stand beside the code of true or false, in one row"
+            )
 
 
 def _whole_number(word: Any) -> Any:

@@ -136,6 +136,10 @@ def _person_rules(draft: Draft) -> list[str]:
     return [rule_line(draft.number_field, f"patient:identifier[system={system}].value", about)]
 
 
+def _one_or_several(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
+
+
 def codes_text(draft: Draft) -> str:
     """codes.yaml."""
     lines = ["# Code tables: [the sender's word, FHIR's code]. Several words for one code: [[first, second], code]."]
@@ -143,14 +147,16 @@ def codes_text(draft: Draft) -> str:
         codes = guesses()["codes"][table]
         system = guesses()["systems"].get(table)
         lines += ["", f"{table}:", *([f"  system: {system}"] if system else []), "  rows:"]
+        others = [code for code in codes if code not in words.values() and code not in words]
+        with_false = others if set(words) == {"true", "false"} else []  # such a field has no other words
         for code in dict.fromkeys(words.values()):
             mine = [quoted(word) for word in words if words[word] == code]
-            said = mine[0] if len(mine) == 1 else f"[{', '.join(mine)}]"
-            lines.append(f"    - [{said}, {quoted(code)}]  # guess: what the words mean")
+            stand_for = [quoted(code), *(with_false if words.get("false") == code else ())]
+            row = f"[{_one_or_several(mine)}, {_one_or_several(stand_for)}]"
+            lines.append(f"    - {row}  # guess: what the words mean")
         for word in draft.unknown.get(table, ()):
             lines.append(f"    # - [{quoted(word)}, CODE]  # guess: what it means is not known; {' | '.join(codes)}")
-        others = [code for code in codes if code not in words.values() and code not in words]
-        lines += [f"    - [{quoted(code)}, {code}]" for code in others]
+        lines += [f"    - [{quoted(code)}, {code}]" for code in others if code not in with_false]
     return "\n".join(lines) + "\n" if draft.tables else "{}\n"
 
 

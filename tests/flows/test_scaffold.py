@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +42,7 @@ XML = (
 
 
 def scaffold(tmp_path: Path, raw: bytes, name: str) -> tuple[Path, dict[str, Any]]:
+    tmp_path.mkdir(exist_ok=True)
     sample = tmp_path / name
     sample.write_bytes(raw)
     result = CliRunner().invoke(app, ["new-mapping", "mine", "--from", str(sample), "--out", str(tmp_path), "--json"])
@@ -231,3 +233,32 @@ def test_a_sample_that_is_none_or_a_name_that_is_none_is_told(
     result = CliRunner().invoke(cli.app, ["new-mapping", *words, "--from", str(sample), "--out", str(tmp_path)])
     assert type(result.exception).__name__ == ("BadRequest" if code == 1 else "BadDeclaration")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sample.txt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [(True, "active"), (False, "rejected"), ("yes", "active"), ("no", "rejected"), ("withdrawn", "inactive")],
+)
+def test_a_consent_is_what_the_record_says_of_it(tmp_path: Path, given: Any, status: str) -> None:
+    folder, _ = scaffold(tmp_path, json.dumps(consent_of(given)).encode(), "plan.json")
+    assert check_mapping(f"{folder}/").ok
+    assert consents(folder, consent_of(given)) == [status]
+
+
+@pytest.mark.parametrize("given", ["as agreed on the phone", None, 17])
+def test_a_consent_of_which_nobody_knows_what_it_means_is_not_given(tmp_path: Path, given: Any) -> None:
+    folder, _ = scaffold(tmp_path, json.dumps([consent_of("yes"), consent_of(given, "P-2")]).encode(), "plan.json")
+    alone, _ = scaffold(tmp_path / "other", json.dumps(consent_of(given)).encode(), "plan.json")
+    assert "active" not in consents(alone, consent_of(given))
+    if not isinstance(given, int):  # in a format whose field holds words
+        assert "active" not in consents(folder, consent_of(given, "P-2"))
+
+
+def consent_of(given: Any, name: str = "P-1") -> dict[str, Any]:
+    said = {} if given is None else {"given": given}
+    return {"id": name, "person": {"cpr": "2512489996"}, "consent": {"date": "2025-03-01", "recipients": ["A"], **said}}
+
+
+def consents(folder: Path, record: dict[str, Any]) -> list[str]:
+    mapped = load(folder).get(record, source="https://s.example", namespace=UUID(int=1)).resources
+    return [one["status"] for one in mapped if one["resourceType"] == "Consent"]
