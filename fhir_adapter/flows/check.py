@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from fhir_adapter.checks.terminology import check_codes, codes_allowed_at
 from fhir_adapter.checks.validate import errors_in
 from fhir_adapter.errors import AdapterError, BadDeclaration, BadRequest
-from fhir_adapter.fhir.resources import parse_json, reference_of
+from fhir_adapter.fhir.resources import BASE, dump_json, parse_json, reference_of
 from fhir_adapter.flows.convert import NAMESPACE, files_in, map_file, read_file, source_of
 from fhir_adapter.mapping.ends import wordless
 from fhir_adapter.mapping.engine import Mapping, copied
@@ -21,6 +22,8 @@ from fhir_adapter.mapping.knowledge import Table
 from fhir_adapter.mapping.load import FOLDER, find
 from fhir_adapter.mapping.model import Run
 from fhir_adapter.mapping.required import unfilled
+
+_OWN = re.compile(rf"{re.escape(BASE)}/fhir/(StructureDefinition|CodeSystem)/([^\"|]+)")
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles" / "package"
 """The profiles that a declaration may name, in a checkout."""
@@ -257,6 +260,17 @@ def _broken_laws(mapping: Mapping, native: dict[str, Any]) -> Iterator[str]:
     for resource in resources:
         for issue in errors_in(resource):
             yield f"is not R4: {issue.path}: {issue.message}"
+    yield from _undeclared(resources)
+
+
+def _undeclared(resources: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Extensions and code systems under this project's address that it does not have: words without a colon are taken
+    for its own."""
+    told = {found.groups() for one in resources for found in _OWN.finditer(dump_json(one).decode())}
+    for kind, name in sorted(told) if PROFILES.is_dir() else ():
+        if not (PROFILES / f"{kind}-{name}.json").is_file():
+            what = "extension" if kind == "StructureDefinition" else "code system"
+            yield f"{name!r} is no {what} of this project: write the whole URL of your own, such as https://my.town/{name}"
 
 
 def _by_reference(resources: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def anchor_of(
         files.fail(f"{useless[0]} says nothing beside {kinds[0]}: take it away")
     if kinds == ["type"] and "id" not in declared:
         files.fail("a resource needs an id")
+    for text in as_list(declared.get("id")):
+        _check_system(files, text)
     if kinds == ["type"] and not is_resource_type(declared["type"]):
         files.fail(f"R4 has no resource type {declared['type']!r}")
     if kinds == ["of"] and (declared["of"] not in lists or "by" not in declared):
@@ -176,6 +178,14 @@ def _type_of(files: Files, declared: dict[str, Any], known: Types, lists: Types)
 
 def _needed(declared: dict[str, str]) -> tuple[str, str, str]:
     return declared["field"], declared["message"], declared["expected"]
+
+
+def _check_system(files: Files, text: str) -> None:
+    system, bar, _ = text.partition("|{")
+    if bar and system and ":" not in system and "{" not in system:
+        files.fail(
+            f"id {text!r}: what stands before | is the number's system, a URI such as urn:oid:1.2.3 or https://…"
+        )
 
 
 def identify(declared: Any) -> Identify:

@@ -58,11 +58,13 @@ def read_organisations(files: Files, name: str) -> tuple[dict[str, Any], dict[Pl
 
 
 def _path_of(error: Any, declared: Any) -> Place:
-    """The way to what is wrong. The validator takes a word of digits for a place in a list."""
+    """The way to what is wrong. The validator takes a word of digits, such as 0607, for a number."""
     path: list[str | int] = []
     for step in error.instance_path:
-        path.append(step if isinstance(declared, list) else str(step))
-        declared = declared[path[-1]]
+        if isinstance(step, int) and isinstance(declared, dict):
+            step = next(word for word in declared if word.isdecimal() and int(word) == step)
+        path.append(step)
+        declared = declared[step]
     return tuple(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,9 +54,13 @@ class Files:
     def json(self, name: str) -> Any:
         """A JSON file. Raises BadDeclaration."""
         self.at(name)
+        raw = b""
         try:
-            return parse_input((self.folder / name).read_bytes())
+            raw = (self.folder / name).read_bytes()
+            return parse_input(raw)
         except (OSError, BadRequest) as fault:
+            if (at := re.search(r"\(byte (\d+)\)$", str(fault))) is not None:
+                self.line = raw.count(b"\n", 0, int(at[1])) + 1
             self.fail(f"cannot be read: {_reason(fault)}")
 
     def yaml(self, name: str) -> tuple[Any, dict[Place, int]]:

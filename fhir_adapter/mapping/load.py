@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fhir_adapter.errors import BadDeclaration
 from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, condition, held_by_roots
@@ -22,7 +22,7 @@ from fhir_adapter.mapping.frames import native_path, schema_path
 from fhir_adapter.mapping.inputs.declared import declared_format
 from fhir_adapter.mapping.inputs.formats import Format
 from fhir_adapter.mapping.knowledge import Knowledge, Register
-from fhir_adapter.mapping.named_fields import check_names
+from fhir_adapter.mapping.named_fields import check_names, check_names_of_variants
 from fhir_adapter.mapping.nesting import check_lists
 from fhir_adapter.mapping.rule_words import Line, fields_of
 from fhir_adapter.mapping.rules import Field
@@ -114,7 +114,9 @@ class _Loader:
             always = read_demands(declared.get("demands") or (), self.condition)
             if not chosen:
                 return Demands(always)
-            variants = read_variants(self.files.yaml(chosen["file"])[0], self.condition)
+            declared_variants, lines = self.files.yaml(chosen["file"])
+            variants = read_variants(declared_variants, self.condition)
+            check_names_of_variants(self.files, chosen["file"], lines, declared_variants, self.fields)
             return Demands(always, variants, chosen["by"])
         except (ValueError, KeyError, TypeError, re.error) as fault:
             self.files.fail(str(fault))
@@ -154,12 +156,17 @@ class _Loader:
         for path in refused:
             self.at(f"refused {path!r}", ("refused", path))
             if path not in self.fields and f"{path}[]" not in self.fields:
-                self.files.fail(f"{path!r} is not a field of the format's schema")
+                self.unknown_field(path)
             try:
                 native_path(path)
             except ValueError as fault:
                 self.files.fail(str(fault))
         return set(refused)
+
+    def unknown_field(self, path: str) -> NoReturn:
+        near = difflib.get_close_matches(path, self.fields, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        self.files.fail(f"{path!r} is not a field of the format's schema{hint}")
 
     def check_refused(self, refused: dict[str, str]) -> None:
         """What FHIR does not get has no rule."""
@@ -272,9 +279,7 @@ class _Loader:
         path = schema_path(path)
         path = path if path in self.fields else path.removesuffix("[]")  # one item of a list of plain values
         if path not in self.fields and f"{path}[]" not in self.fields:
-            near = difflib.get_close_matches(path, self.fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            self.files.fail(f"{path!r} is not a field of the format's schema{hint}")
+            self.unknown_field(path)
         self.covered |= {path, *keys}
         self.whole |= {path, f"{path}[]"}
         self.ruled.setdefault(path, self.files.line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +36,31 @@ class Named:
 def check_names(files: Files, lines: dict[Place, int], declared: dict[str, Any], fields: Fields) -> None:
     """Fails where a word of the declaration names a field or list that there is not."""
     root = declared["lists"][0]
+    named = [*_in_list(root, ("lists", 0), ""), *_in_demands(declared.get("demands") or (), ("demands",))]
+    _check(files, "mapping.yaml", lines, [*named, *_in_the_rest(declared)], fields, set(_lists_in(root)))
+
+
+def check_names_of_variants(
+    files: Files, file: str, lines: dict[Place, int], variants: dict[str, Any], fields: Fields
+) -> None:
+    """The same for the demands of a file of variants."""
+    for name, variant in variants.items():
+        named = _in_demands(variant.get("demands") or (), (name, "demands"))
+        _check(files, file, lines, named, fields, set())
+
+
+def _check(
+    files: Files, file: str, lines: dict[Place, int], names: Iterable[Named], fields: Fields, lists: set[str]
+) -> None:
     known = {name.removesuffix("[]"): node for name, node in fields.items()} | {"id": {}}
-    lists = set(_lists_in(root))
-    for named in (*_in_list(root, ("lists", 0), ""), *_in_demands(declared.get("demands") or ())):
+    for named in names:
         text = schema_path(named.text).removesuffix("[]")
         if text in lists if named.kind == "list" else _is_known(text, known):
             continue
         near = difflib.get_close_matches(text, lists if named.kind == "list" else known, n=1)
         meant = "a list of the declaration" if named.kind == "list" else "a field of the format's schema"
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        files.at("mapping.yaml", named.about, lines.get(named.place))
+        files.at(file, named.about, lines.get(named.place))
         files.fail(f"{named.word} names {named.text!r}, which is not {meant}{hint}")
 
 
@@ -117,15 +132,27 @@ def _in_rule(text: str, place: Place) -> Iterator[Named]:
                 yield Named(place, f"rule `{text}`", f"the converter {words[0]!r}", value, kind.lower())
 
 
-def _in_demands(declared: Any) -> Iterator[Named]:
+def _in_the_rest(declared: dict[str, Any]) -> Iterator[Named]:
+    """What the declaration says of fields outside its lists and demands."""
+    for path in (path for path in declared.get("lossy") or () if path not in CONVERTERS):
+        yield Named(("lossy", path), "lossy", "it", path)
+    columns = (declared.get("input") or {}).get("columns")
+    for name, path in columns.items() if isinstance(columns, dict) else ():
+        yield Named(("input", "columns", name), "input", f"the column {name!r}", str(path))
+    if "variants" in declared:
+        yield Named(("variants", "by"), "variants", "by", declared["variants"]["by"])
+
+
+def _in_demands(declared: Any, place: Place) -> Iterator[Named]:
+    about = " ".join(map(str, place))
     for index, demand in enumerate(declared):
         each = demand.get("each")
         prefix = f"{each}[]." if each else ""
         if each:
-            yield Named(("demands", index), "demands", "each", each)
+            yield Named((*place, index), about, "each", each)
         for field in _fields_of_condition(demand.get("when", "")):
-            yield Named(("demands", index), "demands", "when", prefix + field)
+            yield Named((*place, index), about, "when", prefix + field)
         for word in (word for word in _OF_DEMANDS if isinstance(demand.get(word), str)):
             for field in demand[word].split(" / "):
                 if not field.startswith("'"):
-                    yield Named(("demands", index), "demands", word, prefix + field)
+                    yield Named((*place, index), about, word, prefix + field)

@@ -194,6 +194,17 @@ def test_a_constant_that_r4_does_not_know_is_a_problem_of_its_anchor(own: Path) 
     assert message.startswith("set: Goal.lifecycleStatus 'actve' is not allowed here: accepted | active | ")
 
 
+def test_an_extension_or_code_system_that_this_project_does_not_have_is_a_problem(own: Path) -> None:
+    edit(
+        own,
+        "mapping.yaml",
+        "gloss <-> plan:description",
+        "gloss <-> plan:extension[mitt].valueString",
+    )
+    told = "'mitt' is no extension of this project: write the whole URL of your own, such as https://my.town/mitt"
+    assert ("SIP-1.json", told) in problems(own)
+
+
 def test_a_sample_that_gives_other_fhir_or_is_refused_is_a_problem(own: Path) -> None:
     edit(own, "samples/SIP-3.json", '"gloss": "', '"gloss": "not ')
     edit(own, "samples/SIP-1.json", '"person": {', '"person": 5, "was": {')

@@ -174,6 +174,27 @@ GOALS = [*ROOT, "lists", 0]
         ),
         (["demands"], [{"each": "goals", "need": "txt", "say": "x"}], "need names 'goals[].txt'"),
         (["demands"], [{"need": "title", "when": "text", "say": "x"}], "demands: when names 'text'"),
+        (
+            ["lossy"],
+            {"titel": "a reason"},
+            "lossy: it names 'titel', which is not a field of the format's schema; did you mean",
+        ),
+        (
+            ["refused"],
+            {"titel": "a reason"},
+            "refused 'titel': 'titel' is not a field of the format's schema; did you mean 't",
+        ),
+        (
+            ["input"],
+            {"format": "csv", "columns": {"T": "titel"}},
+            "input: the column 'T' names 'titel', which is not a",
+        ),
+        (["codes"], [], "codes: is not what is expected here: File with the code tables, or several; later ones add"),
+        (
+            [*ROOT, "anchors", "plan", "id"],
+            "nr|{title}",
+            "id 'nr|{title}': what stands before | is the number's system",
+        ),
         ([*GOALS, "anchors", "goal", "set"], {"statuss": "x"}, "set: R4 has no element Goal.statuss"),
         ([*GOALS, "anchors", "goal", "set"], {"note": {"text": "x"}}, "set: note is a list in R4: write [...]"),
         (
@@ -298,6 +319,7 @@ def test_definitions_that_stand_for_each_other_are_a_cycle(tmp_path: Path) -> No
             '{"properties": {"id": {"type": "strng"}}}',
             "properties.id.type: 'strng' is no type; there are",
         ),
+        ("schema.json", '{\n  "properties": {\n  // x\n}}', "line 3: cannot be read: not valid JSON"),
         ("schema.json", "[]", "is not a JSON Schema: [] is not of types"),
     ],
 )
@@ -313,6 +335,13 @@ def test_a_declaration_names_whose_value_wins(tmp_path: Path) -> None:
     mapping = changed([*ROOT, "rules", 0], "title <-> plan:title | owner person")
     mapping["lists"][0]["lists"][0]["anchors"]["goal"]["owner"] = "shared"
     assert load(written(tmp_path, mapping)).owners == {"CarePlan.title": "person", "Goal.description.text": "shared"}
+
+
+def test_the_fields_of_variants_are_those_of_the_format(tmp_path: Path) -> None:
+    folder = written(tmp_path, SMALL | {"variants": {"by": "status", "file": "variants.yaml"}})
+    (folder / "variants.yaml").write_text("a:\n  match: a\n  demands:\n    - {need: titel, say: x}\n", encoding="utf-8")
+    with pytest.raises(BadDeclaration, match=r"variants\.yaml.* line 4, a demands: need names 'titel', .*'title'\?"):
+        load(folder)
 
 
 def test_a_refused_field_needs_no_rule(tmp_path: Path) -> None:
