@@ -256,6 +256,8 @@ class Mapping:
             close(inner, root, run, opened)
         for scope, frame in opened:
             put(scope, frame, run, run_before)
+        for keys in {id(frame.keys): frame.keys for _, frame in opened if frame.keys is not None}.values():
+            keys.settle(run)
         if untold is not None:
             untold += [*map(Untold, run.over), *run.untold]
         names = names_again(self.root, native, lists)

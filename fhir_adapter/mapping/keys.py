@@ -32,7 +32,19 @@ class Keys:
     """Business keys of the items of one list: `id`, else what is `known` of the items in their order because an
     earlier record had them, else the list's key field, else the place."""
 
-    __slots__ = ("_adopts", "_field", "_is_known", "_items", "_known", "_path", "_placed", "_taken", "_zone", "seen")
+    __slots__ = (
+        "_adopts",
+        "_field",
+        "_is_known",
+        "_items",
+        "_known",
+        "_path",
+        "_placed",
+        "_taken",
+        "_zone",
+        "seen",
+        "told",
+    )
 
     def __init__(
         self,
@@ -52,7 +64,19 @@ class Keys:
         self._adopts = adopts
         self._zone = zone
         self.seen: set[str] = set()
+        self.told: dict[int, str] = {}
+        """the new items, by their `id()` in Python, that were given no id, with the key that leads to them"""
         self._placed = 0
+
+    def settle(self, run: Run) -> None:
+        """An item without id whose place another one got as its id is read at another place: it gets its key as id."""
+        while any(is_place(str(item.get("id"))) for item in self._items):
+            again = Keys(self._field, self._adopts, self._zone, self._items)
+            read = [(item, again.of(item, 0, run)) for item in self._items]
+            moved = next((item for item, key in read if self.told.get(id(item), key) != key), None)
+            if moved is None:
+                return
+            moved["id"] = self.told.pop(id(moved))
 
     def copy(self) -> Keys:
         """The same keys, for a trial."""

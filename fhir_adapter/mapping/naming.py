@@ -117,6 +117,8 @@ def name_new_item(scope: Scope, frame: Frame, run: Run) -> None:
         former = (f"{name}#{number}" for number in range(1, MORE_PLACES))
         key = frame.native["id"] = next(filter(is_it, former), node["id"])
         frame.keys.seen.add(key)
+    else:
+        frame.keys.told[id(frame.native)] = key
     run.keys[reference_of(node)] = key
 
 

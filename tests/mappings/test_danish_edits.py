@@ -274,3 +274,17 @@ def test_a_unit_is_that_unit_wherever_it_is_named() -> None:
     unit = next(one for one in of_type(plan, "Organization") if one["name"] == "BUP Randers")
     performers = [each["performer"][0]["reference"] for each in of_type(plan, "ServiceRequest")]
     assert performers == [reference_of(unit)] * 2
+
+
+def test_a_party_whose_place_another_one_has_as_its_id_is_made_with_an_id_too() -> None:
+    mapping = find("dk-borgerens-plan")
+    where = place("dk-borgerens-plan")
+    record = {"id": "BP-2", "person": {"cpr": "3103979995"}, "parter": [{"betegnelse": "a", "navn": "Mette"}, {}, {}]}
+    said = mapping.get(record, **where).resources
+    made = mapping.create(said, **where)
+    assert made["parter"] == ["a", {"id": "#1"}, {"id": "#2"}]
+    assert by_reference(mapping.get(made, **where).resources).keys() == by_reference(said).keys()
+
+
+def by_reference(resources: list[Resource]) -> dict[str, Resource]:
+    return {reference_of(one): one for one in resources}
