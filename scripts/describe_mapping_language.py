@@ -14,7 +14,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "mapping-language.md"
 
 def with_current_parts(text: str) -> str:
     """The document with everything between `<!-- generated: x -->` and `<!-- end -->` made anew."""
-    for name, body in {"words": words(), "organisations": organisations(), "converters": converters()}.items():
+    parts = {"words": words(), "organisations": organisations(), "settings": settings(), "converters": converters()}
+    for name, body in parts.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, count = pattern.subn(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
         if count != 1:
@@ -26,6 +27,18 @@ def words() -> str:
     """Every word of a declaration with its meaning, from the published schema."""
     schema = published_schema(DECLARATION)
     parts = {"the declaration": schema, "a list": schema["$defs"]["list"], "an anchor": schema["$defs"]["anchor"]}
+    return _tables(parts, schema)
+
+
+def settings() -> str:
+    """Every word of what single converters need to know."""
+    schema = published_schema(DECLARATION)
+    known = schema["properties"]["converters"]["properties"]
+    number = {"person_numbers: a kind of number": schema["$defs"]["number"]}
+    return _tables({"person_numbers": known["person_numbers"], **number, "scored": known["scored"]}, schema)
+
+
+def _tables(parts: dict[str, Any], schema: dict[str, Any]) -> str:
     return "\n\n".join(f"**{title}**\n\n{table_of(part, schema)}" for title, part in parts.items())
 
 

@@ -56,12 +56,12 @@ class _Scales:
     @classmethod
     def declared(cls, settings: Any) -> _Scales:
         """From the declaration. Raises ValueError."""
-        try:
-            known = {folded(name): (low, high) for name, (low, high) in (settings["scales"] or {}).items()}
-            low, high = settings["otherwise"]
-        except (TypeError, KeyError, ValueError):
-            raise ValueError("the declaration has no `converters: scored:` with scales and otherwise") from None
-        return cls(known, (low, high))
+        if settings is None:
+            raise ValueError("the declaration has no `converters: scored: otherwise:`")
+        low, high = settings["otherwise"]
+        return cls(
+            {folded(name): (least, most) for name, (least, most) in settings.get("scales", {}).items()}, (low, high)
+        )
 
     def of(self, dimension: str | None) -> Range:
         return self.by_dimension.get(folded(dimension or ""), self.otherwise)
