@@ -91,7 +91,7 @@ def mappings_in(names: Sequence[str]) -> list[str]:
             _check_is_known(name)
     found = [name for name in names if not Path(name).exists() or (Path(name) / "mapping.yaml").is_file()]
     if not found:
-        raise BadDeclaration(f"no mapping among: {', '.join(names)}")
+        raise BadDeclaration(f"no mapping among: {', '.join(names)}; a mapping is a folder with a mapping.yaml")
     return [f"{name}/" if "/" not in name and (Path(name) / "mapping.yaml").is_file() else name for name in found]
 
 
@@ -225,9 +225,9 @@ def _of_sample(mapping: Mapping, sample: Path) -> Iterator[Finding]:
     for entry in read_file(mapping, raw)[1].entries:
         for message in _broken_laws(mapping, entry.taken()):
             yield Finding("problem", sample.name, message)
-        for path in _lost(mapping, entry.taken()):
+        for path, comes in _lost(mapping, entry.taken()):
             reason = next((mapping.lossy[each] for each in _around(path) if each in mapping.lossy), None)
-            told = f"{path} does not come back from FHIR alone"
+            told = f"{path} {'comes back otherwise' if comes else 'does not come back'} from FHIR alone"
             yield Finding(
                 "note" if reason else "problem", sample.name, f"{told}; accepted: {reason}" if reason else told
             )
@@ -293,14 +293,15 @@ def _marked(mapping: Mapping, value: Any, path: str = "") -> Any:
     return [_marked(mapping, child, f"{path}[]") for child in value] if isinstance(value, list) else copied(value)
 
 
-def _lost(mapping: Mapping, native: dict[str, Any]) -> list[str]:
-    """The fields of a record that do not come back when it is made from its FHIR alone."""
+def _lost(mapping: Mapping, native: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The fields of a record that do not come back as they were sent when it is made from its FHIR alone, and whether
+    they come back with anything at all."""
     place: dict[str, Any] = {"source": source_of(mapping.name), "namespace": NAMESPACE}
     mapped = mapping.get(native, **place)
     created = dict(leaves(mapping.create(mapped.resources, **place)))
     away = {one.path for one in mapped.unmapped}
     return [
-        path
+        (path, path in created)
         for path, value in leaves(native)
         if created.get(path) != value and not any(each in away for each in _around(path))
     ]

@@ -62,7 +62,8 @@ def find(name: str, folder: Path | None = None) -> Mapping:
 def _find(name: str, folder: Path) -> Mapping:
     if re.fullmatch(r"[\w][\w. -]*", name) is None or not (folder / name / "mapping.yaml").is_file():
         known = sorted(path.parent.name for path in folder.glob("*/mapping.yaml"))
-        raise BadDeclaration(f"there is no mapping {name!r}; there are: {', '.join(known) or 'none'}")
+        hint = f"; the folder of this name is written {name}/" if (Path(name) / "mapping.yaml").is_file() else ""
+        raise BadDeclaration(f"there is no mapping {name!r}; there are: {', '.join(known) or 'none'}{hint}")
     return load(folder / name)
 
 

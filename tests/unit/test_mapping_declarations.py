@@ -392,3 +392,11 @@ def test_a_mapping_is_found_in_another_folder(tmp_path: Path) -> None:
 def test_an_unknown_mapping_is_told_with_those_there_are(name: str) -> None:
     with pytest.raises(BadDeclaration, match=r"there are: .*se-sip"):
         find(name)
+
+
+def test_a_folder_of_ones_own_is_written_with_a_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(FOLDER / "se-sip", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadDeclaration, match=r"no mapping 'mine'; .*; the folder of this name is written mine/$"):
+        find("mine")
+    assert find("mine/").name == "se-sip"
