@@ -8,9 +8,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import yaml
 
 from fhir_adapter.mapping.converters import CONVERTERS
 from fhir_adapter.mapping.declaration import DECLARATION, ORGANISATIONS, schema_file
+from fhir_adapter.mapping.inputs.values import words_of
 from fhir_adapter.mapping.load import FOLDER, load
 from scripts.describe_mapping_language import DOCUMENT, with_current_parts
 
@@ -50,3 +52,11 @@ def test_an_editor_finds_the_schema_of_a_file(file: str, schema: str) -> None:
     told = {path: first.partition("$schema=")[2] for path, first in firsts.items() if "yaml-language-server" in first}
     assert FOLDER / "se-sip" / f"{file}.yaml" in told
     assert {(path.parent / name).resolve() for path, name in told.items()} == {schema_file(schema).resolve()}
+
+
+def test_the_words_that_the_documentation_shows_for_a_table_are_understood() -> None:
+    text = (DOCUMENT.parent / "mapping-tools.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(re.search(r"`words: (\{.*?\})`", text)[1])  # type: ignore[index]
+    words = words_of({"words": shown})
+    assert (words.true, words.false) == (("ja",), ("nei",))
+    assert all(isinstance(name, str) for name in shown)

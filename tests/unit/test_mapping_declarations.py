@@ -189,6 +189,9 @@ GOALS = [*ROOT, "lists", 0]
             {"format": "csv", "columns": {"T": "titel"}},
             "input: the column 'T' names 'titel', which is not a",
         ),
+        (["input"], {"format": "csv", "words": {"false": [False]}}, 'input.words.false.0: false is not a "string"'),
+        (["input"], {"format": "csv", "colums": {}}, "input: unknown word 'colums'; did you mean 'columns'?"),
+        (["input"], {"format": "xml", "columns": {}}, "input: unknown word 'columns'; for xml there are: "),
         (["codes"], [], "codes: is not what is expected here: File with the code tables, or several; later ones add"),
         (
             [*ROOT, "anchors", "plan", "id"],

@@ -50,7 +50,7 @@ class Words:
 
 
 def words_of(declared: dict[str, Any]) -> Words:
-    """The words of a declaration: `words: {true: [ja], false: [nej]}`, `decimal: ","`."""
+    """The words of a declaration: `words: {"true": [ja], "false": [nej]}`, `decimal: ","`."""
     said = {str(name).casefold(): value for name, value in (declared.get("words") or {}).items()}
     plain = Words(decimal=str(declared.get("decimal", ".")))
     return Words(
