@@ -50,8 +50,6 @@ def anchor_of(
         files.fail(f"{useless[0]} says nothing beside {kinds[0]}: take it away")
     if kinds == ["type"] and "id" not in declared:
         files.fail("a resource needs an id")
-    for text in as_list(declared.get("id")):
-        _check_system(files, text)
     if kinds == ["type"] and not is_resource_type(declared["type"]):
         files.fail(f"R4 has no resource type {declared['type']!r}")
     if kinds == ["of"] and (declared["of"] not in lists or "by" not in declared):
@@ -180,7 +178,13 @@ def _needed(declared: dict[str, str]) -> tuple[str, str, str]:
     return declared["field"], declared["message"], declared["expected"]
 
 
-def _check_system(files: Files, text: str) -> None:
+def check_id(files: Files, text: str, *, is_root: bool) -> None:
+    """An id tells a record's thing from those of other records, and an item's from those of other items: or the things
+    of two persons would be one."""
+    told = set(_PLACE.findall(text)) - (set() if is_root else {"record", "parent"})
+    if not told:
+        others, place = ("records", "{record}") if is_root else ("items", "{key}")
+        files.fail(f"id {text!r} is the same in all {others}, whose things would be one: it needs {place}, or a field")
     system, bar, _ = text.partition("|{")
     if bar and system and ":" not in system and "{" not in system:
         files.fail(

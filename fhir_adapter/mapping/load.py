@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fhir_adapter.errors import BadDeclaration
-from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, condition, held_by_roots
+from fhir_adapter.mapping.anchor_words import Types, anchor_of, as_list, check_id, condition, held_by_roots
 from fhir_adapter.mapping.compiled import make_function, write_function
 from fhir_adapter.mapping.converters.times import zone_of
 from fhir_adapter.mapping.declaration import read_declaration
@@ -206,6 +206,8 @@ class _Loader:
         anchors = []
         for anchor_name, anchor in declared["anchors"].items():
             self.at(f"list {name or '.'}, anchor {anchor_name!r}", (*place, "anchors", anchor_name))
+            for text in as_list(anchor.get("id")):
+                check_id(self.files, text, is_root=is_root)
             anchors.append(
                 anchor_of(
                     self.files, anchor_name, anchor, types, self.types_of_lists, self.knowledge, self.said.at(name)

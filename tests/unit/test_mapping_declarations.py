@@ -193,6 +193,8 @@ GOALS = [*ROOT, "lists", 0]
         (["input"], {"format": "csv", "colums": {}}, "input: unknown word 'colums'; did you mean 'columns'?"),
         (["input"], {"format": "xml", "columns": {}}, "input: unknown word 'columns'; for xml there are: "),
         (["codes"], [], "codes: is not what is expected here: File with the code tables, or several; later ones add"),
+        ([*ROOT, "anchors", "plan", "id"], "plan", "id 'plan' is the same in all records, whose things would be "),
+        ([*GOALS, "anchors", "goal", "id"], "{record}/goal", "is the same in all items, whose things would be one:"),
         (
             [*ROOT, "anchors", "plan", "id"],
             "nr|{title}",
