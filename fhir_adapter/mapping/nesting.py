@@ -18,6 +18,8 @@ def check_lists(root: Scope, files: Files) -> None:
     """Fails where items would be lost: two that make one resource, or inner ones that come back in another item."""
     ids: dict[tuple[str, str], Scope] = {}
     takers: Takers = {}
+    for scope in root.with_all_inside():
+        _check_ids(scope, files)
     for anchor in root.anchors:
         _check_takers(root, anchor, takers, files)
     for outer, scope in _with_outer(root):
@@ -37,6 +39,16 @@ def check_lists(root: Scope, files: Files) -> None:
         if outer is not root:
             _check_way_back(outer, scope, files)
         _check_takers(scope, scope.primary, takers, files)
+
+
+def _check_ids(scope: Scope, files: Files) -> None:
+    """Each anchor of a list makes a resource of its own."""
+    known: dict[tuple[str, str], str] = {}
+    for anchor in (each for each in scope.anchors if each.id_text is not None):
+        other = known.setdefault((str(anchor.type), str(anchor.id_text)), anchor.name)
+        if other != anchor.name:
+            files.at("mapping.yaml", f"list {scope.name or '.'}, anchor {anchor.name!r}", scope.line)
+            files.fail(f"the anchor {other!r} has the same id {anchor.id_text}: the two {anchor.type} would be one")
 
 
 def _with_outer(root: Scope) -> Iterator[tuple[Scope, Scope]]:

@@ -193,6 +193,11 @@ GOALS = [*ROOT, "lists", 0]
         (["input"], {"format": "csv", "colums": {}}, "input: unknown word 'colums'; did you mean 'columns'?"),
         (["input"], {"format": "xml", "columns": {}}, "input: unknown word 'columns'; for xml there are: "),
         (["codes"], [], "codes: is not what is expected here: File with the code tables, or several; later ones add"),
+        (
+            [*ROOT, "anchors", "again"],
+            {"type": "CarePlan", "id": "{record}"},
+            "the anchor 'again' has the same id {record}: the two CarePlan would be one",
+        ),
         ([*ROOT, "anchors", "plan", "id"], "plan", "id 'plan' is the same in all records, whose things would be "),
         ([*GOALS, "anchors", "goal", "id"], "{record}/goal", "is the same in all items, whose things would be one:"),
         (
