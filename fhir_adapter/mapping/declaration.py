@@ -29,7 +29,7 @@ def schema_file(name: str) -> Path:
 
 @lru_cache(maxsize=2)
 def _validator(name: str) -> Any:
-    return jsonschema_rs.Draft202012Validator(published_schema(name), validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(published_schema(name))
 
 
 def read_declaration(files: Files) -> tuple[dict[str, Any], dict[Place, int]]:

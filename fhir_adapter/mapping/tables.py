@@ -120,8 +120,16 @@ def register_of(files: Files, name: str, tables: dict[str, Table]) -> Register:
         kinds,
         numbers.get("kind_by_beginning") or {},
         numbers.get("kind_otherwise"),
-        re.compile(places.get("code") or "[0-9]+"),
+        _pattern_of_codes(files, name, places.get("code") or "[0-9]+", lines),
     )
+
+
+def _pattern_of_codes(files: Files, file: str, pattern: str, lines: dict[Place, int]) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as fault:
+        files.at(file, "municipality code", lines["municipality", "code"])
+        files.fail(f"cannot read the pattern {pattern!r}: {fault}")
 
 
 def _kinds_of_organisations(

@@ -8,9 +8,10 @@ from uuid import UUID, uuid5
 import pytest
 
 from fhir_adapter.mapping.converters.meetings import minutes_between, plus_minutes
-from fhir_adapter.mapping.converters.numbers import kvnr, luhn, mod11, svnr
+from fhir_adapter.mapping.converters.numbers import CHECKS, kvnr, luhn, mod11, svnr
 from fhir_adapter.mapping.converters.texts import words_of
 from fhir_adapter.mapping.converters.times import Form, instant_of, is_date, is_unclear, on_the_wall
+from fhir_adapter.mapping.declaration import DECLARATION, published_schema
 from fhir_adapter.mapping.frames import native_path
 from fhir_adapter.mapping.knowledge import Knowledge
 from fhir_adapter.mapping.load import find
@@ -37,6 +38,11 @@ def test_official_test_numbers_pass_the_check_digit(number: str) -> None:
 )
 def test_the_check_digits_of_other_countries_are_known(check: Callable[[str], bool], number: str, holds: bool) -> None:
     assert check(number) is holds
+
+
+def test_an_editor_offers_the_checks_that_there_are() -> None:
+    offered = published_schema(DECLARATION)["$defs"]["number"]["properties"]["check"]["enum"]
+    assert set(offered) == CHECKS.keys()
 
 
 @pytest.mark.parametrize(

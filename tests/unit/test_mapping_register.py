@@ -58,7 +58,7 @@ def test_a_right_one_loads(tmp_path: Path) -> None:
         ("numbers: {system: 'urn:x', kinds: nix}\n", "line 1, numbers: kinds: 'nix' is not a code table"),
         (RIGHT.replace("region", "land"), "line 3, organisations 1: 'land' is not a code of the table 'kind'; there "),
         ("numbers: {system: 'urn:x', kinds: kind, kind_otherwise: x}\n", "numbers kind_otherwise: 'x' is not a code"),
-        ('municipality: {code: "[0-9"}\n', "line 1, municipality code: "),
+        ('municipality: {code: "[0-9"}\n', "line 1, municipality code: cannot read the pattern '[0-9': unterm"),
         (f"{TOWN}A\n", 'line 3, municipalities 0181: "A" is not a "array"'),
         (f"{TOWN}[A]\n", "line 3, municipality 0181: the row has too few or too many columns: [name, region]"),
     ],
