@@ -36,7 +36,7 @@ from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.contents import STORED_META
 from fhir_adapter.plan.decide import Steps, decide
-from fhir_adapter.plan.lead import hold_back_the_leads
+from fhir_adapter.plan.lead import hold_back_what_is_not_its
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
 from fhir_adapter.plan.owners import Owners
@@ -173,7 +173,7 @@ def merged_with(
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)
     hold_back(merged, ours, arrival.party.name, _every_role if arrival.deciding else standing, owned.wrote)
     if arrival.deciding is None:
-        hold_back_the_leads(merged, ours, arrival.party.name, owned)
+        hold_back_what_is_not_its(merged, ours, arrival.party.name, owned)
     return merged
 
 

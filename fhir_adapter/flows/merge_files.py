@@ -13,7 +13,7 @@ from fhir_adapter.flows.ownership import declared_rules
 from fhir_adapter.mapping.load import find
 from fhir_adapter.plan.decide import decide
 from fhir_adapter.plan.elements import UNKNOWN_PARTY
-from fhir_adapter.plan.lead import hold_back_the_leads
+from fhir_adapter.plan.lead import hold_back_what_is_not_its
 from fhir_adapter.plan.merge import Conflict, Refs, Tombstone, looks_emptied, merge
 from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
 from fhir_adapter.plan.owners import Owners, lead_of, organisations_behind
@@ -68,7 +68,7 @@ def _merged(case: _Case, rules: Rules) -> MergedFiles:
         [case.before.resources], ours, case.said.resources, party=case.by, owners=owners, partial=False, now=case.now
     )
     hold_back(merged, ours, case.by, lambda task: _standing(task, case.by, owners), owners.wrote)
-    hold_back_the_leads(merged, ours, case.by, owners)
+    hold_back_what_is_not_its(merged, ours, case.by, owners)
     steps = decide(merged, ours, case.now)
     return _told(
         _bundle(case.live, ours | steps.save, case.said),

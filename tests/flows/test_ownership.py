@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from fhir_adapter.fhir.resources import CODES, STATUTORY_BASIS
 from tests.flows.conftest import SAMPLES, Town
@@ -70,6 +73,30 @@ def test_a_reader_names_no_statute_and_does_not_make_itself_the_lead(town: Town,
     taken = town.post(f"/parties/sodertalje/conflicts/{statute['id']}/decision", {"decision": "take"})
     assert taken.status_code == 200, taken.text
     assert basis in town.get(f"/fhir/CarePlan/{plan}").json()["extension"], "the lead may"
+
+
+@pytest.mark.parametrize("element", ["identifier", "partOf"])
+def test_who_makes_an_organisation_its_own_does_not_see_the_other_plans_in_which_that_takes_part(
+    town: Town, sip: dict[str, Any], element: str
+) -> None:
+    town.push(sip)
+    town.sync()
+    there = {one["resource"]["name"]: one["resource"] for one in town.at_region("Organization")["entry"]}
+    town_there, region = there["Södertälje kommun"], there["Region Stockholm"]
+    own = {
+        "identifier": [*town_there["identifier"], *region["identifier"]],
+        "partOf": {"reference": f"Organization/{region['id']}"},
+    }
+    town.put_at_region(town_there | {element: own[element]})
+    town.sync()
+    assert town.get(f"/fhir/Organization/{town_there['id']}").json().get(element) == town_there.get(element)
+    (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert (asked["kind"], asked["element"].partition("#")[2]) == ("not-allowed", element)
+    others = copy.deepcopy(sip) | {"id": "S-2", "deltagare": sip["deltagare"][:3], "kallelse": None}
+    others["person"]["personnummer"] = "196101182803"
+    others["fast_vardkontakt"], others["insatser"] = None, [sip["insatser"][1]]
+    (shared,) = town.push(others).json()["shared"]
+    assert shared["permit"] is False
 
 
 def test_another_plan_beside_the_shared_one_lets_nobody_in(town: Town, sip: dict[str, Any]) -> None:

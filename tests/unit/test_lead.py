@@ -1,4 +1,4 @@
-"""What only the lead of a plan changes: who leads it, and the statute that it is shared by."""
+"""What not everybody changes: who leads a plan, the statute that it is shared by, whom an organisation stands for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fhir_adapter.fhir.resources import STATUTORY_BASIS
-from fhir_adapter.plan.lead import hold_back_the_leads
+from fhir_adapter.plan.lead import hold_back_what_is_not_its
 from fhir_adapter.plan.merge import merge
 from fhir_adapter.plan.owners import Owners
 
@@ -39,7 +39,7 @@ def said(before, after, party="region", owners=None):
     ours = {"CarePlan/1": before} if before else {}
     owners = owners or led_by((before or {}).get("author"))
     merged = merge([ours], ours, {"CarePlan/1": after}, party=party, owners=owners, partial=True, now=NOW)
-    hold_back_the_leads(merged, ours, party, owners)
+    hold_back_what_is_not_its(merged, ours, party, owners)
     held = [(one.path, one.live, one.other) for one in merged.conflicts if one.kind == "not-allowed"]
     return merged.changed.get("CarePlan/1", before), held
 
@@ -83,3 +83,33 @@ def test_a_plan_that_nobody_leads_is_taken_as_it_comes():
 
 def test_a_plan_that_is_new_is_taken_as_it_comes():
     assert said(None, plan(extension=[basis()])) == (plan(extension=[basis()]), [])
+
+
+NUMBER, OTHERS = ({"system": "urn:oid:2.5.4.97", "value": value} for value in ("212", "232"))
+
+
+def organisation(**more):
+    return {"resourceType": "Organization", "id": "unit", "name": "Enhet", "identifier": [NUMBER]} | more
+
+
+def said_of_it(after, party):
+    """The same for an organisation that `kommun` brought, and that stands for `unit`."""
+    before, reference = organisation(), "Organization/unit"
+    ours, owners = {reference: before}, led_by(None)
+    merged = merge([ours], ours, {reference: after}, party=party, owners=owners, partial=True, now=NOW)
+    hold_back_what_is_not_its(merged, ours, party, owners)
+    held = [(one.path, one.live, one.other) for one in merged.conflicts if one.kind == "not-allowed"]
+    return merged.changed.get(reference, before), held
+
+
+def test_nobody_makes_an_organisation_its_own():
+    below = {"reference": "Organization/region"}
+    live, held = said_of_it(organisation(name="Enheten", identifier=[NUMBER, OTHERS], partOf=below), "region")
+    assert live == organisation(name="Enheten"), "the name is nobody's"
+    assert held == [("identifier", [NUMBER], [NUMBER, OTHERS]), ("partOf", None, below)]
+
+
+@pytest.mark.parametrize("party", ["kommun", "unit"])
+def test_who_brought_an_organisation_and_who_is_it_say_what_it_is(party):
+    after = organisation(identifier=[NUMBER, OTHERS])
+    assert said_of_it(after, party) == (after, [])
