@@ -73,7 +73,7 @@ class Past:
         What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
         """
         said = self.known.said if self.seen is None else None
-        bases = [by_reference(self.lens.resources(said, self.known.names, readings), ours)] if said else []
+        bases = [by_reference(self.lens, self.lens.resources(said, self.known.names, readings), ours)] if said else []
         return bases + [form for shown in self._shown for form in self._forms(shown, ours)]
 
     def earlier(self, ours: Refs) -> list[Refs]:
@@ -123,7 +123,7 @@ class Past:
             said = self.lens.get(*shown.record).resources
         except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
             return [shown.refs]
-        return [shown.refs, by_reference(said, ours)]
+        return [shown.refs, by_reference(self.lens, said, ours)]
 
 
 class _Held:
@@ -137,9 +137,9 @@ class _Held:
         return resources.read(self._connection, type_, id_) is not None
 
 
-def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
+def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
-    a person who got another number is the one whom the plan knows."""
+    a person who got another number, or of whom its party has a record of its own, is the one whom the plan knows."""
     tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
     known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
     found: Refs = {}
@@ -147,7 +147,7 @@ def by_reference(said: Sequence[Resource], ours: Refs) -> Refs:
         own = reference_of(resource)
         reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    return as_the_known_person(found, ours, reference_of(said[0]))
+    return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
 
 
 def said_of_the_person(
@@ -171,4 +171,4 @@ def _said_with(connection: sqlite3.Connection, party: Party, lens: Lens, reading
     if record is None or record.said is None:
         return {}
     said = lens.resources(journal.by_id(connection, record.said), record.names, readings)
-    return by_reference(said, change.load(connection, plan))
+    return by_reference(lens, said, change.load(connection, plan))

@@ -36,6 +36,7 @@ from fhir_adapter.plan import changes
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.contents import STORED_META
 from fhir_adapter.plan.decide import Steps, decide
+from fhir_adapter.plan.identity import person_in
 from fhir_adapter.plan.lead import hold_back_what_is_not_its
 from fhir_adapter.plan.merge import Conflict, Kept, Merged, Refs, Tombstone, merge
 from fhir_adapter.plan.negotiation import Standing, hold_back, is_negotiated
@@ -270,8 +271,12 @@ def intervention_of(resource: Resource) -> str:
 def field_of(mapped: Mapped, found: Refs, reference: str, element: str) -> str:
     """The record's own field behind an element of the plan (`found`); empty where there is none, or no single one.
 
-    The plan may have the Task of an intervention from somebody else; the record calls it by a name of its own.
+    The plan may have the Task of an intervention, or the person's record, from somebody else; the record calls it by a
+    name of its own.
     """
+    root = mapped.resources[0]
+    if reference == person_in(found.get(reference_of(root), {}), "subject"):
+        return mapped.native_path(person_in(root, "subject"), element)
     about = intervention_of(found[reference]) if reference in found else ""
     own = (reference_of(one) for one in mapped.resources if about and intervention_of(one) == about)
     return mapped.native_path(next(own, reference), element)

@@ -27,7 +27,7 @@ from fhir_adapter.plan.identity import are_born_apart, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes.client import Entry
 from fhir_adapter.remotes.directory import find_by_identifiers
-from fhir_adapter.store import copies, outbox, persons, plans
+from fhir_adapter.store import copies, outbox, persons, plans, resources
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
@@ -180,7 +180,10 @@ def _link_what_it_knows(hub: Hub, party: Party, plan_id: str, shown: Refs) -> No
 def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Resource]) -> None:
     names = {one["id"]: _identifiers_of(one) for one in new}
     wanted = list(dict.fromkeys(name for some in names.values() for name in some))
-    known = find_by_identifiers(hub.clients[party.name], type_, wanted)
+    connection = hub.database.read()
+    known = find_by_identifiers(
+        hub.clients[party.name], type_, wanted, lambda id_: copies.is_of_ours(connection, party.name, type_, id_)
+    )
     for one in new:
         found = [known[name] for name in names[one["id"]] if name in known and known[name]["id"] != one["id"]]
         there = next((match for match in found if _is_it(hub, party, one, match)), None)
@@ -190,7 +193,8 @@ def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Resour
 
 
 def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
-    """Whether what has our number there is ours, and not the copy of another one of ours that was given it or had it.
+    """Whether what has our number there is ours, and not the copy of another one of ours that has it, too, was given it
+    or had it. The party's own may stand for several of ours: each municipality has a record of a person (decision 36).
 
     One number and two days of birth: whose plan this would become, a person has to say. Raises RemoteError.
     """
@@ -201,7 +205,13 @@ def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
     if type_ == "Patient" and are_born_apart(ours, there) and not is_linked:
         words = "a person with this number and another birth date is known there"
         raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
-    return other is None
+    return other is None or (copy is not None and copy.is_theirs and _have_one_number(connection, copy, ours))
+
+
+def _have_one_number(connection: sqlite3.Connection, copy: Copy, ours: Resource) -> bool:
+    stored = resources.read(connection, copy.type, copy.id)
+    other = parse_json(stored.body) if stored and not stored.deleted else {}
+    return not set(_identifiers_of(other)).isdisjoint(_identifiers_of(ours))
 
 
 def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Persons and organisations that several plans point to: at home in the plan that brought them, guests in the others.
 
-A guest changes only where it is at home. A person is at home in every plan of the party that brought it (decision 7).
+A guest changes only where it is at home. A person is at home in every plan of the party that brought it (decision 7),
+and another party gets a record of its own (decision 36).
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.said import Lens
 from fhir_adapter.plan import attention, identity
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import persons, plans, resources
 from fhir_adapter.store.persons import Pair
+from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
     import sqlite3
@@ -72,26 +74,36 @@ def withdraw(connection: sqlite3.Connection, hub: Hub, old: str, new: str, why: 
         close_task(connection, hub, old, new, "cancelled")
 
 
-def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, said: Refs, plan_ref: str) -> Refs:
+def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: Lens, said: Refs, plan: Plan) -> Refs:
     """What is said of a new plan, about the person as known here.
 
-    Who was given up for another record is that one. Who has the number of a person with another birth date gets a
-    record of its own until somebody has looked; the sender is not told, for it may not learn that there is another.
+    Who was given up for another record is that one. Whom another party brought first has a record of this party's, so
+    that each shows its readers what it says itself (decision 36). Who has the number of a person with another birth
+    date gets a record of its own until somebody has looked. The sender is not told, for it may not learn that there is
+    another.
     """
+    plan_ref = f"CarePlan/{plan.id}"
     name = str(said[plan_ref].get("subject", {}).get("reference"))
     known = person_here(connection, name) if name in said else None
     if known is None:
         return said
     remaining = remaining_for(connection, name)
     if remaining != name:
-        there = {plan_ref: {"subject": {"reference": remaining}}, remaining: required_person(connection, remaining)}
-        return identity.as_the_known_person(said, there, plan_ref)
-    if identity.are_born_apart(known, said[name]):
-        own = f"Patient/{uuid5(hub.namespace, f'{plan_ref}|{name}')}"
-        apart = identity.under_the_name(said, name, own)
-        ask(connection, hub, own, name, "two-birth-dates", party, Said(id_of(plan_ref), apart[own]))
-        return apart
-    return said
+        here = {plan_ref: {"subject": {"reference": remaining}}, remaining: required_person(connection, remaining)}
+        return identity.as_the_known_person(said, here, plan_ref)
+    its_own = name if _is_at_home_with(connection, name, party) else lens.own_name(name)
+    for one in dict.fromkeys((name, its_own)):
+        if (there := person_here(connection, one)) and identity.are_born_apart(there, said[name]):
+            new = f"Patient/{uuid5(hub.namespace, f'{plan_ref}|{name}')}"
+            apart = identity.under_the_name(said, name, new)
+            ask(connection, hub, new, one, "two-birth-dates", party, Said(plan.id, apart[new]))
+            return apart
+    return identity.under_the_name(said, name, its_own)
+
+
+def _is_at_home_with(connection: sqlite3.Connection, name: str, party: Party) -> bool:
+    home = plans.get(connection, resources.home_plan_of(connection, "Patient", id_of(name)) or "")
+    return home is None or home.party == party.name
 
 
 def remaining_for(connection: sqlite3.Connection, name: str) -> str:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Issue, Refused
@@ -14,8 +13,8 @@ from fhir_adapter.flows import change
 from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import source_of, what_a_record_tells
-from fhir_adapter.flows.said import record_said
-from fhir_adapter.mapping.engine import Mapped, Mapping, copied
+from fhir_adapter.flows.said import Lens, record_said
+from fhir_adapter.mapping.engine import Mapped, copied
 from fhir_adapter.mapping.recognising import Earlier
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.elements import Conflict
@@ -33,9 +32,7 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 class NativeWords:
     """A plan as one party writes it; `before` is the record as it last sent it, `visible` what it may see."""
 
-    mapping: Mapping
-    source: str
-    namespace: UUID
+    lens: Lens
     before: Earlier
     visible: Refs
 
@@ -46,7 +43,7 @@ class NativeWords:
         mapping = hub.mapping_of(party)
         before = record_said(connection, mapping, record) or Earlier({})
         source = source_of(party, plan, record.record if record else plan.record)
-        return NativeWords(mapping, source, hub.namespace, before, visible)
+        return NativeWords(Lens(mapping, source, hub.namespace), before, visible)
 
     def path(self, conflict: Conflict) -> str:
         """The field that the conflict is about; empty where the record has none, or no single one. What was taken away
@@ -75,21 +72,19 @@ class NativeWords:
         written = self._record(self.visible)
         record = copied(written.record)
         _write(record, path, value)
-        mapped = self.mapping.get(record, source=self.source, namespace=self.namespace, names=written.names)
-        resource = by_reference(mapped.resources, self.visible).get(conflict.reference)
+        mapped = self.lens.get(record, written.names)
+        resource = by_reference(self.lens, mapped.resources, self.visible).get(conflict.reference)
         said = decisions.said_in(conflict, resource) if resource else None
         if said is None:
             raise Refused("no value", [Issue("error", "value", path, "this says nothing in the plan", "a value")])
         return said
 
     def _record(self, resources: Refs) -> Earlier:
-        told = what_a_record_tells(resources)
-        return self.mapping.put_named(told, self.before, source=self.source, namespace=self.namespace)
+        return self.lens.put(what_a_record_tells(resources), self.before)
 
     def _mapped(self, written: Earlier) -> Mapped | None:
         try:
-            record, names = written
-            return self.mapping.get(record, source=self.source, namespace=self.namespace, names=names)
+            return self.lens.get(*written)
         except Refused:  # what others wrote need not be a valid record of this format
             return None
 

@@ -95,7 +95,15 @@ def listed(hub: Hub, *, also_decided: bool = False) -> list[Listed]:
         if frozenset((old, new)) not in names
     )
     wanted = (pair for pair in (*known, *by_number) if also_decided or pair.state == "open")
-    return [one for pair in wanted if (one := _listed(connection, pair))]
+    found = [one for pair in wanted if (one := _listed(connection, pair))]
+    return [one for one in found if one.pair.why != ONE_NUMBER or not _are_of_two_parties(connection, one)]
+
+
+def _are_of_two_parties(connection: sqlite3.Connection, one: Listed) -> bool:
+    """Whether they are the records that two parties have of one person (decision 36): there is nothing to ask."""
+    homes = (plans.get(connection, _home_of(connection, reference_of(record))) for record in (one.old, one.new))
+    parties = {home.party for home in homes if home}
+    return len(parties) == 2 and identity.have_one_number_now(one.old, one.new) and not one.are_born_apart
 
 
 def _listed(connection: sqlite3.Connection, pair: Pair) -> Listed | None:

@@ -129,7 +129,7 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     names = _names_in(native, lens, past, again=again is not None)
     told = lens.rest(again, names) if again else None
     mapped = told or lens.get(native, names_of(names))
-    if known and _is_a_namesake(connection, party, known, mapped):
+    if known and _is_a_namesake(connection, party, lens, known, mapped):
         past, lens = None, replace(lens, source=party.source)
         names = _names_in(native, lens, past, again=False)
         mapped = lens.get(native)
@@ -150,13 +150,13 @@ def _names_in(native: Any, lens: Lens, past: Past | None, *, again: bool) -> str
     return past.known.names if again else past.names(native)
 
 
-def _is_a_namesake(connection: sqlite3.Connection, party: Party, known: Known, mapped: Mapped) -> bool:
+def _is_a_namesake(connection: sqlite3.Connection, party: Party, lens: Lens, known: Known, mapped: Mapped) -> bool:
     """Whether the record has nothing but its id in common with what is known by it: a plan of another system, which
     the party was shown and never spoke of, about another person."""
     if known.plan.party == party.name or known.said is not None:
         return False
     ours = change.load(connection, known.plan)
-    return _person(known.plan, ours) != _person(known.plan, by_reference(mapped.resources, ours))
+    return _person(known.plan, ours) != _person(known.plan, by_reference(lens, mapped.resources, ours))
 
 
 def _accept(
@@ -186,9 +186,9 @@ def _accept(
         applied = change.Applied(plan, ours, changed=False, conflicts=(), kept=())
         change.audit(connection, hub, plan, party, "U", now)
     else:
-        theirs = by_reference(mapped.resources, ours)
+        theirs = by_reference(lens, mapped.resources, ours)
         if not known:
-            theirs = known_persons.as_known_here(connection, hub, party, theirs, f"CarePlan/{plan.id}")
+            theirs = known_persons.as_known_here(connection, hub, party, lens, theirs, plan)
         bases = past.bases(readings, ours) if past else []
         _check_same_person(plan, ours, theirs)
         if not known:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from fhir_adapter.fhir.resources import Readings, Resource
 from fhir_adapter.mapping.engine import Mapped, Mapping
@@ -38,6 +38,10 @@ class Lens:
     mapping: Mapping
     source: str
     namespace: UUID
+
+    def own_name(self, person: str) -> str:
+        """The reference of the record that this system's party has of a person whom another party brought first."""
+        return f"Patient/{uuid5(self.namespace, f'{self.source}|{person}')}"
 
     def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:
         """The record in FHIR; `names` of its items without id. Raises Refused."""

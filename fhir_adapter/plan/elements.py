@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.contents import content_of
-from fhir_adapter.plan.identity import is_protected
+from fhir_adapter.plan.identity import is_current, is_protected
 from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, content, label, with_replacements_paired
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
@@ -353,19 +353,14 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
         value = _merge_item(place.item(key, said if mine is MISSING else mine), before, mine, said)
         if value is not MISSING:
             live[key] = value
-    if place.rule.removal == "retired" and not any(map(_is_current, live.values())):
+    if place.rule.removal == "retired" and not any(map(is_current, live.values())):
         live |= _current_ones_kept(place, keys[-2], versions[-2])
     return list(live.values()) or MISSING
 
 
-def _is_current(item: Any) -> bool:
-    """Whether it is a number by which the person is found: one of nobody knows which system is none."""
-    return isinstance(item, dict) and item.get("use") != "old" and bool(item.get("system") and item.get("value"))
-
-
 def _current_ones_kept(place: Place, keys: Sequence[Key], ours: Sequence[Any]) -> dict[Key, Any]:
     """A person's last current number does not go because somebody leaves it out: that needs a decision."""
-    current = {key: mine for key, mine in zip(keys, ours, strict=True) if _is_current(mine)}
+    current = {key: mine for key, mine in zip(keys, ours, strict=True) if is_current(mine)}
     for key, mine in current.items():
         report(place.item(key, mine), [mine], mine, MISSING, "edit-against-delete", taken=False)
     return current

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,22 @@ def _has_number(person: Resource, number: Resource) -> bool:
     return (number.get("system"), number.get("value")) in known
 
 
+def have_one_number_now(one: Resource, other: Resource) -> bool:
+    """Whether a number stands in both records, and in neither as an old one."""
+    now, then = (
+        {(number.get("system"), number.get("value")) for number in record.get("identifier", ()) if is_current(number)}
+        for record in (one, other)
+    )
+    return not now.isdisjoint(then)
+
+
+def is_current(number: Any) -> bool:
+    """Whether it is a number by which the person is found: one of nobody knows which system is none."""
+    return (
+        isinstance(number, dict) and number.get("use") != "old" and bool(number.get("system") and number.get("value"))
+    )
+
+
 def _rewritten_at(value: Any, paths: Collection[str], old: str, new: str, path: str = "") -> Any:
     if isinstance(value, list):
         return [_rewritten_at(child, paths, old, new, f"{path}[{place}]") for place, child in enumerate(value)]
@@ -164,16 +180,20 @@ def person_in(resource: Resource, element: str) -> str:
     return reference if isinstance(reference, str) and _is_person(reference) else ""
 
 
-def as_the_known_person(said: dict[str, Resource], known: Refs, plan_ref: str) -> dict[str, Resource]:
+def as_the_known_person(
+    said: dict[str, Resource], known: Refs, plan_ref: str, own_name: Callable[[str], str] | None = None
+) -> dict[str, Resource]:
     """What is said, with its person under the reference that the plan has, where a number tells that they are one.
 
     A person who gets another number (a personnummer for a samordningsnummer, a new CPR) stays one record: whoever
-    names the old number beside the new one says so. A protected identity is never linked.
+    names the old number beside the new one says so. A protected identity is never linked. `own_name`: the reference of
+    the record that the plan's party has of its own, where another one brought the person first.
     """
     new, old = (str(plan.get(plan_ref, {}).get("subject", {}).get("reference")) for plan in (said, known))
-    if new == old or new not in said or old not in known or not _are_one(said[new], known[old]):
+    if new == old or new not in said or old not in known:
         return said
-    return under_the_name(said, new, old)
+    is_its_own = own_name is not None and own_name(new) == old
+    return under_the_name(said, new, old) if is_its_own or _are_one(said[new], known[old]) else said
 
 
 def under_the_name(said: dict[str, Resource], old: str, new: str) -> dict[str, Resource]:

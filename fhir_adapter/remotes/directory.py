@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from fhir_adapter.errors import Issue, RemoteError
 from fhir_adapter.fhir.resources import Resource
@@ -13,12 +13,13 @@ BATCH = 50
 
 
 def find_by_identifiers(
-    client: FhirClient, type_: str, wanted: Sequence[tuple[str, str]]
+    client: FhirClient, type_: str, wanted: Sequence[tuple[str, str]], is_ours: Callable[[str], bool] = lambda _: False
 ) -> dict[tuple[str, str], Resource]:
     """The resources with these (system, value), one search for each fifty; what is not there is left out.
 
-    Of persons who were joined there the one that remains: `id` is that one's, whichever record was found. Raises
-    RemoteError (issue `multiple-matches`, `retry` false) when there are two of one: a guess could join two people.
+    Of persons who were joined there the one that remains: `id` is that one's, whichever record was found. `is_ours`:
+    whether we brought the resource with this id there; it is told only where there is no other. Raises RemoteError
+    (issue `multiple-matches`, `retry` false) when there are two of one: a guess could join two people.
     """
     found: dict[tuple[str, str], dict[str, Resource]] = {}
     for start in range(0, len(wanted), BATCH):
@@ -28,8 +29,7 @@ def find_by_identifiers(
                 remaining = replaced_by(match) or match["id"]
                 for name in _identifiers_of(match) & set(wanted):
                     found.setdefault(name, {})[remaining] = match | {"id": remaining}
-    one = {name: matches.get(_the_one(type_, set(matches)) or "") for name, matches in found.items()}
-    return {name: match for name, match in one.items() if match}
+    return {name: matches[_the_one(type_, matches.keys(), is_ours)] for name, matches in found.items()}
 
 
 def replaced_by(resource: Resource) -> str | None:
@@ -46,11 +46,12 @@ def _identifiers_of(resource: Resource) -> set[tuple[str, str]]:
     return {(str(each.get("system", "")), str(each.get("value", ""))) for each in listed}
 
 
-def _the_one(type_: str, ids: set[str]) -> str | None:
-    if len(ids) > 1:
-        issue = Issue("error", "multiple-matches", type_, f"{len(ids)} of type {type_} have the same identifier there")
-        raise RemoteError(issue.message, answered=200, issues=[issue])
-    return next(iter(ids), None)
+def _the_one(type_: str, ids: Collection[str], is_ours: Callable[[str], bool]) -> str:
+    theirs = [one for one in ids if len(ids) == 1 or not is_ours(one)]
+    if len(theirs) > 1:
+        words = f"{len(theirs)} of type {type_} have the same identifier there"
+        raise RemoteError(words, answered=200, issues=[Issue("error", "multiple-matches", type_, words)])
+    return next(iter(theirs), min(ids))
 
 
 def _escaped(token: str) -> str:

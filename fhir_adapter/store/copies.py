@@ -113,6 +113,12 @@ def by_remote(connection: sqlite3.Connection, party: str, type_: str, remote_id:
     return Copy(*row) if row else None
 
 
+def is_of_ours(connection: sqlite3.Connection, party: str, type_: str, remote_id: str) -> bool:
+    """Whether what the party calls `type_/remote_id` is its copy of something of ours, and not its own."""
+    copy = by_remote(connection, party, type_, remote_id)
+    return copy is not None and not copy.is_only_a_name and not copy.is_theirs
+
+
 def named_in(connection: sqlite3.Connection, party: str, plan: str, type_: str, remote_id: str) -> list[Copy]:
     """Those of the plan's members whom the party calls `type_/remote_id`: two persons may go by one name."""
     values = {"party": party, "plan": plan, "type": type_, "remote_id": remote_id}

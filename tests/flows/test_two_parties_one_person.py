@@ -1,0 +1,127 @@
+"""Two municipalities with plans about one person: each has a record of its own, and its readers see that alone."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from fhir_adapter.flows import persons
+from tests.flows.conftest import Town
+from tests.flows.test_persons import NUMBER, content, person_of, settle
+
+SECRET = {"phone": "070-555 55 55", "address": "Gömda vägen 1, 151 99 Södertälje"}
+
+Record = dict[str, Any]
+
+
+def of_town(sip: Record, name: str, number: str, place: str, **person: str) -> Record:
+    """The record of another municipality about the same person; the region and Salem take part in it."""
+    text = json.dumps(sip, ensure_ascii=False).replace("Södertälje kommun", name).replace("2120000159", number)
+    record: Record = json.loads(text) | {"id": f"{place}-1"}
+    record["person"] |= {"kommun": place} | person
+    record["deltagare"].append({"namn": "Sara", "roll": "handläggare", "org": "Salems kommun", "orgnr": "2120002874"})
+    done = {"text": "Fritid", "huvudman": "kommun", "ansvarig": "Salems kommun", "status": "planerad"}
+    record["insatser"].append(done | {"id": "I9", "mal": ["M1"]})
+    return record
+
+
+@pytest.fixture
+def first(sip: Record) -> Record:
+    """Södertälje's record, in which the region takes no part; only there stands where the person lives."""
+    record = copy.deepcopy(sip)
+    record["person"] |= SECRET
+    record["deltagare"], record["insatser"] = record["deltagare"][:3], [record["insatser"][1]]
+    record["kallelse"] = record["fast_vardkontakt"] = None
+    return record
+
+
+@pytest.fixture
+def second(sip: Record) -> Record:
+    return of_town(sip, "Nykvarns kommun", "2120002999", "Nykvarn (0140)", phone="070-111 11 11")
+
+
+@pytest.fixture
+def plans(town: Town, first: Record, second: Record) -> tuple[str, str]:
+    one, other = town.push(first).json(), town.push(second, party="nykvarn").json()
+    assert (other["state"], other["issues"], other["conflicts"]) == ("accepted", [], [])
+    settle(town)
+    return one["plan"]["id"], other["plan"]["id"]
+
+
+def test_readers_of_one_plan_see_nothing_of_what_the_other_party_says_of_the_person(
+    town: Town, second: Record, plans: tuple[str, str]
+) -> None:
+    there = town.at_region("Patient")["entry"]
+    assert [one["resource"]["telecom"][0]["value"] for one in there] == ["070-111 11 11"]
+    at_salem = town.record(plans[1], party="salem")
+    assert at_salem["person"] == second["person"]
+    for text in SECRET.values():
+        assert text[:9] not in json.dumps([there, at_salem], ensure_ascii=False)
+
+
+def test_each_goes_on_with_its_own_record_of_the_person(town: Town, second: Record, plans: tuple[str, str]) -> None:
+    before = content(town, plans[0])
+    assert town.push(second, party="nykvarn").json()["state"] == "unchanged"
+    second["person"] |= {"skyddade_personuppgifter": "sekretessmarkering", "phone": "070-222 22 22"}
+    second["person"]["tidigare_nummer"] = ["196101182803"]
+    assert town.push(second, party="nykvarn").json()["state"] == "accepted"
+    settle(town)
+    (there,) = (one["resource"] for one in town.at_region("Patient")["entry"])
+    assert there["meta"]["security"][0]["code"] == "sekretessmarkering"
+    assert there["telecom"][0]["value"] == "070-222 22 22"
+    assert town.record(second["id"], party="nykvarn") == second
+    assert content(town, plans[0]) == before
+    following = town.push(second | {"id": "N-2"}, party="nykvarn").json()["plan"]["id"]
+    assert person_of(town, following) == person_of(town, plans[1]), "the same party's next plan"
+
+
+def test_what_the_region_edits_of_the_person_is_told_to_its_own_plans_party_alone(
+    town: Town, second: Record, plans: tuple[str, str]
+) -> None:
+    cursor = town.get("/parties/sodertalje/records").json()["cursor"]
+    there = town.at_region(person_of(town, plans[1]))
+    town.put_at_region(there | {"telecom": [{"system": "phone", "value": "070-333 33 33"}]})
+    second["person"]["phone"] = "070-444 44 44"
+    town.push(second, party="nykvarn")
+    town.sync()
+    assert town.get("/parties/sodertalje/records", since=cursor).json()["records"] == []
+    assert town.get("/parties/sodertalje/conflicts").json()["conflicts"] == []
+    (asked,) = town.get("/parties/nykvarn/conflicts").json()["conflicts"]
+    assert (asked["path"], asked["live"], asked["kept"]) == ("person.phone", "070-444 44 44", "070-333 33 33")
+
+
+def test_all_plans_are_found_by_the_number_and_nobody_is_asked_whether_they_are_one(
+    town: Town, first: Record, plans: tuple[str, str]
+) -> None:
+    found = town.get("/fhir/CarePlan", **{"patient.identifier": f"{NUMBER}|{first['person']['personnummer']}"}).json()
+    assert {entry["resource"]["id"] for entry in found["entry"]} == set(plans)
+    assert person_of(town, plans[0]) != person_of(town, plans[1])
+    assert persons.listed(town.service.hub) == []
+
+
+def test_a_third_record_of_the_person_comes_to_a_region_that_has_two(town: Town, sip: Record, second: Record) -> None:
+    third = of_town(sip, "Salems kommun", "2120002874", "Salem (0128)")
+    found = [
+        town.push(one, party=party).json()["plan"]["id"]
+        for party, one in (("sodertalje", sip), ("nykvarn", second), ("salem", third))
+    ]
+    settle(town)
+    assert [town.at_region(f"CarePlan/{plan}")["subject"]["reference"] for plan in found] == [
+        person_of(town, plan) for plan in found
+    ]
+
+
+def test_the_regions_own_record_of_the_person_stands_for_those_of_both(town: Town, sip: Record, second: Record) -> None:
+    number = {"system": NUMBER, "value": sip["person"]["personnummer"]}
+    town.put_at_region({"resourceType": "Patient", "id": "own", "identifier": [number]})
+    found = [town.push(sip).json()["plan"]["id"], town.push(second, party="nykvarn").json()["plan"]["id"]]
+    settle(town)
+    subjects = [town.at_region(f"CarePlan/{plan}")["subject"]["reference"] for plan in found]
+    assert subjects == ["Patient/own", "Patient/own"]
+    goal = town.goal_at_region(found[1], "buss")
+    town.put_at_region(goal | {"note": [{"time": "2025-03-01T10:00:00Z", "text": "regionen"}]})
+    settle(town)
+    assert town.get(f"/fhir/Goal/{goal['id']}").json()["subject"]["reference"] == person_of(town, found[1])
