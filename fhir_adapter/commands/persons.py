@@ -69,6 +69,22 @@ def undo(old: Old, new: New, by: By, reason: Reason, data: Data = None) -> None:
 
 
 @app.command()
+def move(
+    plan: Annotated[str, typer.Argument(help="The plan that came under somebody else's number, CarePlan/ID.")],
+    person: Annotated[str, typer.Argument(help="Whom it is about, Patient/ID as the list shows it.")],
+    by: By,
+    reason: Reason,
+    data: Data = None,
+) -> None:
+    """The plan is about another person; nothing that it said stays with the one whom it was thought to be about."""
+    from fhir_adapter.flows.wrong_person import move as move_
+
+    with plans_in(data) as hub:
+        old = move_(hub, plan.removeprefix("CarePlan/"), person, hub.party(by), reason)
+    typer.echo(f"{plan} is about {person} from now on, and not about {old}; what was refused may be sent again")
+
+
+@app.command()
 def apart(old: Old, new: New, by: By, reason: Reason, data: Data = None) -> None:
     """They are two persons: nobody is asked about them again."""
     from fhir_adapter.flows.persons import keep_apart

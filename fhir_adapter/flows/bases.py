@@ -160,12 +160,12 @@ def said_of_the_person(
     if not earlier:
         return {}, []
     bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
-    said = [_said_with(connection, party, lens, readings, one).get(name) for one in earlier]
+    said = [said_with(connection, party, lens, readings, one).get(name) for one in earlier]
     here = {name: known_persons.required_person(connection, name)}
     return here, [{name: person} for person in (*filter(None, said), bare)]
 
 
-def _said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan) -> Refs:
+def said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan) -> Refs:
     """What the party said last of a plan."""
     record = plans.record_of(connection, party.name, plan.id)
     if record is None or record.said is None:

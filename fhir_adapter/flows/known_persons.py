@@ -91,7 +91,7 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
     if remaining != name:
         here = {plan_ref: {"subject": {"reference": remaining}}, remaining: required_person(connection, remaining)}
         return identity.as_the_known_person(said, here, plan_ref)
-    its_own = name if _is_at_home_with(connection, name, party) else lens.own_name(name)
+    its_own = name if is_at_home_with(connection, name, party.name) else lens.own_name(name)
     for one in dict.fromkeys((name, its_own)):
         if (there := person_here(connection, one)) and identity.are_born_apart(there, said[name]):
             new = f"Patient/{uuid5(hub.namespace, f'{plan_ref}|{name}')}"
@@ -101,9 +101,10 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
     return identity.under_the_name(said, name, its_own)
 
 
-def _is_at_home_with(connection: sqlite3.Connection, name: str, party: Party) -> bool:
+def is_at_home_with(connection: sqlite3.Connection, name: str, party: str) -> bool:
+    """Whether the party of this name brought the person's record, or would as the first one."""
     home = plans.get(connection, resources.home_plan_of(connection, "Patient", id_of(name)) or "")
-    return home is None or home.party == party.name
+    return home is None or home.party == party
 
 
 def remaining_for(connection: sqlite3.Connection, name: str) -> str:

@@ -128,9 +128,12 @@ def _unknown_there(
 
 
 def _is_to_hear(connection: sqlite3.Connection, person: Resource, copy: Copy | None) -> bool:
-    """Whether one whom a plan is not about any more is told why: another stands for that one, or does so no more."""
+    """Whether one whom a plan is not about any more is told why: another stands for that one, or does so no more, or
+    nothing is said of that one any more."""
     if copy is None or copy.is_theirs:
         return False
+    if person.keys() <= {"resourceType", "id", "meta"}:
+        return True
     made_here = persons.ever_linked(connection, reference_of(person))
     links = parse_json(copy.body).get("link", ())
     return is_replaced(person) or any(one.get("other", {}).get("reference") in made_here for one in links)

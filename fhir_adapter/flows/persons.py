@@ -111,7 +111,7 @@ def _listed(connection: sqlite3.Connection, pair: Pair) -> Listed | None:
     old, new = (person_here(connection, name, said) for name in (pair.old, pair.new))
     if old is None or new is None or identity.is_protected(old) or identity.is_protected(new):
         return None
-    return Listed(pair, old, new, _plans_about(connection, pair.old), _plans_about(connection, pair.new))
+    return Listed(pair, old, new, plans_about(connection, pair.old), plans_about(connection, pair.new))
 
 
 # --- deciding ----------------------------------------------------------------------------------------------------
@@ -128,16 +128,16 @@ def join(hub: Hub, old: str, new: str, party: Party, reason: str) -> None:
             _check_stands_for_itself(connection, name)
         said = said_in(persons.get(connection, old, new) or persons.get(connection, new, old))
         given_up, remaining, joining = identity.join(*(required_person(connection, name, said) for name in (old, new)))
-        deed = _enter(connection, hub, party, reason, {"join": [old, new]})
-        about = _plans_about(connection, old)
-        pointers = {plan_id: identity.pointers_to(_plan(connection, plan_id), new) for plan_id in about}
+        deed = enter(connection, hub, party, reason, {"join": [old, new]})
+        about = plans_about(connection, old)
+        pointers = {plan_id: identity.pointers_to(members(connection, plan_id), new) for plan_id in about}
         records = [(_home_of(connection, reference_of(one), said), one) for one in (given_up, remaining)]
         _rewrite(connection, hub, deed, records, (old, new), dict.fromkeys(about, ()))
         for plan_id in about:
-            if new not in _plan(connection, plan_id):
+            if new not in members(connection, plan_id):
                 plans.add_guests(connection, plan_id, [new])
         done = Done(joining, pointers, _hand_over(connection, hub, old, new))
-        _decide(connection, hub, old, new, "joined", deed, done.as_json())
+        decide(connection, hub, old, new, "joined", deed, done.as_json())
 
     hub.database.write(work)
     hub.changed()
@@ -153,12 +153,12 @@ def undo(hub: Hub, old: str, new: str, party: Party, reason: str) -> None:
         _check_stands_for_itself(connection, new)
         done = Done.of_json(pair.done)
         parted = identity.part(required_person(connection, old), required_person(connection, new), done.joining)
-        deed = _enter(connection, hub, party, reason, {"undo": [old, new]})
+        deed = enter(connection, hub, party, reason, {"undo": [old, new]})
         records = [(_home_of(connection, reference_of(one)), one) for one in parted]
         _rewrite(connection, hub, deed, records, (new, old), done.pointers)
         for name in done.parties:
             copies.hand_over(connection, name, "Patient", id_of(new), id_of(old))
-        _decide(connection, hub, old, new, "apart", deed, pair.done)
+        decide(connection, hub, old, new, "apart", deed, pair.done)
 
     hub.database.write(work)
     hub.changed()
@@ -173,8 +173,8 @@ def keep_apart(hub: Hub, old: str, new: str, party: Party, reason: str) -> None:
             raise Conflict("these two are joined: undo that first")
         for name in (old, new):
             required_person(connection, name, said_in(known))
-        deed = _enter(connection, hub, party, reason, {"apart": [old, new]})
-        _decide(connection, hub, old, new, "apart", deed, None)
+        deed = enter(connection, hub, party, reason, {"apart": [old, new]})
+        decide(connection, hub, old, new, "apart", deed, None)
 
     hub.database.write(work)
 
@@ -193,14 +193,14 @@ def _rewrite(
     for home, record in records:
         homes.setdefault(home, []).append(record)
     for plan_id, own in homes.items():
-        changed = identity.repointed(_plan(connection, plan_id), *names, but[plan_id]) if plan_id in but else {}
-        _save(connection, hub, plan_id, [*changed.values(), *own], deed)
+        changed = identity.repointed(members(connection, plan_id), *names, but[plan_id]) if plan_id in but else {}
+        save(connection, hub, plan_id, [*changed.values(), *own], deed)
     for name in names:
         for plan_id in plans.plans_of(connection, "Patient", id_of(name)):
-            _queue(connection, hub, plan_id, deed.now)
+            queue(connection, hub, plan_id, deed.now)
 
 
-def _save(connection: sqlite3.Connection, hub: Hub, plan_id: str, changed: list[Resource], deed: Deed) -> None:
+def save(connection: sqlite3.Connection, hub: Hub, plan_id: str, changed: list[Resource], deed: Deed) -> None:
     """The next version of a plan, with who decided so and why."""
     plan = plans.get(connection, plan_id)
     if plan is None or not changed:
@@ -213,7 +213,8 @@ def _save(connection: sqlite3.Connection, hub: Hub, plan_id: str, changed: list[
     change.audit(connection, hub, plan, deed.party, "U", deed.now, [deed.reason])
 
 
-def _queue(connection: sqlite3.Connection, hub: Hub, plan_id: str, now: datetime) -> None:
+def queue(connection: sqlite3.Connection, hub: Hub, plan_id: str, now: datetime) -> None:
+    """Have every FHIR party brought up to date with the plan."""
     for party in hub.fhir_parties:
         outbox.queue(connection, plan_id, party.name, instant(now))
 
@@ -224,7 +225,8 @@ def _hand_over(connection: sqlite3.Connection, hub: Hub, old: str, new: str) -> 
     return tuple(name for name in names if copies.hand_over(connection, name, "Patient", id_of(old), id_of(new)))
 
 
-def _enter(connection: sqlite3.Connection, hub: Hub, party: Party, reason: str, what: dict[str, Any]) -> Deed:
+def enter(connection: sqlite3.Connection, hub: Hub, party: Party, reason: str, what: dict[str, Any]) -> Deed:
+    """Write a decision about persons down; `what` tells which, without their data."""
     now = hub.now()
     entry = journal.enter(
         connection,
@@ -238,9 +240,10 @@ def _enter(connection: sqlite3.Connection, hub: Hub, party: Party, reason: str, 
     return Deed(party, reason, now, entry)
 
 
-def _decide(
+def decide(
     connection: sqlite3.Connection, hub: Hub, old: str, new: str, state: str, deed: Deed, done: bytes | None
 ) -> None:
+    """What the two are from now on; nobody needs to look any more. `done`: what joining did."""
     persons.decide(
         connection,
         old,
@@ -263,11 +266,13 @@ def _home_of(connection: sqlite3.Connection, name: str, said: Said | None = None
     return home or (said.plan if said else "")
 
 
-def _plan(connection: sqlite3.Connection, plan_id: str) -> Refs:
+def members(connection: sqlite3.Connection, plan_id: str) -> Refs:
+    """The plan's resources as they are now."""
     return change.as_refs(plans.members(connection, plan_id))
 
 
-def _plans_about(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
+def plans_about(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
+    """Ids of the plans whose person this record is."""
     found = dict.fromkeys(plans.plans_of(connection, "Patient", id_of(name)))
     return tuple(plan_id for plan_id in found if change.person_of(connection, plan_id) == name)
 

@@ -297,7 +297,10 @@ class AnotherPerson(Refused):
 
     def __init__(self, old: str, new: str, said: Said | None) -> None:
         words = "this record was about a person with another number until now"
-        expected = "the same person, the number from before beside the new one, or a new record id"
+        expected = (
+            "the same person, the number from before beside the new one, or a new record id; "
+            "if the number from before was wrong, whoever keeps the plans can move this one"
+        )
         super().__init__("another person", [Issue("error", "business-rule", "person", words, expected)])
         self.old, self.new, self.said = old, new, said
 

@@ -26,6 +26,11 @@ MOST = 1024
 """Records that are remembered, of some 30 kB each."""
 
 
+def own_name(namespace: UUID, source: str, person: str) -> str:
+    """What a system's own record is called of a person whom another one brought first under this name."""
+    return f"Patient/{uuid5(namespace, f'{source}|{person}')}"
+
+
 class _Told(NamedTuple):
     resources: tuple[bytes, ...]
     rest: Mapped
@@ -41,7 +46,7 @@ class Lens:
 
     def own_name(self, person: str) -> str:
         """The reference of the record that this system's party has of a person whom another party brought first."""
-        return f"Patient/{uuid5(self.namespace, f'{self.source}|{person}')}"
+        return own_name(self.namespace, self.source, person)
 
     def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:
         """The record in FHIR; `names` of its items without id. Raises Refused."""

@@ -62,3 +62,14 @@ def test_who_are_two_persons_is_not_asked_again(town: Town, sip: dict[str, Any],
     town.push(sip)
     assert json.loads(run("--json", "--data", data).stdout) == []
     assert person_of(town, plan) == pair["old"]
+
+
+def test_a_plan_is_moved_to_whom_it_is_about(town: Town, sip: dict[str, Any], folder: tuple[str, str]) -> None:
+    data, plan = folder
+    (pair,) = json.loads(run("--json", "--data", data).stdout)
+    who = (f"CarePlan/{plan}", pair["new"], "--by", "sodertalje", "--reason", "mistyped", "--data", data)
+    moved = run("move", *who)
+    assert (moved.exit_code, "may be sent again" in moved.stdout) == (0, True)
+    assert person_of(town, plan) == pair["new"]
+    assert "nobody is asked about" in run("list", "--data", data).stdout
+    assert town.push(sip).json()["state"] == "unchanged"

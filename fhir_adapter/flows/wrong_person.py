@@ -1,0 +1,105 @@
+"""A plan that came under somebody else's number: it moves to whom it is about, and nothing of it stays with the other.
+
+Its party sends the record with the right number; that is refused and asked about (another number is another person, or
+a new number of the same one), and the keeper decides. docs/persons.md tells the story.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fhir_adapter.access.identity import Party
+from fhir_adapter.errors import Conflict, NotFound
+from fhir_adapter.fhir.resources import NO_READINGS, Resource, reference_of
+from fhir_adapter.flows import change, persons
+from fhir_adapter.flows.bases import said_with
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.known_persons import (
+    id_of,
+    is_at_home_with,
+    person_here,
+    remaining_for,
+    required_person,
+    said_in,
+)
+from fhir_adapter.flows.persons import Deed
+from fhir_adapter.flows.said import Lens, own_name
+from fhir_adapter.plan import identity
+from fhir_adapter.store import persons as pairs
+from fhir_adapter.store import plans
+from fhir_adapter.store.plans import Plan
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
+    """The plan is about `new` (`Patient/id`) from now on; the record that it was about is returned.
+
+    What the plan said of the person goes from the record that it was about: where no other plan is about that one,
+    nothing is left in it. Raises NotFound where there is no such plan, or `new` neither is here nor came with it.
+    """
+
+    def work(connection: sqlite3.Connection) -> str:
+        plan, old = plans.get(connection, plan_id), change.person_of(connection, plan_id)
+        if plan is None or old is None:
+            raise NotFound(f"CarePlan/{plan_id}: there is no such plan here")
+        right = _right_record(connection, hub, plan, old, new)
+        name, found = reference_of(right), persons.members(connection, plan_id)
+        deed = persons.enter(connection, hub, party, reason, {"move": [plan_id, old, name]})
+        wrongly_said = _said_of(connection, hub, plan, old)
+        changed = identity.repointed(found, old, name)
+        if persons.plans_about(connection, old) == (plan_id,):
+            changed[old] = {"resourceType": "Patient", "id": id_of(old)}
+        if person_here(connection, name) is None:
+            changed[name] = right
+        elif name not in found:
+            plans.add_guests(connection, plan_id, [name])
+        persons.save(connection, hub, plan_id, [*changed.values()], deed)
+        persons.queue(connection, hub, plan_id, deed.now)
+        others = [each for each in plans.plans_beside(connection, plan_id, old) if _is_about(connection, each, old)]
+        if others and wrongly_said:
+            _say_again(connection, hub, others[-1], wrongly_said, deed)
+        if pairs.get(connection, old, new):
+            persons.decide(connection, hub, old, new, "apart", deed, None)
+        return old
+
+    old = hub.database.write(work)
+    hub.changed()
+    return old
+
+
+def _right_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, old: str, new: str) -> Resource:
+    """The record of `new` that the plan's party has, or gets with what came beside the number."""
+    said = said_in(pairs.get(connection, old, new))
+    name = remaining_for(connection, new)
+    if person_here(connection, name) and not is_at_home_with(connection, name, plan.party):
+        name = own_name(hub.namespace, plan.source, name)
+    if name == old:
+        raise Conflict(f"CarePlan/{plan.id} is about {old} already")
+    if person_here(connection, name) is None and said is not None:
+        return said.person | {"id": id_of(name)}
+    return required_person(connection, name)
+
+
+def _is_about(connection: sqlite3.Connection, plan: Plan, person: str) -> bool:
+    return change.person_of(connection, plan.id) == person
+
+
+def _said_of(connection: sqlite3.Connection, hub: Hub, plan: Plan, person: str) -> Resource | None:
+    """What the plan's party said last of the person with this plan."""
+    party = hub.parties.get(plan.party)
+    if party is None or party.mapping is None:
+        return None
+    lens = Lens(hub.mapping_of(party), plan.source, hub.namespace)
+    return said_with(connection, party, lens, NO_READINGS, plan).get(person)
+
+
+def _say_again(connection: sqlite3.Connection, hub: Hub, plan: Plan, wrong: Resource, deed: Deed) -> None:
+    """Another plan of the person says again what the wrong one wrote over; others' edits stay, or are asked about."""
+    name, party = reference_of(wrong), hub.parties[plan.party]
+    right = _said_of(connection, hub, plan, name)
+    if right is None:
+        return
+    arrival = change.Arrival(party, deed.entry, [{name: wrong}], {name: right}, partial=True, exact=True)
+    change.apply(connection, hub, plan, change.load(connection, plan), arrival, deed.now)
