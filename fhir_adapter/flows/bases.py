@@ -18,7 +18,7 @@ from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.pull import what_a_record_tells
 from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
-from fhir_adapter.plan.identity import as_the_known_person
+from fhir_adapter.plan.identity import as_the_known_person, with_what_was_said_before
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan, Record
@@ -152,17 +152,27 @@ def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
 
 def said_of_the_person(
     connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, theirs: Refs
-) -> tuple[Refs, list[Refs]]:
+) -> tuple[Refs, list[Refs], Refs]:
     """The person of a new plan as they are here, where earlier plans of the party are about them, and what it said of
-    them with those. The last of these bases is bare: a record that says less of them takes nothing away."""
+    them with those; and what it says now, measured by that. The last of these bases is bare: a record that says less of
+    them takes nothing away, nor does a value that says less (an address of which it knows the municipality)."""
     name = str(theirs[f"CarePlan/{plan.id}"].get("subject", {}).get("reference"))
-    earlier = plans.plans_beside(connection, plan.id, name) if name in theirs else []
-    if not earlier:
-        return {}, []
+    if name not in theirs or not plans.plans_beside(connection, plan.id, name):
+        return {}, [], theirs
     bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
-    said = [said_with(connection, party, lens, readings, one).get(name) for one in earlier]
     here = {name: known_persons.required_person(connection, name)}
-    return here, [{name: person} for person in (*filter(None, said), bare)]
+    said = said_beside(connection, party, lens, readings, plan, name)
+    now = theirs | {name: with_what_was_said_before(theirs[name], said)}
+    return here, [{name: person} for person in (*said, bare)], now
+
+
+def said_beside(
+    connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, name: str
+) -> list[Resource]:
+    """What the party said last of a person with the other plans in which that one is at home; [] of anything else."""
+    others = plans.plans_beside(connection, plan.id, name)
+    said = (said_with(connection, party, lens, readings, one).get(name) for one in others)
+    return [person for person in said if person]
 
 
 def said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan) -> Refs:

@@ -59,8 +59,8 @@ class Arrival:
     was removed. `journal` is the entry in which it came. `exact`: the party says which version it saw, and the
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
     `earlier`: what it was shown before that, since it spoke. `deletion`: it deleted what theirs lacks, by name.
-    `is_stated`: whether its format has no word for how far a thing is. `deciding`: it decides a conflict, and so speaks
-    for whoever owns what it changes.
+    `is_stated`: whether its format has no word for how far a thing is. `beside`: what it said last of a resource with
+    its other records. `deciding`: it decides a conflict, and so speaks for whoever owns what it changes.
     """
 
     party: Party
@@ -73,6 +73,7 @@ class Arrival:
     earlier: Sequence[Refs] = ()
     deletion: bool = False
     is_stated: Callable[[Resource], bool] = lambda _: False
+    beside: Callable[[str], Sequence[Resource]] = lambda _: ()
     deciding: Deciding | None = None
 
 
@@ -169,6 +170,7 @@ def merged_with(
         earlier=arrival.earlier,
         deletion=arrival.deletion,
         is_stated=arrival.is_stated,
+        beside=arrival.beside,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)

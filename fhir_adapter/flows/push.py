@@ -16,7 +16,7 @@ from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, Preco
 from fhir_adapter.fhir.resources import Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
-from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, said_of_the_person
+from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, said_beside, said_of_the_person
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
@@ -192,7 +192,7 @@ def _accept(
         bases = past.bases(readings, ours) if past else []
         _check_same_person(plan, ours, theirs)
         if not known:
-            ours, bases = said_of_the_person(connection, party, lens, readings, plan, theirs)
+            ours, bases, theirs = said_of_the_person(connection, party, lens, readings, plan, theirs)
             plans.add_guests(connection, plan.id, ours)
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry, is_told=was_told)
@@ -206,6 +206,7 @@ def _accept(
             said_last=record is not None and record.said_last,
             earlier=past.earlier(ours) if past else (),
             is_stated=lens.mapping.is_stated,
+            beside=partial(said_beside, connection, party, lens, readings, plan),
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(connection, hub, party, applied.plan, applied.found) if applied.changed else was_told

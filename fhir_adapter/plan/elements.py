@@ -79,6 +79,9 @@ class Work:
     earlier: Sequence[Mapping[str, Resource]] = ()
     deletion: bool = False
     is_stated: Callable[[Resource], bool] = lambda _: False
+    beside: Callable[[str], Sequence[Resource]] = lambda _: ()
+    aside: int = 0
+    """So many of the bases, the last ones, are what the party said of the resource with other records (`beside`)."""
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)
@@ -88,6 +91,14 @@ class Work:
         """Whether the party was shown this value of an element of that name before what it was shown last."""
         forms = (form[reference] for form in self.earlier if reference in form)
         return any(content(one) == content(value) for form in forms for one in _values_of(form, name))
+
+    def told(self, bases: Sequence[Any]) -> Sequence[Any]:
+        """The bases but for what the party said with other records: what it takes its edits from, and takes away."""
+        return bases[: -self.aside] if self.aside else bases
+
+    def is_its_own_word(self, bases: Sequence[Any], value: Any) -> bool:
+        """Whether the party said this value last with another record: what it says now is the later word."""
+        return self.aside > 0 and value is not MISSING and value in bases[-self.aside :]
 
     def is_buried(self, reference: str, path: str, value: Any) -> bool:
         """Whether exactly this was taken out of the plan before."""
@@ -174,6 +185,8 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
     theirs = _as_it_is_spelled(theirs, (ours, *bases))
     if ours == theirs:
         return ours
+    is_its_own_word = place.work.is_its_own_word(bases, ours)
+    bases = place.work.told(bases)
     if all(base is ABSENT for base in bases):
         bases = (MISSING,)
     if not _is_edited(place, bases, ours, theirs):
@@ -185,6 +198,8 @@ def _merge_whole(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> 
         if theirs is MISSING:
             place.work.bury(place.reference, place.label, ours)
         return theirs
+    if is_its_own_word:
+        return ours if theirs is MISSING else theirs
     if ours in bases or theirs is MISSING:
         report(place, bases, ours, theirs, "edit-against-delete", taken=False)
         return ours
@@ -344,7 +359,9 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
     versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
     keys = assign_keys(place.rule.keys, versions, len(bases))
     if place.rule.owner not in CONTRIBUTED and place.rule.removal == "dropped" and not place.rule.fields:
-        keys = with_replacements_paired(keys, prefer_theirs=place.is_own)
+        told = len(place.work.told(bases))
+        paired = with_replacements_paired([*keys[:told], *keys[-2:]], prefer_theirs=place.is_own)
+        keys = [*paired[:told], *keys[told:-2], *paired[-2:]]
     by_key = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
     live: dict[Key, Any] = {}
     for key in _in_order(keys[-2], keys[-1]):
@@ -389,9 +406,13 @@ def _merge_item(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
     if theirs is not MISSING:
         inside = [ABSENT if base is MISSING else base for base in bases]
         return _merge_value(place, inside, ours, _as_we_spell_it(place, ours, theirs))
+    is_its_own_word = place.work.is_its_own_word(bases, ours)
+    bases = place.work.told(bases)
     telling = [base for base in bases if base is not ABSENT]
     must_have = bases[:1] if place.work.said_last and bases[0] is not ABSENT else telling
     if must_have and MISSING not in must_have:
+        if is_its_own_word and ours not in telling:  # what it takes away is not there any more
+            return ours
         return _take_item_away(place, [base for base in telling if base is not MISSING], ours)
     was_only_shown = place.work.has_said and bases[0] is MISSING and MISSING not in telling[1:] and len(telling) > 1
     if was_only_shown and place.rule.removal != "followed":
@@ -407,7 +428,7 @@ def _as_we_spell_it(place: Place, ours: Any, theirs: Any) -> Any:
 
 
 def _merge_item_that_we_lack(place: Place, bases: Sequence[Any], theirs: Any) -> Any:
-    if not all(base is MISSING or base is ABSENT for base in bases):
+    if not all(base is MISSING or base is ABSENT for base in place.work.told(bases)):
         return _merge_whole(place, bases, MISSING, theirs)
     if place.work.is_buried(place.reference, place.label, theirs) and not _leads_to_other_words(place.work, theirs):
         report(place, bases, MISSING, theirs, "edit-against-delete", taken=False)

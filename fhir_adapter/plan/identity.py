@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,33 @@ def _refused(person: Resource, message: str, expected: str) -> Refused:
 def _has_number(person: Resource, number: Resource) -> bool:
     known = ((one.get("system"), one.get("value")) for one in person.get("identifier", ()))
     return (number.get("system"), number.get("value")) in known
+
+
+def with_what_was_said_before(said: Resource, earlier: Sequence[Resource]) -> Resource:
+    """What a record says of a person, where it only says less than an earlier one of its party did (the municipality of
+    an address, of a name the words alone): each such value as the newest of those has it."""
+
+    def fuller(name: str, item: Any) -> Any:
+        known = (old for one in reversed(earlier) for old in _items(one.get(name)))
+        return next((old for old in known if _says_no_more(item, old)), item)
+
+    return {
+        name: [fuller(name, item) for item in value] if isinstance(value, list) else fuller(name, value)
+        for name, value in said.items()
+    }
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _says_no_more(said: Any, other: Any) -> bool:
+    """Whether all of it stands in the other one."""
+    if isinstance(said, dict) and isinstance(other, dict):
+        return all(name in other and _says_no_more(value, other[name]) for name, value in said.items())
+    if isinstance(said, list) and isinstance(other, list):
+        return all(any(_says_no_more(item, one) for one in other) for item in said)
+    return bool(said == other)
 
 
 def have_one_number_now(one: Resource, other: Resource) -> bool:

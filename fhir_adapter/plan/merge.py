@@ -7,7 +7,7 @@ is *edited* if it equals none of them; ours was *seen* if it equals one of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
@@ -85,6 +85,7 @@ def merge(
     earlier: Sequence[Mapping[str, Resource]] = (),
     deletion: bool = False,
     is_stated: Callable[[Resource], bool] = lambda _: False,
+    beside: Callable[[str], Sequence[Resource]] = lambda _: (),
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -98,14 +99,13 @@ def merge(
     plan before, asked for only where something is added. earlier: what the party was shown before that, since it spoke:
     who repeats a value of those never took up the newer one. deletion: the party deleted what theirs lacks, by name; so
     what cannot end is asked about, of which a snapshot's silence says nothing. is_stated: whether the party's format
-    says of such a thing that it is there or is not, and has no word for how far it is. No argument is changed; results
-    may share parts with them.
+    says of such a thing that it is there or is not, and has no word for how far it is. beside: what the party said last
+    of a resource with its other records, asked for only where it says something new: where that is live, this is its
+    later word. No argument is changed; results may share parts with them.
     """
     has_said = len(bases) > 1 and not exact
-    graves = tuple if exact else buried
-    work = Work(
-        party, owners, now, ours, theirs, has_said, has_said and said_last, graves, earlier, deletion, is_stated
-    )
+    is_last, graves = has_said and said_last, tuple if exact else buried
+    work = Work(party, owners, now, ours, theirs, has_said, is_last, graves, earlier, deletion, is_stated, beside)
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
@@ -258,8 +258,10 @@ def _merge_lost(work: Work, reference: str, bases: Sequence[Resource], theirs: R
 def _merge_known(work: Work, reference: str, bases: Sequence[Any], mine: Resource, theirs: Resource) -> Resource | None:
     ours = content_of(mine)
     theirs = with_own_contained_ids(bases, ours, theirs)
-    place = _root(work, reference)
-    live = _with_what_it_points_to(place, bases, ours, theirs, merge_fields(place, bases, ours, theirs))
+    beside = [content_of(one) for one in work.beside(reference)]
+    place = _root(replace(work, aside=len(beside)) if beside else work, reference)
+    merged = merge_fields(place, [*bases, *beside], ours, theirs)
+    live = _with_what_it_points_to(place, bases, ours, theirs, merged)
     if live == ours:
         return None
     known = [base for base in bases if base is not ABSENT]

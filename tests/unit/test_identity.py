@@ -13,6 +13,7 @@ from fhir_adapter.plan.identity import (
     part,
     pointers_to,
     repointed,
+    with_what_was_said_before,
     with_words_kept,
 )
 
@@ -129,3 +130,21 @@ def test_words_beside_a_reference_to_a_person_are_kept_where_the_reference_was_w
     ):
         joined = set() if said == team(bare, karin) else {"Patient/a"}
         assert with_words_kept(said, team(elin, karin), joined) == said
+
+
+STREET = {"line": ["Storgatan 12"], "postalCode": "151 72", "district": "Södertälje", "extension": [{"url": "k"}]}
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        ([{"district": "Södertälje"}], [STREET]),
+        ([{"district": "Södertälje", "extension": [{"url": "k"}]}], [STREET]),
+        ([{"district": "Nykvarn"}], [{"district": "Nykvarn"}]),
+        ([STREET | {"line": ["Ågatan 1"]}], [STREET | {"line": ["Ågatan 1"]}]),
+        ([], []),
+    ],
+)
+def test_a_value_that_only_says_less_is_the_one_that_said_it_before(said, after):
+    earlier = [patient("a", "1", address=[STREET | {"line": ["Storgatan 1"]}]), patient("a", "1", address=[STREET])]
+    assert with_what_was_said_before(patient("a", "1", address=said), earlier) == patient("a", "1", address=after)

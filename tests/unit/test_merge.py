@@ -299,3 +299,29 @@ def test_what_is_added_stands_where_its_sender_put_it(said, live):
     base, ours, theirs = (goal(category=[{"text": word} for word in words]) for words in ("ab", "oab", said))
     changed = run([refs(base)], refs(ours), refs(theirs)).changed
     assert "".join(one["text"] for one in changed.get("Goal/g1", ours)["category"]) == live
+
+
+def person(phone=None, gender=None):
+    telecom = {"telecom": [{"system": "phone", "value": phone}]} if phone else {}
+    return {"resourceType": "Patient", "id": "p"} | telecom | ({"gender": gender} if gender else {})
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        (person("3", "other"), person("3", "other")),
+        (person("1", "female"), person("2", "male")),
+        (person(), person("2", "male")),
+    ],
+    ids=["changed", "unchanged", "left out"],
+)
+def test_where_a_partys_word_with_another_record_is_live_what_it_says_is_its_later_word(said, after):
+    base, live = person("1", "female"), person("2", "male")
+    result = run([refs(base)], refs(live), refs(said), party="kommun", beside=lambda _: [live])
+    assert (result.changed.get("Patient/p", live), result.conflicts) == (after, [])
+
+
+def test_what_a_party_did_not_say_with_any_record_is_asked_about_as_ever():
+    base, live = person("1", "female"), person("9", "male")
+    result = run([refs(base)], refs(live), refs(person("3")), party="kommun", beside=lambda _: [person("2", "other")])
+    assert sorted(one.kind for one in result.conflicts) == ["both-changed", "edit-against-delete"]
