@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, PreconditionFailed, Refused
-from fhir_adapter.fhir.resources import Readings, Resource, dump_json
+from fhir_adapter.fhir.resources import NO_READINGS, Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, said_beside, said_of_the_person
@@ -24,7 +24,7 @@ from fhir_adapter.flows.pull import LetsItselfIn, decision_for, source_of
 from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.mapping.recognising import NO_NAMES, names_in_words, names_of
-from fhir_adapter.plan.merge import Kept, Refs, looks_emptied
+from fhir_adapter.plan.merge import Kept, Refs, looks_emptied, repeats_nothing
 from fhir_adapter.store import journal, plans
 from fhir_adapter.store.plans import Plan
 
@@ -129,7 +129,7 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     names = _names_in(native, lens, past, again=again is not None)
     told = lens.rest(again, names) if again else None
     mapped = told or lens.get(native, names_of(names))
-    if known and _is_a_namesake(connection, party, lens, known, mapped):
+    if past and delivery.seen is None and _is_a_namesake(connection, party, past, mapped):
         past, lens = None, replace(lens, source=party.source)
         names = _names_in(native, lens, past, again=False)
         mapped = lens.get(native)
@@ -150,13 +150,15 @@ def _names_in(native: Any, lens: Lens, past: Past | None, *, again: bool) -> str
     return past.known.names if again else past.names(native)
 
 
-def _is_a_namesake(connection: sqlite3.Connection, party: Party, lens: Lens, known: Known, mapped: Mapped) -> bool:
+def _is_a_namesake(connection: sqlite3.Connection, party: Party, past: Past, mapped: Mapped) -> bool:
     """Whether the record has nothing but its id in common with what is known by it: a plan of another system, which
-    the party was shown and never spoke of, about another person."""
-    if known.plan.party == party.name or known.said is not None:
+    the party was shown and never spoke of, about another person, or with nothing of what is planned there."""
+    plan = past.known.plan
+    if plan.party == party.name or past.known.said is not None:
         return False
-    ours = change.load(connection, known.plan)
-    return _person(known.plan, ours) != _person(known.plan, by_reference(lens, mapped.resources, ours))
+    ours = change.load(connection, plan)
+    theirs = by_reference(past.lens, mapped.resources, ours)
+    return _person(plan, ours) != _person(plan, theirs) or repeats_nothing(past.bases(NO_READINGS, ours), theirs)
 
 
 def _accept(

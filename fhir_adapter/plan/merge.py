@@ -46,10 +46,14 @@ __all__ = [
     "Tombstone",
     "looks_emptied",
     "merge",
+    "repeats_nothing",
 ]
 
 Refs = dict[str, Resource]
 """`Type/id` -> resource."""
+
+_ITS_OWN = frozenset({"CarePlan", "CareTeam", "Goal", "ServiceRequest", "Condition", "Consent", "Appointment"})
+"""Types of which two plans have no equal ones; the same people and their roles may stand in both."""
 
 EMPTIED = Fraction(2, 3)
 """The share of what it had that a snapshot loses at most by somebody's work at once."""
@@ -142,6 +146,12 @@ def looks_emptied(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, 
         if dropped >= least and dropped > EMPTIED * len(before):
             lost.append(type_)
     return tuple(lost)
+
+
+def repeats_nothing(bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> bool:
+    """Whether nothing that makes a plan this one (goals, interventions, consent, team) is in the snapshot as it was."""
+    known = [(ref, one) for base in bases for ref, one in base.items() if one.get("resourceType") in _ITS_OWN]
+    return bool(known) and all(content_of(theirs.get(ref, {})) != content_of(one) for ref, one in known)
 
 
 def _left_out(work: Work, bases: Sequence[Mapping[str, Resource]], theirs: Mapping[str, Resource]) -> list[str]:

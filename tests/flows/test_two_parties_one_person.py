@@ -125,3 +125,31 @@ def test_the_regions_own_record_of_the_person_stands_for_those_of_both(town: Tow
     town.put_at_region(goal | {"note": [{"time": "2025-03-01T10:00:00Z", "text": "regionen"}]})
     settle(town)
     assert town.get(f"/fhir/Goal/{goal['id']}").json()["subject"]["reference"] == person_of(town, found[1])
+
+
+def test_a_partys_own_record_is_not_taken_for_anothers_of_that_id_about_the_same_person(
+    town: Town, sip: Record, second: Record
+) -> None:
+    theirs = town.push(second | {"id": "SIP-1"}, party="nykvarn").json()["plan"]["id"]
+    (shown,) = town.get("/parties/salem/records").json()["records"]
+    assert shown["record"] == "SIP-1"
+    own = of_town(sip, "Salems kommun", "2120002874", "Salem (0128)") | {"id": "SIP-1", "uppfoljning": []}
+    own |= {"title_local": "Eget", "vad_ar_viktigt": "Lugn", "mal": [{"id": "M1", "text": "Sova"}]}
+    own["insatser"] = [one | {"mal": ["M1"], "text": "Egen"} for one in own["insatser"][:2]]
+    own["samtycke"]["datum"], own["kallelse"] = "2025-04-01", None
+    receipt = town.push(own, party="salem").json()
+    assert (receipt["state"], receipt["issues"]) == ("accepted", [])
+    assert receipt["plan"]["id"] != theirs
+    assert town.record("SIP-1", party="salem")["mal"][0]["text"] == "Sova"
+    texts = [[one["text"] for one in found["mal"]] for found in (town.record(theirs, party="salem"), second)]
+    assert texts[0] == texts[1], "that one goes by the plan's id from now on"
+    assert town.record("SIP-1", party="nykvarn") == second | {"id": "SIP-1"}
+
+
+def test_what_a_party_was_shown_and_edits_is_that_plan(town: Town, second: Record) -> None:
+    theirs = town.push(second, party="nykvarn").json()["plan"]["id"]
+    (shown,) = town.get("/parties/salem/records").json()["records"]
+    record = shown["content"]
+    for one in (*record["mal"], *record["insatser"]):
+        one["text"] += "!"
+    assert town.push(record, party="salem").json()["plan"]["id"] == theirs
