@@ -77,9 +77,9 @@ def withdraw(connection: sqlite3.Connection, hub: Hub, old: str, new: str, why: 
 def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: Lens, said: Refs, plan: Plan) -> Refs:
     """What is said of a new plan, about the person as known here.
 
-    Who was given up for another record is that one. Whom another party brought first has a record of this party's, so
-    that each shows its readers what it says itself (decision 36). Who has the number of a person with another birth
-    date gets a record of its own until somebody has looked. The sender is not told, for it may not learn that there is
+    Whom another party brought first has a record of this party's, so that each shows its readers what it says itself
+    (decision 36); one that was given up for another is that one. Who has the number of a person with another birth date
+    gets a record of its own until somebody has looked. The sender is not told, for it may not learn that there is
     another.
     """
     plan_ref = f"CarePlan/{plan.id}"
@@ -87,11 +87,11 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
     known = person_here(connection, name) if name in said else None
     if known is None:
         return said
-    remaining = remaining_for(connection, name)
-    if remaining != name:
+    its_own = name if is_at_home_with(connection, name, party.name) else lens.own_name(name)
+    remaining = remaining_for(connection, its_own)
+    if remaining != its_own:
         here = {plan_ref: {"subject": {"reference": remaining}}, remaining: required_person(connection, remaining)}
         return identity.as_the_known_person(said, here, plan_ref)
-    its_own = name if is_at_home_with(connection, name, party.name) else lens.own_name(name)
     for one in dict.fromkeys((name, its_own)):
         if (there := person_here(connection, one)) and identity.are_born_apart(there, said[name]):
             new = f"Patient/{uuid5(hub.namespace, f'{plan_ref}|{name}')}"

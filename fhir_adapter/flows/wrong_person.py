@@ -72,9 +72,8 @@ def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
 def _right_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, old: str, new: str) -> Resource:
     """The record of `new` that the plan's party has, or gets with what came beside the number."""
     said = said_in(pairs.get(connection, old, new))
-    name = remaining_for(connection, new)
-    if person_here(connection, name) and not is_at_home_with(connection, name, plan.party):
-        name = own_name(hub.namespace, plan.source, name)
+    is_its_own = is_at_home_with(connection, new, plan.party)
+    name = remaining_for(connection, new if is_its_own else own_name(hub.namespace, plan.source, new))
     if name == old:
         raise Conflict(f"CarePlan/{plan.id} is about {old} already")
     if person_here(connection, name) is None and said is not None:

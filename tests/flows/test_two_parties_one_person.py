@@ -10,7 +10,7 @@ import pytest
 
 from fhir_adapter.flows import persons
 from tests.flows.conftest import Town
-from tests.flows.test_persons import NUMBER, content, person_of, settle
+from tests.flows.test_persons import NUMBER, content, join, other, person_of, settle, undo
 
 SECRET = {"phone": "070-555 55 55", "address": "Gömda vägen 1, 151 99 Södertälje"}
 
@@ -153,3 +153,20 @@ def test_what_a_party_was_shown_and_edits_is_that_plan(town: Town, second: Recor
     for one in (*record["mal"], *record["insatser"]):
         one["text"] += "!"
     assert town.push(record, party="salem").json()["plan"]["id"] == theirs
+
+
+def test_who_has_no_part_in_a_joining_of_two_records_keeps_its_own(town: Town, sip: Record) -> None:
+    """Södertälje's and Nykvarn's records were joined; Salem knows the person by the old number and of neither."""
+    joined = [town.push(sip).json()["plan"]["id"], town.push(other(sip), party="nykvarn").json()["plan"]["id"]]
+    old, new = join(town, *joined)
+    third = of_town(sip, "Salems kommun", "2120002874", "Salem (0128)", phone="070-333 33 33")
+    plan = town.push(third, party="salem").json()["plan"]["id"]
+    settle(town)
+    assert person_of(town, plan) not in (old, new)
+    assert town.at_region(person_of(town, plan))["telecom"][0]["value"] == "070-333 33 33"
+    third["person"]["phone"] = "070-444 44 44"
+    assert town.push(third, party="salem").json()["state"] == "accepted"
+    undo(town, old, new)
+    settle(town)
+    assert town.record(third["id"], party="salem") == third
+    assert town.push(third, party="salem").json()["state"] == "unchanged"
