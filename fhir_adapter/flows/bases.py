@@ -18,7 +18,7 @@ from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.pull import what_a_record_tells
 from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
-from fhir_adapter.plan.identity import as_the_known_person, with_what_was_said_before
+from fhir_adapter.plan.identity import as_the_known_person, as_the_plans_person, with_what_was_said_before
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan, Record
@@ -73,7 +73,7 @@ class Past:
         What was shown stands here twice: as the plan has it, and as the party would say it in its own format.
         """
         said = self.known.said if self.seen is None else None
-        bases = [by_reference(self.lens, self.lens.resources(said, self.known.names, readings), ours)] if said else []
+        bases = [_meant(self.lens, self.lens.resources(said, self.known.names, readings), ours)] if said else []
         return bases + [form for shown in self._shown for form in self._forms(shown, ours)]
 
     def earlier(self, ours: Refs) -> list[Refs]:
@@ -123,7 +123,7 @@ class Past:
             said = self.lens.get(*shown.record).resources
         except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
             return [shown.refs]
-        return [shown.refs, by_reference(self.lens, said, ours)]
+        return [shown.refs, _meant(self.lens, said, ours)]
 
 
 class _Held:
@@ -148,6 +148,11 @@ def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
         reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
     return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
+
+
+def _meant(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
+    """The same of an earlier record, which was about the person whom the plan is about, whatever number it had."""
+    return as_the_plans_person(by_reference(lens, said, ours), ours, reference_of(said[0]))
 
 
 def said_of_the_person(
@@ -181,4 +186,4 @@ def said_with(connection: sqlite3.Connection, party: Party, lens: Lens, readings
     if record is None or record.said is None:
         return {}
     said = lens.resources(journal.by_id(connection, record.said), record.names, readings)
-    return by_reference(lens, said, change.load(connection, plan))
+    return _meant(lens, said, change.load(connection, plan))

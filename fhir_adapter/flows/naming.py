@@ -18,7 +18,7 @@ from fhir_adapter.fhir.resources import (
 )
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.plan.identity import is_replaced, not_meant, with_words_kept
+from fhir_adapter.plan.identity import is_nobody, is_replaced, not_meant, with_words_kept
 from fhir_adapter.store import copies, persons
 from fhir_adapter.store.copies import Copy
 
@@ -132,11 +132,13 @@ def _is_to_hear(connection: sqlite3.Connection, person: Resource, copy: Copy | N
     nothing is said of that one any more."""
     if copy is None or copy.is_theirs:
         return False
-    if person.keys() <= {"resourceType", "id", "meta"}:
-        return True
     made_here = persons.ever_linked(connection, reference_of(person))
     links = parse_json(copy.body).get("link", ())
-    return is_replaced(person) or any(one.get("other", {}).get("reference") in made_here for one in links)
+    return (
+        is_replaced(person)
+        or is_nobody(person)
+        or any(one.get("other", {}).get("reference") in made_here for one in links)
+    )
 
 
 def _linked_there(

@@ -19,14 +19,13 @@ from fhir_adapter.flows.known_persons import (
     is_at_home_with,
     person_here,
     remaining_for,
-    required_person,
     said_in,
 )
 from fhir_adapter.flows.persons import Deed
 from fhir_adapter.flows.said import Lens, own_name
 from fhir_adapter.plan import identity
+from fhir_adapter.store import conflicts, plans
 from fhir_adapter.store import persons as pairs
-from fhir_adapter.store import plans
 from fhir_adapter.store.plans import Plan
 
 if TYPE_CHECKING:
@@ -36,25 +35,28 @@ if TYPE_CHECKING:
 def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
     """The plan is about `new` (`Patient/id`) from now on; the record that it was about is returned.
 
-    What the plan said of the person goes from the record that it was about: where no other plan is about that one,
-    nothing is left in it. Raises NotFound where there is no such plan, or `new` neither is here nor came with it.
+    What is known of the person by the plan goes from the record that it was about: where no other plan is about that
+    one, nothing is left in it. Raises NotFound where there is no such plan, or `new` neither is here nor came with it.
     """
 
     def work(connection: sqlite3.Connection) -> str:
         plan, old = plans.get(connection, plan_id), change.person_of(connection, plan_id)
         if plan is None or old is None:
             raise NotFound(f"CarePlan/{plan_id}: there is no such plan here")
-        right = _right_record(connection, hub, plan, old, new)
-        name, found = reference_of(right), persons.members(connection, plan_id)
+        name, is_here = _its_record(connection, hub, plan, new)
+        if name == old:
+            raise Conflict(f"CarePlan/{plan.id} is about {old} already")
+        found, is_alone = persons.members(connection, plan_id), persons.plans_about(connection, old) == (plan_id,)
         deed = persons.enter(connection, hub, party, reason, {"move": [plan_id, old, name]})
         wrongly_said = _said_of(connection, hub, plan, old)
         changed = identity.repointed(found, old, name)
-        if persons.plans_about(connection, old) == (plan_id,):
-            changed[old] = {"resourceType": "Patient", "id": id_of(old)}
-        if person_here(connection, name) is None:
-            changed[name] = right
-        elif name not in found:
+        if not is_here:
+            changed[name] = _as_it_came(connection, old, new, found[old] if is_alone else {}) | {"id": id_of(name)}
+        if name not in found and person_here(connection, name):
             plans.add_guests(connection, plan_id, [name])
+        if is_alone:
+            changed[old] = {"resourceType": "Patient", "id": id_of(old)}
+            conflicts.repoint(connection, plan_id, old, name)
         persons.save(connection, hub, plan_id, [*changed.values()], deed)
         persons.queue(connection, hub, plan_id, deed.now)
         others = [each for each in plans.plans_beside(connection, plan_id, old) if _is_about(connection, each, old)]
@@ -69,16 +71,20 @@ def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
     return old
 
 
-def _right_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, old: str, new: str) -> Resource:
-    """The record of `new` that the plan's party has, or gets with what came beside the number."""
-    said = said_in(pairs.get(connection, old, new))
+def _its_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, new: str) -> tuple[str, bool]:
+    """The record of `new` that the plan's party has, or is to get; and whether anything is said there."""
     is_its_own = is_at_home_with(connection, new, plan.party)
     name = remaining_for(connection, new if is_its_own else own_name(hub.namespace, plan.source, new))
-    if name == old:
-        raise Conflict(f"CarePlan/{plan.id} is about {old} already")
-    if person_here(connection, name) is None and said is not None:
-        return said.person | {"id": id_of(name)}
-    return required_person(connection, name)
+    here = person_here(connection, name)
+    return name, here is not None and not identity.is_nobody(here)
+
+
+def _as_it_came(connection: sqlite3.Connection, old: str, new: str, known: Resource) -> Resource:
+    """What is known of the plan's person, with the numbers that came; `known`: the record so far, if it was alone."""
+    said = said_in(pairs.get(connection, old, new))
+    if said is None:
+        raise NotFound(f"{new}: there is no such person here, and no record of this plan came with that number")
+    return known | {"identifier": said.person["identifier"]} if known else said.person
 
 
 def _is_about(connection: sqlite3.Connection, plan: Plan, person: str) -> bool:

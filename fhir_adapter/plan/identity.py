@@ -23,6 +23,11 @@ def is_protected(person: Resource) -> bool:
     return any(label.get("code") in PROTECTED for label in person.get("meta", {}).get("security", ()))
 
 
+def is_nobody(person: Resource) -> bool:
+    """Whether nothing is said of the person: the record is left of a plan that was about somebody else."""
+    return person.keys() <= {"resourceType", "id", "meta"}
+
+
 def is_replaced(resource: Resource) -> bool:
     """Whether this is a person's record that another one stands for."""
     links = resource.get("link", ()) if resource.get("resourceType") == "Patient" else ()
@@ -221,6 +226,13 @@ def as_the_known_person(
         return said
     is_its_own = own_name is not None and own_name(new) == old
     return under_the_name(said, new, old) if is_its_own or _are_one(said[new], known[old]) else said
+
+
+def as_the_plans_person(said: dict[str, Resource], known: Refs, plan_ref: str) -> dict[str, Resource]:
+    """What was said once, with its person under the reference that the plan has now: whomever it named, that one was
+    meant (a plan that came under a wrong number)."""
+    then, now = (person_in(plan.get(plan_ref, {}), "subject") for plan in (said, known))
+    return under_the_name(said, then, now) if now and then in said and now not in said else said
 
 
 def under_the_name(said: dict[str, Resource], old: str, new: str) -> dict[str, Resource]:

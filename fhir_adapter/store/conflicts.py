@@ -101,6 +101,11 @@ def count_deleted_and_asked(connection: sqlite3.Connection, party: str) -> int:
     return int(connection.execute(_SQL["count_deleted_and_asked"], {"party": party}).fetchone()[0])
 
 
+def repoint(connection: sqlite3.Connection, plan: str, old: str, new: str) -> None:
+    """What was in question about the resource `old` of a plan is in question about `new`."""
+    connection.execute(_SQL["repoint"], {"plan": plan, "old": old, "new": new})
+
+
 def decide(connection: sqlite3.Connection, conflict: str, decided: Decided) -> None:
     """Note what was decided about a conflict; earlier decisions stay noted."""
     connection.execute(

@@ -37,6 +37,9 @@ WHERE c.other_party = :party AND c.path = '' AND c.other IS NULL
 -- name: get
 SELECT id, plan, reference, path, kind, base, live, other, live_party, other_party, at FROM conflict WHERE id = :id;
 
+-- name: repoint
+UPDATE conflict SET reference = :new WHERE plan = :plan AND reference = :old;
+
 -- name: decide
 INSERT INTO conflict_decision (conflict, word, party, at, value, reason, until, journal)
 VALUES (:conflict, :word, :party, :at, :value, :reason, :until, :journal);

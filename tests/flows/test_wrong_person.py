@@ -93,6 +93,44 @@ def test_who_really_has_the_number_is_told_of_as_before(town: Town, sip: Record)
     assert town.push(corrected(wrong)).json()["state"] == "unchanged"
 
 
+def test_what_the_region_said_of_the_person_goes_with_the_plan(town: Town, sip: Record) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    settle(town)
+    person = town.at_region(person_of(town, plan))
+    contact = [{"name": {"text": "Gun-Britt"}}]
+    town.put_at_region(person | {"telecom": [{"system": "phone", "value": "070-9"}], "contact": contact})
+    sip["person"]["phone"] = "070-1"
+    town.push(sip)
+    settle(town)
+    assert town.push(corrected(sip)).status_code == 422
+    old, new = move(town, plan)
+    assert town.push(corrected(sip)).json()["conflicts"] == []
+    settle(town)
+    assert town.at_region(new)["contact"] == contact
+    (asked,) = town.get("/parties/sodertalje/conflicts").json()["conflicts"]
+    assert (asked["path"], asked["live"], asked["kept"]) == ("person.phone", "070-1", "070-9")
+    assert town.post(f"/parties/sodertalje/conflicts/{asked['id']}/decision", {"decision": "take"}).status_code == 200
+    settle(town)
+    assert town.record(sip["id"])["person"]["phone"] == town.at_region(new)["telecom"][0]["value"] == "070-9"
+    assert "telecom" not in town.at_region(old)
+
+
+def test_a_plan_that_was_moved_by_mistake_goes_back(town: Town, sip: Record) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    settle(town)
+    before = content(town, plan)
+    town.push(corrected(sip))
+    first = move(town, plan)
+    town.push(corrected(sip))
+    settle(town)
+    assert town.push(sip).status_code == 422
+    assert move(town, plan) == first[::-1]
+    settle(town)
+    assert content(town, plan) == before
+    assert town.push(sip).json()["state"] == "unchanged"
+    assert plans_found(town, RIGHT) == set()
+
+
 def test_the_wrong_number_may_come_again_for_whose_it_is(town: Town, sip: Record) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     settle(town)
