@@ -71,17 +71,22 @@ def undo(old: Old, new: New, by: By, reason: Reason, data: Data = None) -> None:
 @app.command()
 def move(
     plan: Annotated[str, typer.Argument(help="The plan that came under somebody else's number, CarePlan/ID.")],
-    person: Annotated[str, typer.Argument(help="Whom it is about, Patient/ID as the list shows it.")],
     by: By,
     reason: Reason,
+    person: Annotated[str | None, typer.Argument(help="Whom it is about, Patient/ID as the list shows it.")] = None,
+    delivery: Annotated[str | None, typer.Option(help="Instead: the key of the record that names the person.")] = None,
     data: Data = None,
 ) -> None:
     """The plan is about another person; nothing that it said stays with the one whom it was thought to be about."""
+    from fhir_adapter.flows.wrong_person import as_delivered
     from fhir_adapter.flows.wrong_person import move as move_
 
+    if (person is None) is (delivery is None):
+        raise typer.BadParameter("either Patient/ID or --delivery KEY")
+    id_ = plan.removeprefix("CarePlan/")
     with plans_in(data) as hub:
-        old = move_(hub, plan.removeprefix("CarePlan/"), person, hub.party(by), reason)
-    typer.echo(f"{plan} is about {person} from now on, and not about {old}; what was refused may be sent again")
+        old = move_(hub, id_, person or as_delivered(hub, id_, delivery or ""), hub.party(by), reason)
+    typer.echo(f"{plan} is not about {old} any more; what was refused may be sent again")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, history, known_persons
 from fhir_adapter.flows.incoming import Incoming
 from fhir_adapter.flows.naming import Renaming
-from fhir_adapter.plan.identity import about
+from fhir_adapter.plan.identity import about, is_nobody
 from fhir_adapter.plan.quarantine import is_about_another_person
 from fhir_adapter.remotes.client import RemoteVersion
 from fhir_adapter.store import copies, outbox, resources
@@ -43,6 +43,8 @@ def reason_to_park(
         return None
     if _is_about_another_person(connection, incoming, plan):
         return "about another person than it was shared for"  # whom a question about it would show to others
+    if _is_of_nobody(connection, incoming):
+        return "of a person whom no plan is about any more"  # it would be theirs whose number that is
     errors = errors_in(version.resource or {})
     if errors:
         return f"not valid: {errors[0].path}: {errors[0].code}"
@@ -65,6 +67,11 @@ def _reason_to_park_a_new_one(
 
     is_anothers = person and is_about_another_person(said, [about(person)], look_up)
     return "about another person than the plan that names it" if is_anothers else None
+
+
+def _is_of_nobody(connection: sqlite3.Connection, incoming: Incoming) -> bool:
+    here = known_persons.person_here(connection, f"{incoming.version.type}/{incoming.id}")
+    return here is not None and is_nobody(here)
 
 
 def _is_about_another_person(connection: sqlite3.Connection, incoming: Incoming, plan: Plan) -> bool:

@@ -15,6 +15,7 @@ from fhir_adapter.flows import change, persons
 from fhir_adapter.flows.bases import said_with
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import (
+    Said,
     id_of,
     is_at_home_with,
     person_here,
@@ -24,7 +25,7 @@ from fhir_adapter.flows.known_persons import (
 from fhir_adapter.flows.persons import Deed
 from fhir_adapter.flows.said import Lens, own_name
 from fhir_adapter.plan import identity
-from fhir_adapter.store import conflicts, plans
+from fhir_adapter.store import conflicts, journal, plans
 from fhir_adapter.store import persons as pairs
 from fhir_adapter.store.plans import Plan
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 
-def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
-    """The plan is about `new` (`Patient/id`) from now on; the record that it was about is returned.
+def move(hub: Hub, plan_id: str, new: str | Said, party: Party, reason: str) -> str:
+    """The plan is about `new` (`Patient/id`, or as a delivery says) from now on; whom it was about before is returned.
 
     What is known of the person by the plan goes from the record that it was about: where no other plan is about that
     one, nothing is left in it. Raises NotFound where there is no such plan, or `new` neither is here nor came with it.
@@ -43,7 +44,9 @@ def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
         plan, old = plans.get(connection, plan_id), change.person_of(connection, plan_id)
         if plan is None or old is None:
             raise NotFound(f"CarePlan/{plan_id}: there is no such plan here")
-        name, is_here = _its_record(connection, hub, plan, new)
+        said = said_in(pairs.get(connection, old, new)) if isinstance(new, str) else new
+        named = new if isinstance(new, str) else reference_of(new.person)
+        name, is_here = _its_record(connection, hub, plan, named)
         if name == old:
             raise Conflict(f"CarePlan/{plan.id} is about {old} already")
         found, is_alone = persons.members(connection, plan_id), persons.plans_about(connection, old) == (plan_id,)
@@ -51,7 +54,7 @@ def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
         wrongly_said = _said_of(connection, hub, plan, old)
         changed = identity.repointed(found, old, name)
         if not is_here:
-            changed[name] = _as_it_came(connection, old, new, found[old] if is_alone else {}) | {"id": id_of(name)}
+            changed[name] = _as_it_came(named, said, found[old] if is_alone else {}) | {"id": id_of(name)}
         if name not in found and person_here(connection, name):
             plans.add_guests(connection, plan_id, [name])
         if is_alone:
@@ -62,8 +65,8 @@ def move(hub: Hub, plan_id: str, new: str, party: Party, reason: str) -> str:
         others = [each for each in plans.plans_beside(connection, plan_id, old) if _is_about(connection, each, old)]
         if others and wrongly_said:
             _say_again(connection, hub, others[-1], wrongly_said, deed)
-        if pairs.get(connection, old, new):
-            persons.decide(connection, hub, old, new, "apart", deed, None)
+        if pairs.get(connection, old, named):
+            persons.decide(connection, hub, old, named, "apart", deed, None)
         return old
 
     old = hub.database.write(work)
@@ -79,9 +82,23 @@ def _its_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, new: str) 
     return name, here is not None and not identity.is_nobody(here)
 
 
-def _as_it_came(connection: sqlite3.Connection, old: str, new: str, known: Resource) -> Resource:
+def as_delivered(hub: Hub, plan_id: str, key: str) -> Said:
+    """The person of the record that the plan's party sent under this key, also if it was refused. Raises NotFound."""
+    connection = hub.database.read()
+    plan = plans.get(connection, plan_id)
+    entry = journal.by_key(connection, plan.party, key) if plan else None
+    if plan is None or entry is None:
+        raise NotFound(f"CarePlan/{plan_id}: there is no such plan here, or its party sent nothing under that key")
+    lens = Lens(hub.mapping_of(hub.party(plan.party)), plan.source, hub.namespace)
+    said = {reference_of(one): one for one in lens.get(lens.mapping.record_in(entry.body)).resources}
+    name = identity.person_in(said.get(f"CarePlan/{plan_id}", {}), "subject")
+    if name not in said:
+        raise NotFound(f"CarePlan/{plan_id}: what its party sent under that key is another record")
+    return Said(plan_id, said[name])
+
+
+def _as_it_came(new: str, said: Said | None, known: Resource) -> Resource:
     """What is known of the plan's person, with the numbers that came; `known`: the record so far, if it was alone."""
-    said = said_in(pairs.get(connection, old, new))
     if said is None:
         raise NotFound(f"{new}: there is no such person here, and no record of this plan came with that number")
     return known | {"identifier": said.person["identifier"]} if known else said.person

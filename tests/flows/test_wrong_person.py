@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_adapter.errors import Conflict, NotFound
-from fhir_adapter.flows import persons, wrong_person
+from fhir_adapter.flows import parked, persons, wrong_person
 from tests.flows.conftest import Town
 from tests.flows.test_persons import NUMBER, content, other, person_of, plans_found, settle, there
 
@@ -172,6 +172,45 @@ def test_another_plan_of_the_right_person_is_found_beside_it(town: Town, sip: Re
     assert new == person_of(town, first)
     assert plans_found(town, RIGHT) == {plan, first}
     assert town.push(corrected(sip)).json()["state"] == "unchanged"
+
+
+def test_of_a_protected_identity_nobody_is_asked_and_the_refused_delivery_tells_who_it_is(
+    town: Town, sip: Record
+) -> None:
+    sip["person"]["skyddade_personuppgifter"] = "sekretessmarkering"
+    plan, hub = town.push(sip).json()["plan"]["id"], town.service.hub
+    settle(town)
+    assert town.push(corrected(sip), key="refused").status_code == 422
+    assert persons.listed(hub) == []
+    right = wrong_person.as_delivered(hub, plan, "refused")
+    wrong_person.move(hub, plan, right, hub.parties["sodertalje"], "mistyped")
+    settle(town)
+    assert town.at_region(person_of(town, plan))["meta"]["security"][0]["code"] == "sekretessmarkering"
+    assert (plans_found(town, sip["person"]["personnummer"]), plans_found(town, RIGHT)) == (set(), {plan})
+    assert town.push(corrected(sip)).json()["state"] == "unchanged"
+    assert persons.listed(hub, also_decided=True) == []
+    town.push(corrected(sip) | {"id": "S-2"}, key="another")
+    for key in ("another", "nothing"):
+        with pytest.raises(NotFound):
+            wrong_person.as_delivered(hub, plan, key)
+
+
+def test_what_a_region_says_of_the_wrong_person_meanwhile_is_kept_and_does_not_fill_the_record(
+    town: Town, sip: Record
+) -> None:
+    plan, hub = town.push(sip).json()["plan"]["id"], town.service.hub
+    settle(town)
+    person = town.at_region(person_of(town, plan))
+    town.put_at_region(person | {"telecom": [{"system": "phone", "value": "070-9"}]})
+    town.push(corrected(sip))
+    old, _ = move(town, plan)
+    town.sync()
+    assert "telecom" not in town.get(f"/fhir/{old}").json()
+    (kept,) = parked.listed(hub)
+    assert "no plan is about" in kept.why
+    parked.drop(hub, kept.id, "it was about another")
+    town.sync()
+    assert town.at_region(old).keys() <= {"resourceType", "id", "meta", "extension"}
 
 
 def test_what_cannot_be_moved_is_refused(town: Town, sip: Record) -> None:
