@@ -14,11 +14,16 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
-from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows import change
 from fhir_adapter.flows.pull import what_a_record_tells
 from fhir_adapter.flows.said import Lens
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
-from fhir_adapter.plan.identity import as_the_known_person, as_the_plans_person, with_what_was_said_before
+from fhir_adapter.plan.identity import (
+    as_the_known_person,
+    as_the_plans_person,
+    under_the_name,
+    with_what_was_said_before,
+)
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal, plans, resources
 from fhir_adapter.store.plans import Plan, Record
@@ -147,6 +152,9 @@ def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
         own = reference_of(resource)
         reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
+    for name in [ref for ref in found if ref.startswith("RelatedPerson/") and ref not in ours]:
+        if (its_own := lens.own_name(name)) in ours:
+            found = under_the_name(found, name, its_own)
     return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
 
 
@@ -155,20 +163,37 @@ def _meant(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
     return as_the_plans_person(by_reference(lens, said, ours), ours, reference_of(said[0]))
 
 
-def said_of_the_person(
-    connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, theirs: Refs
-) -> tuple[Refs, list[Refs], Refs]:
-    """The person of a new plan as they are here, where earlier plans of the party are about them, and what it said of
-    them with those; and what it says now, measured by that. The last of these bases is bare: a record that says less of
-    them takes nothing away, nor does a value that says less (an address of which it knows the municipality)."""
-    name = str(theirs[f"CarePlan/{plan.id}"].get("subject", {}).get("reference"))
-    if name not in theirs or not plans.plans_beside(connection, plan.id, name):
-        return {}, [], theirs
-    bare = {"resourceType": "Patient", "id": name.partition("/")[2]}
-    here = {name: known_persons.required_person(connection, name)}
-    said = said_beside(connection, party, lens, readings, plan, name)
-    now = theirs | {name: with_what_was_said_before(theirs[name], said)}
-    return here, [{name: person} for person in (*said, bare)], now
+class Newcomers(NamedTuple):
+    """Persons and relatives of other plans of a party who are new in one: as they are here, what it said of them with
+    those plans, oldest first, and what it says now, measured by that (`theirs`)."""
+
+    here: Refs
+    said: dict[str, list[Resource]]
+    theirs: Refs
+
+    def with_bases(self, bases: Sequence[Refs]) -> list[Refs]:
+        """The bases with what was said of them. One is bare: a record that says less takes nothing away."""
+        if not self.here:
+            return list(bases)
+        bare = {name: {"resourceType": one["resourceType"], "id": one["id"]} for name, one in self.here.items()}
+        if bases:
+            newest = {name: said[-1] for name, said in self.said.items() if said}
+            return [bases[0] | bare | newest, *(base | bare for base in bases[1:])]
+        return [*({name: one} for name, said in self.said.items() for one in said), bare]
+
+
+def newcomers_in(
+    connection: sqlite3.Connection, party: Party, lens: Lens, readings: Readings, plan: Plan, ours: Refs, theirs: Refs
+) -> Newcomers:
+    """Who is new in the plan and at home in others of its party. Nor does a value take away that says less (an address
+    of which the record knows the municipality)."""
+    here, said, now = {}, {}, {}
+    for name in (one for one in theirs if one not in ours):
+        if plans.plans_beside(connection, plan.id, name) and (stored := resources.read(connection, *name.split("/"))):
+            here[name] = change.as_saved(stored.body)
+            said[name] = said_beside(connection, party, lens, readings, plan, name)
+            now[name] = with_what_was_said_before(theirs[name], said[name])
+    return Newcomers(here, said, theirs | now)
 
 
 def said_beside(

@@ -101,9 +101,19 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
     return identity.under_the_name(said, name, its_own)
 
 
+def relatives_as_known_here(connection: sqlite3.Connection, lens: Lens, said: Refs, plan: Plan, ours: Refs) -> Refs:
+    """The same for those who are close to the person: whom another party brought has a record of this plan's party."""
+    new = [name for name in said if name.startswith("RelatedPerson/") and name not in ours]
+    for name in new:
+        if not is_at_home_with(connection, name, plan.party):
+            said = identity.under_the_name(said, name, lens.own_name(name))
+    return said
+
+
 def is_at_home_with(connection: sqlite3.Connection, name: str, party: str) -> bool:
     """Whether the party of this name brought the person's record, or would as the first one."""
-    home = plans.get(connection, resources.home_plan_of(connection, "Patient", id_of(name)) or "")
+    type_, _, id_ = name.partition("/")
+    home = plans.get(connection, resources.home_plan_of(connection, type_, id_) or "")
     return home is None or home.party == party
 
 

@@ -16,7 +16,7 @@ from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, Preco
 from fhir_adapter.fhir.resources import NO_READINGS, Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
-from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, said_beside, said_of_the_person
+from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, newcomers_in, said_beside
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
@@ -193,9 +193,10 @@ def _accept(
             theirs = known_persons.as_known_here(connection, hub, party, lens, theirs, plan)
         bases = past.bases(readings, ours) if past else []
         _check_same_person(plan, ours, theirs)
-        if not known:
-            ours, bases, theirs = said_of_the_person(connection, party, lens, readings, plan, theirs)
-            plans.add_guests(connection, plan.id, ours)
+        theirs = known_persons.relatives_as_known_here(connection, lens, theirs, plan, ours)
+        new = newcomers_in(connection, party, lens, readings, plan, ours, theirs)
+        plans.add_guests(connection, plan.id, new.here)
+        ours, bases, theirs = ours | new.here, new.with_bases(bases), new.theirs
         if delivery.seen is None and not delivery.is_meant and looks_emptied(bases, theirs):
             return _park(connection, party, delivery, mapped, plan, entry, is_told=was_told)
         arrival = change.Arrival(

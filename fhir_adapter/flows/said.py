@@ -28,7 +28,7 @@ MOST = 1024
 
 def own_name(namespace: UUID, source: str, person: str) -> str:
     """What a system's own record is called of a person whom another one brought first under this name."""
-    return f"Patient/{uuid5(namespace, f'{source}|{person}')}"
+    return f"{person.partition('/')[0]}/{uuid5(namespace, f'{source}|{person}')}"
 
 
 class _Told(NamedTuple):
@@ -45,7 +45,7 @@ class Lens:
     namespace: UUID
 
     def own_name(self, person: str) -> str:
-        """The reference of the record that this system's party has of a person whom another party brought first."""
+        """The reference of this system's own record of a person, or relative, whom another party brought first."""
         return own_name(self.namespace, self.source, person)
 
     def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:

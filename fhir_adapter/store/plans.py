@@ -57,6 +57,10 @@ class Record:
     names: str | None
 
 
+PERSONS = ("Patient", "RelatedPerson")
+"""Types that are at home in every plan of the party that brought them."""
+
+
 def add(connection: sqlite3.Connection, *, id: str, party: str, source: str, record: str, now: str) -> Plan:
     """A new plan at version 0: its first change makes it 1."""
     connection.execute(_SQL["add"], {"id": id, "party": party, "source": source, "record": record, "now": now})
@@ -88,9 +92,9 @@ def guests(connection: sqlite3.Connection, plan: str) -> set[str]:
 def plans_beside(connection: sqlite3.Connection, plan: str, reference: str) -> list[Plan]:
     """The other plans in which a person of this one is at home, too, the one that changed last at the end."""
     type_, _, id_ = reference.partition("/")
-    if type_ != "Patient":
+    if type_ not in PERSONS:
         return []
-    return [Plan(*row) for row in connection.execute(_SQL["plans_beside"], {"plan": plan, "id": id_})]
+    return [Plan(*row) for row in connection.execute(_SQL["plans_beside"], {"plan": plan, "type": type_, "id": id_})]
 
 
 def members(connection: sqlite3.Connection, plan: str) -> list[Member]:

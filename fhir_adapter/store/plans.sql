@@ -17,16 +17,16 @@ ORDER BY p.party <> :party, r.said IS NULL, p.id LIMIT 1;
 INSERT OR IGNORE INTO plan_guest (plan, rid) SELECT ?, rid FROM resource WHERE type = ? AND id = ?;
 
 -- name: guests
--- Not a person whom the plan's own party brought with another plan of its own: that one is at home in both.
+-- Not a person, or relative, whom the plan's own party brought with another plan of its own: that one is at home in both.
 SELECT r.type, r.id
 FROM plan_guest g CROSS JOIN resource r ON r.rid = g.rid CROSS JOIN plan here ON here.id = g.plan
 LEFT JOIN plan home ON home.id = r.plan
-WHERE g.plan = :plan AND NOT (r.type = 'Patient' AND coalesce(home.party, '') = here.party);
+WHERE g.plan = :plan AND NOT (r.type IN ('Patient', 'RelatedPerson') AND coalesce(home.party, '') = here.party);
 
 -- name: plans_beside
--- The other plans of its party in which a person of the plan is at home, too.
+-- The other plans of its party in which a person, or relative, of the plan is at home, too.
 SELECT p.id, p.party, p.source, p.record, p.version, p.change, p.updated
-FROM plan here CROSS JOIN resource r ON r.type = 'Patient' AND r.id = :id CROSS JOIN plan home ON home.id = r.plan
+FROM plan here CROSS JOIN resource r ON r.type = :type AND r.id = :id CROSS JOIN plan home ON home.id = r.plan
 CROSS JOIN plan_member m ON m.type = r.type AND m.id = r.id CROSS JOIN plan p ON p.id = m.plan
 WHERE here.id = :plan AND home.party = here.party AND p.party = here.party AND p.id <> here.id ORDER BY p.change;
 

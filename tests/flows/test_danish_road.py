@@ -23,6 +23,7 @@ MUNICIPALITIES = {
     "holstebro": ("29189927", "dk-integrerede-forloeb"),
     "koebenhavn": ("64942212", "dk-borgerens-plan"),
     "randers": ("29189668", "dk-kl-ffb"),
+    "favrskov": ("29189714", "dk-kl-ffb"),
 }
 REGIONS = {"Region Syddanmark": "29190909", "Region Midtjylland": "29190925", "Region Hovedstaden": "29190623"}
 
@@ -171,3 +172,43 @@ def test_a_record_that_is_fhir_is_taken_only_where_it_is_some(tmp_path: Path) ->
             assert {issue["path"].partition(".coding")[0] for issue in answer.json()["issues"]} == {"plan.category[0]"}
             care_plan["category"][0]["coding"].pop()
         assert town.push(record, party="randers").status_code == 201
+
+
+def plan_with_a_guardian() -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new plan of the citizen of FFB-2, and the guardian in it, who has one id in all of the citizen's plans."""
+    text = json.dumps(sample("dk-kl-ffb", "FFB-2"))
+    for entry in sample("dk-kl-ffb", "FFB-2")["entry"]:
+        if entry["resource"]["resourceType"] == "CarePlan":
+            text = text.replace(entry["resource"]["id"], str(uuid4()))
+    record: dict[str, Any] = json.loads(text)
+    found = (entry["resource"] for entry in record["entry"])
+    return record, next(one for one in found if one["resourceType"] == "RelatedPerson")
+
+
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+def test_what_the_next_plan_says_of_a_relative_is_taken_and_another_partys_plan_has_its_own(tmp_path: Path) -> None:
+    for town in a_danish_town(tmp_path, "Region Midtjylland"):
+        for number in ("11111111", "22222222"):
+            record, guardian = plan_with_a_guardian()
+            guardian["telecom"] = [{"system": "phone", "value": number}]
+            assert town.push(record, party="randers", **FHIR).status_code == 201
+        (there,) = town.get("/fhir/RelatedPerson").json()["entry"]
+        assert there["resource"]["telecom"][0]["value"] == "22222222"
+        guardian["telecom"][0]["value"] = "33333333"
+        receipt = town.push(record, party="randers", **FHIR).json()
+        assert (receipt["state"], receipt["conflicts"]) == ("accepted", [])
+        others, _ = plan_with_a_guardian()
+        plan = town.push(others, party="favrskov", **FHIR).json()["plan"]["id"]
+        assert town.push(others, party="favrskov", **FHIR).json()["state"] == "unchanged"
+        care_plan = town.get(f"/fhir/CarePlan/{plan}").json()
+        found = {
+            one["resource"]["patient"]["reference"]: one["resource"]
+            for one in town.get("/fhir/RelatedPerson").json()["entry"]
+        }
+        assert len(found) == 2
+        assert "telecom" not in found[care_plan["subject"]["reference"]], (
+            "and it is about that party's record of the person"
+        )
+        assert "33333333" not in town.get(f"/parties/favrskov/records/{plan}").text
