@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,23 +16,20 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
-from fhir_adapter.flows import change, circuit, letters, writes
+from fhir_adapter.flows import change, circuit, known_persons, letters, writes
 from fhir_adapter.flows.collect import collect
 from fhir_adapter.flows.deletions import as_it_goes_on, tell_again
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.naming import as_can_stand_there, as_sent, names_to_theirs, records_to_theirs
 from fhir_adapter.flows.pull import decision_for
-from fhir_adapter.plan.identity import are_born_apart, not_meant
+from fhir_adapter.plan.identity import are_born_apart, have_one_number_now, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes.client import Entry
 from fhir_adapter.remotes.directory import find_by_identifiers
-from fhir_adapter.store import copies, outbox, persons, plans, resources
+from fhir_adapter.store import copies, outbox, persons, plans
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
-
-if TYPE_CHECKING:
-    import sqlite3
 
 MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""
@@ -205,13 +201,10 @@ def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
     if type_ == "Patient" and are_born_apart(ours, there) and not is_linked:
         words = "a person with this number and another birth date is known there"
         raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
-    return other is None or (copy is not None and copy.is_theirs and _have_one_number(connection, copy, ours))
-
-
-def _have_one_number(connection: sqlite3.Connection, copy: Copy, ours: Resource) -> bool:
-    stored = resources.read(connection, copy.type, copy.id)
-    other = parse_json(stored.body) if stored and not stored.deleted else {}
-    return not set(_identifiers_of(other)).isdisjoint(_identifiers_of(ours))
+    if other is None or copy is None:
+        return True
+    record = known_persons.person_here(connection, other)
+    return copy.is_theirs and record is not None and have_one_number_now(record, ours)
 
 
 def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:

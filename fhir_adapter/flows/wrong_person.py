@@ -46,23 +46,13 @@ def move(hub: Hub, plan_id: str, new: str | Said, party: Party, reason: str) -> 
             raise NotFound(f"CarePlan/{plan_id}: there is no such plan here")
         said = said_in(pairs.get(connection, old, new)) if isinstance(new, str) else new
         named = new if isinstance(new, str) else reference_of(new.person)
-        name, is_here = _its_record(connection, hub, plan, named)
+        name = _its_record(connection, hub, plan, named)
         if name == old:
             raise Conflict(f"CarePlan/{plan.id} is about {old} already")
-        found, is_alone = persons.members(connection, plan_id), persons.plans_about(connection, old) == (plan_id,)
         deed = persons.enter(connection, hub, party, reason, {"move": [plan_id, old, name]})
         wrongly_said = _said_of(connection, hub, plan, old)
-        changed = identity.repointed(found, old, name)
-        if not is_here:
-            changed[name] = _as_it_came(named, said, found[old] if is_alone else {}) | {"id": id_of(name)}
-        if name not in found and person_here(connection, name):
-            plans.add_guests(connection, plan_id, [name])
-        if is_alone:
-            changed[old] = {"resourceType": "Patient", "id": id_of(old)}
-            conflicts.repoint(connection, plan_id, old, name)
-        persons.save(connection, hub, plan_id, [*changed.values()], deed)
-        persons.queue(connection, hub, plan_id, deed.now)
-        others = [each for each in plans.plans_beside(connection, plan_id, old) if _is_about(connection, each, old)]
+        _rewrite(connection, hub, plan, old, name, said, deed)
+        others = [one for one in plans.plans_beside(connection, plan_id, old) if _is_about(connection, one, old)]
         if others and wrongly_said:
             _say_again(connection, hub, others[-1], wrongly_said, deed)
         if pairs.get(connection, old, named):
@@ -74,12 +64,28 @@ def move(hub: Hub, plan_id: str, new: str | Said, party: Party, reason: str) -> 
     return old
 
 
-def _its_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, new: str) -> tuple[str, bool]:
-    """The record of `new` that the plan's party has, or is to get; and whether anything is said there."""
+def _its_record(connection: sqlite3.Connection, hub: Hub, plan: Plan, new: str) -> str:
+    """The record of `new` that the plan's party has, or is to get."""
     is_its_own = is_at_home_with(connection, new, plan.party)
-    name = remaining_for(connection, new if is_its_own else own_name(hub.namespace, plan.source, new))
-    here = person_here(connection, name)
-    return name, here is not None and not identity.is_nobody(here)
+    return remaining_for(connection, new if is_its_own else own_name(hub.namespace, plan.source, new))
+
+
+def _rewrite(
+    connection: sqlite3.Connection, hub: Hub, plan: Plan, old: str, new: str, said: Said | None, deed: Deed
+) -> None:
+    """What pointed to the old record in the plan points to the new one; what only this plan told goes with it."""
+    found, here = persons.members(connection, plan.id), person_here(connection, new)
+    is_alone = persons.plans_about(connection, old) == (plan.id,)
+    changed = identity.repointed(found, old, new)
+    if here is None or identity.is_nobody(here):
+        changed[new] = _as_it_came(new, said, found[old] if is_alone else {}) | {"id": id_of(new)}
+    if here and new not in found:
+        plans.add_guests(connection, plan.id, [new])
+    if is_alone:
+        changed[old] = {"resourceType": "Patient", "id": id_of(old)}
+        conflicts.repoint(connection, plan.id, old, new)
+    persons.save(connection, hub, plan.id, [*changed.values()], deed)
+    persons.queue(connection, hub, plan.id, deed.now)
 
 
 def as_delivered(hub: Hub, plan_id: str, key: str) -> Said:
@@ -101,7 +107,8 @@ def _as_it_came(new: str, said: Said | None, known: Resource) -> Resource:
     """What is known of the plan's person, with the numbers that came; `known`: the record so far, if it was alone."""
     if said is None:
         raise NotFound(f"{new}: there is no such person here, and no record of this plan came with that number")
-    return known | {"identifier": said.person["identifier"]} if known else said.person
+    kept = {name: value for name, value in known.items() if name != "link"}  # whom the other one was joined with
+    return kept | {"identifier": said.person["identifier"]} if kept else said.person
 
 
 def _is_about(connection: sqlite3.Connection, plan: Plan, person: str) -> bool:

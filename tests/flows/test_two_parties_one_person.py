@@ -114,6 +114,21 @@ def test_a_third_record_of_the_person_comes_to_a_region_that_has_two(town: Town,
     ]
 
 
+def test_a_region_that_knows_the_person_by_the_old_number_of_one_is_not_given_the_others_under_it(
+    town: Town, sip: Record
+) -> None:
+    """That a number was another's once is a question for the keeper; nobody is joined at the region by it."""
+    number = {"system": NUMBER, "value": sip["person"]["personnummer"]}
+    town.put_at_region({"resourceType": "Patient", "id": "own", "identifier": [number]})
+    record = other(sip)
+    record["person"]["tidigare_nummer"] = [sip["person"]["personnummer"]]
+    found = [town.push(sip).json()["plan"]["id"], town.push(record, party="nykvarn").json()["plan"]["id"]]
+    settle(town)
+    subjects = [town.at_region(f"CarePlan/{plan}")["subject"]["reference"] for plan in found]
+    assert subjects == ["Patient/own", person_of(town, found[1])]
+    assert [one.pair.why for one in persons.listed(town.service.hub)] == ["one-number"]
+
+
 def test_the_regions_own_record_of_the_person_stands_for_those_of_both(town: Town, sip: Record, second: Record) -> None:
     number = {"system": NUMBER, "value": sip["person"]["personnummer"]}
     town.put_at_region({"resourceType": "Patient", "id": "own", "identifier": [number]})
