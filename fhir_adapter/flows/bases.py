@@ -16,7 +16,7 @@ from fhir_adapter.errors import Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.pull import what_a_record_tells
-from fhir_adapter.flows.said import Lens
+from fhir_adapter.flows.said import ON_ITS_OWN, Lens
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
 from fhir_adapter.plan.identity import (
     as_the_known_person,
@@ -152,7 +152,7 @@ def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
         own = reference_of(resource)
         reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
         found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
-    for name in [ref for ref in found if ref.startswith("RelatedPerson/") and ref not in ours]:
+    for name in [ref for ref in found if ref.partition("/")[0] in ON_ITS_OWN and ref not in ours]:
         if (its_own := lens.own_name(name)) in ours:
             found = under_the_name(found, name, its_own)
     return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)

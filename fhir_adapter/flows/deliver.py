@@ -16,7 +16,7 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
-from fhir_adapter.flows import change, circuit, known_persons, letters, writes
+from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
 from fhir_adapter.flows.deletions import as_it_goes_on, tell_again
 from fhir_adapter.flows.hub import Hub
@@ -26,7 +26,7 @@ from fhir_adapter.plan.identity import are_born_apart, have_one_number_now, not_
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.remotes.client import Entry
 from fhir_adapter.remotes.directory import find_by_identifiers
-from fhir_adapter.store import copies, outbox, persons, plans
+from fhir_adapter.store import copies, outbox, persons, plans, resources
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
@@ -190,7 +190,8 @@ def _link_by_identifier(hub: Hub, party: Party, type_: str, new: Sequence[Resour
 
 def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
     """Whether what has our number there is ours, and not the copy of another one of ours that has it, too, was given it
-    or had it. The party's own may stand for several of ours: each municipality has a record of a person (decision 36).
+    or had it. The party's own may stand for several of ours: each municipality has a record of a person, and of staff
+    (decision 36).
 
     One number and two days of birth: whose plan this would become, a person has to say. Raises RemoteError.
     """
@@ -203,8 +204,9 @@ def _is_it(hub: Hub, party: Party, ours: Resource, there: Resource) -> bool:
         raise RemoteError(words, answered=200, issues=[Issue("error", "business-rule", "Patient.birthDate", words)])
     if other is None or copy is None:
         return True
-    record = known_persons.person_here(connection, other)
-    return copy.is_theirs and record is not None and have_one_number_now(record, ours)
+    stored = resources.read(connection, copy.type, copy.id)
+    is_several = copy.is_theirs and type_ in ("Patient", "Practitioner")
+    return is_several and stored is not None and have_one_number_now(parse_json(stored.body or b"{}"), ours)
 
 
 def _identifiers_of(resource: Resource) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from fhir_adapter.fhir.resources import Resource, dump_json, parse_json, referen
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.said import Lens
+from fhir_adapter.flows.said import ON_ITS_OWN, Lens
 from fhir_adapter.plan import attention, identity
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import persons, plans, resources
@@ -101,9 +101,9 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
     return identity.under_the_name(said, name, its_own)
 
 
-def relatives_as_known_here(connection: sqlite3.Connection, lens: Lens, said: Refs, plan: Plan, ours: Refs) -> Refs:
-    """The same for those who are close to the person: whom another party brought has a record of this plan's party."""
-    new = [name for name in said if name.startswith("RelatedPerson/") and name not in ours]
+def others_as_known_here(connection: sqlite3.Connection, lens: Lens, said: Refs, plan: Plan, ours: Refs) -> Refs:
+    """The same for relatives and staff: whom another party brought has a record of this plan's party."""
+    new = [name for name in said if name.partition("/")[0] in ON_ITS_OWN and name not in ours]
     for name in new:
         if not is_at_home_with(connection, name, plan.party):
             said = identity.under_the_name(said, name, lens.own_name(name))

@@ -25,6 +25,9 @@ from fhir_adapter.store.copies import Copy
 if TYPE_CHECKING:
     import sqlite3
 
+_OF_SEVERAL = ("Patient", "Practitioner")
+"""Types of which a party's own resource may stand for several of ours."""
+
 Renaming = Callable[[str], str]
 """`Type/id` -> `Type/id` under another's ids."""
 
@@ -76,8 +79,8 @@ def names_to_ours(connection: sqlite3.Connection, hub: Hub, party: Party, plan: 
 
 
 def copy_meant(connection: sqlite3.Connection, party: Party, plan: str | None, type_: str, id_: str) -> Copy | None:
-    """What the party means by `type_/id_` where it speaks of the plan: of persons it joined, the one of the plan."""
-    found = copies.named_in(connection, party.name, plan, type_, id_) if plan and type_ == "Patient" else []
+    """What the party means by `type_/id_` where it speaks of the plan: of several who go by that name, the plan's."""
+    found = copies.named_in(connection, party.name, plan, type_, id_) if plan and type_ in _OF_SEVERAL else []
     if len(found) > 1:
         person = change.person_of(connection, plan or "")
         found.sort(key=lambda copy: copy.reference != person)

@@ -193,7 +193,7 @@ def _accept(
             theirs = known_persons.as_known_here(connection, hub, party, lens, theirs, plan)
         bases = past.bases(readings, ours) if past else []
         _check_same_person(plan, ours, theirs)
-        theirs = known_persons.relatives_as_known_here(connection, lens, theirs, plan, ours)
+        theirs = known_persons.others_as_known_here(connection, lens, theirs, plan, ours)
         new = newcomers_in(connection, party, lens, readings, plan, ours, theirs)
         plans.add_guests(connection, plan.id, new.here)
         ours, bases, theirs = ours | new.here, new.with_bases(bases), new.theirs

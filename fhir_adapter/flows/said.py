@@ -31,6 +31,10 @@ def own_name(namespace: UUID, source: str, person: str) -> str:
     return f"{person.partition('/')[0]}/{uuid5(namespace, f'{source}|{person}')}"
 
 
+ON_ITS_OWN = frozenset({"Practitioner", "PractitionerRole", "RelatedPerson"})
+"""People beside the one whom a plan is about: of them, too, each party has a record of its own."""
+
+
 class _Told(NamedTuple):
     resources: tuple[bytes, ...]
     rest: Mapped

@@ -10,7 +10,7 @@ import pytest
 
 from fhir_adapter.flows import persons
 from tests.flows.conftest import Town
-from tests.flows.test_persons import NUMBER, content, join, other, person_of, settle, undo
+from tests.flows.test_persons import NUMBER, content, join, other, person_of, settle, there, undo
 
 SECRET = {"phone": "070-555 55 55", "address": "Gömda vägen 1, 151 99 Södertälje"}
 
@@ -76,6 +76,36 @@ def test_each_goes_on_with_its_own_record_of_the_person(town: Town, second: Reco
     assert content(town, plans[0]) == before
     following = town.push(second | {"id": "N-2"}, party="nykvarn").json()["plan"]["id"]
     assert person_of(town, following) == person_of(town, plans[1]), "the same party's next plan"
+
+
+def test_each_party_names_staff_as_it_does_and_the_regions_own_record_stands_for_both(
+    town: Town, sip: Record, second: Record
+) -> None:
+    hsa = {"system": "urn:oid:1.2.752.29.4.19", "value": "SE2321000016-TEST1"}
+    town.put_at_region({"resourceType": "Practitioner", "id": "own", "identifier": [hsa]})
+    for field in (second["deltagare"][3], *second["insatser"]):
+        field |= {name: "Mehmet Nytt" for name in ("namn", "ansvarig") if field.get(name) == "Mehmet Yıldız"}
+    second["fast_vardkontakt"] = "Mehmet Nytt"
+    plan = town.push(sip).json()["plan"]["id"]
+    others = town.push(second, party="nykvarn").json()["plan"]["id"]
+    settle(town)
+    names = {
+        entry["resource"]["id"]: entry["resource"].get("name") for entry in town.at_region("Practitioner")["entry"]
+    }
+    assert names.pop("own") is None
+    assert "Mehmet" not in json.dumps(names), "it is pointed to, not made twice"
+    assert "Mehmet Nytt" in [one["namn"] for one in town.record(others, party="salem")["deltagare"]]
+    before = [content(town, one) for one in (plan, others)]
+    role = next(one for ref, one in there(town).items() if one.get("practitioner") == {"reference": "Practitioner/own"})
+    town.put_at_region(town.at_region(f"PractitionerRole/{role['id']}") | {"active": True})
+    settle(town)
+    after = [content(town, one) for one in (plan, others)]
+    changed = [ref for one, other in zip(before, after, strict=True) for ref in other if other[ref] != one.get(ref)]
+    assert changed == [f"PractitionerRole/{role['id']}"], "and it is still this plan's own that is meant"
+    (role_here,) = (found[changed[0]] for found in after if changed[0] in found)
+    assert role_here["practitioner"] != {"reference": "Practitioner/own"}
+    assert town.record("SIP-1") == sip
+    assert town.record(second["id"], party="nykvarn") == second
 
 
 def test_what_the_region_edits_of_the_person_is_told_to_its_own_plans_party_alone(
