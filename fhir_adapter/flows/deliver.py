@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -30,6 +31,9 @@ from fhir_adapter.store import copies, outbox, persons, plans, resources
 from fhir_adapter.store.copies import Copy, Written
 from fhir_adapter.store.outbox import Claim
 from fhir_adapter.store.plans import Member
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MATCHED_BY_IDENTIFIER = ("Patient", "Organization", "Practitioner")
 """What a FHIR server may know already: it is then pointed to and never written."""

@@ -43,7 +43,7 @@ class NativeWords:
         mapping = hub.mapping_of(party)
         before = record_said(connection, mapping, record) or Earlier({})
         source = source_of(party, plan, record.record if record else plan.record)
-        return NativeWords(Lens(mapping, source, hub.namespace), before, visible)
+        return NativeWords(Lens(mapping, source, hub.namespace, plan.source), before, visible)
 
     def path(self, conflict: Conflict) -> str:
         """The field that the conflict is about; empty where the record has none, or no single one. What was taken away

@@ -123,14 +123,15 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     check_what_is_fhir(mapping, native)
     known = known_of(connection, party, native)
     # The system whose ids the record uses: the party's own, unless it is its copy of a plan that another brought.
-    lens = Lens(mapping, source_of(party, known.plan, str(native["id"])) if known else party.source, hub.namespace)
+    source = source_of(party, known.plan, str(native["id"])) if known else party.source
+    lens = Lens(mapping, source, hub.namespace, known.plan.source if known else source)
     past = Past(connection, party, lens, known, delivery.seen) if known else None
     again = _says_the_same_again(known, delivery)
     names = _names_in(native, lens, past, again=again is not None)
     told = lens.rest(again, names) if again else None
     mapped = told or lens.get(native, names_of(names))
     if past and delivery.seen is None and _is_a_namesake(connection, party, past, mapped):
-        past, lens = None, replace(lens, source=party.source)
+        past, lens = None, replace(lens, source=party.source, home=party.source)
         names = _names_in(native, lens, past, again=False)
         mapped = lens.get(native)
     readings = Readings(mapped.resources)

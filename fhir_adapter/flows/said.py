@@ -42,15 +42,19 @@ class _Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """A mapping, the system whose ids a record uses, and our namespace: all that its form in FHIR depends on."""
+    """A mapping, the system whose ids a record uses, and our namespace: all that its form in FHIR depends on.
+
+    `home`: the system that brought the plan, where the record uses another one's ids.
+    """
 
     mapping: Mapping
     source: str
     namespace: UUID
+    home: str = ""
 
     def own_name(self, person: str) -> str:
-        """The reference of this system's own record of a person, or relative, whom another party brought first."""
-        return own_name(self.namespace, self.source, person)
+        """The reference of the plan's own record of a person, relative or staff whom another party brought first."""
+        return own_name(self.namespace, self.home or self.source, person)
 
     def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:
         """The record in FHIR; `names` of its items without id. Raises Refused."""
