@@ -2,8 +2,8 @@
 
 usage: python -m scripts.build_required_codes FOLDER
 
-definitions.py says what FOLDER holds. Taken are the elements with a required binding, of the types that a shared plan
-is made of and of the data types inside them.
+definitions.py says what FOLDER holds. Taken are the elements with a required binding, of every resource type and of the
+data types inside them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from scripts.definitions import TYPES, Codes, Elements, bindings_of
+from scripts.definitions import Codes, Elements, bindings_of
 
 TARGET = Path(__file__).parent.parent / "fhir_adapter" / "checks" / "required_codes.json"
 
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     elements, codes = Elements(folder), Codes(folder)
     sets: dict[str, dict[str, list[str]]] = {}
     table: dict[str, dict[str, str]] = {}
-    for type_ in TYPES:
+    for type_ in elements.resource_types():
         for path, _, value_set in bindings_of(elements, type_):
             name = value_set.partition("|")[0]
             listed = codes.of(name)

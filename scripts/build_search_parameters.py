@@ -102,12 +102,8 @@ def code_systems_of(type_: str, elements: Elements, codes: Codes) -> dict[str, s
 def parameters_of(
     type_: str, definitions: list[dict[str, Any]], elements: Elements, code_systems: dict[str, str]
 ) -> dict[str, Any]:
-    """code → parameter, for one type."""
-    table: dict[str, Any] = {
-        code: {"type": kind, "url": f"http://hl7.org/fhir/SearchParameter/Resource-{code[1:]}", "doc": doc,
-               "paths": [[path, fhir_type]]}
-        for code, (kind, path, fhir_type, doc) in COMMON.items()
-    }  # fmt: skip
+    """code → parameter, for one type, without those of all types."""
+    table: dict[str, Any] = {}
     for definition in definitions:
         kind = definition["type"]
         if type_ not in definition["base"] or kind not in KINDS or definition["code"] == "phonetic":
@@ -131,8 +127,17 @@ def parameters_of(
     return dict(sorted((table | OURS.get(type_, {})).items()))
 
 
+def common_parameters() -> dict[str, Any]:
+    """code → parameter, for every type."""
+    return {
+        code: {"type": kind, "url": f"http://hl7.org/fhir/SearchParameter/Resource-{code[1:]}", "doc": doc,
+               "paths": [[path, fhir_type]]}
+        for code, (kind, path, fhir_type, doc) in sorted(COMMON.items())
+    }  # fmt: skip
+
+
 def targets_of(definition: dict[str, Any]) -> list[str]:
-    """Types held here that the reference may point at."""
+    """Types of a plan that the reference may point at."""
     return sorted(set(definition.get("target", TYPES)) & set(TYPES))
 
 
@@ -141,8 +146,11 @@ def main(folder: Path) -> None:
     bundle = json.loads((folder / "search-parameters.json").read_text("utf-8"))
     definitions = [entry["resource"] for entry in bundle["entry"]]
     elements, codes = Elements(folder), Codes(folder)
-    table = {
-        type_: parameters_of(type_, definitions, elements, code_systems_of(type_, elements, codes)) for type_ in TYPES
+    table = {"Resource": common_parameters()} | {
+        type_: parameters_of(type_, definitions, elements, code_systems_of(type_, elements, codes))
+        if type_ in TYPES
+        else {}
+        for type_ in elements.resource_types()
     }
     TARGET.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(f"{sum(map(len, table.values()))} parameters of {len(table)} types in {TARGET.name}")

@@ -13,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 TYPES = (
-    "Appointment", "AuditEvent", "CarePlan", "CareTeam", "Condition", "Consent", "Encounter", "Goal", "Observation",
-    "Organization", "Patient", "Practitioner", "PractitionerRole", "Provenance", "RelatedPerson", "ServiceRequest",
-    "Task",
+    "AllergyIntolerance", "Appointment", "AuditEvent", "CarePlan", "CareTeam", "ClinicalImpression", "Communication",
+    "CommunicationRequest", "Condition", "Consent", "Device", "DeviceRequest", "DiagnosticReport", "DocumentReference",
+    "Encounter", "EpisodeOfCare", "Flag", "Goal", "HealthcareService", "List", "Location", "Medication",
+    "MedicationRequest", "MedicationStatement", "NutritionOrder", "Observation", "Organization", "Patient",
+    "Practitioner", "PractitionerRole", "Procedure", "Provenance", "QuestionnaireResponse", "RelatedPerson",
+    "RequestGroup", "RiskAssessment", "ServiceRequest", "Task", "VisionPrescription",
 )  # fmt: skip
-"""The resource types that a shared plan is made of."""
+"""The resource types that a shared plan is made of, and those that a health record brings into one: what a plan, a
+goal, an intervention or a step may point to, and what those are about."""
+
+NOT_KEPT = frozenset({"Binary", "Bundle", "OperationOutcome", "Parameters", "SubscriptionStatus"})
+"""What goes over the wire and is nothing by itself, or is no JSON."""
 
 OPENED = frozenset(
     {"Address", "Annotation", "Attachment", "Coding", "CodeableConcept", "ContactPoint", "HumanName", "Identifier",
@@ -34,12 +41,19 @@ class Elements:
 
     def __init__(self, folder: Path) -> None:
         self._elements: dict[str, dict[str, Any]] = {}
+        self._types: set[str] = set()
         for file in ("profiles-resources.json", "profiles-types.json"):
             for entry in json.loads((folder / file).read_text("utf-8"))["entry"]:
                 definition = entry["resource"]
                 if definition["resourceType"] == "StructureDefinition" and definition.get("derivation") != "constraint":
+                    if definition["kind"] == "resource" and not definition["abstract"]:
+                        self._types.add(definition["type"])
                     for element in definition.get("snapshot", {}).get("element", ()):
                         self._elements[element["path"]] = element
+
+    def resource_types(self) -> list[str]:
+        """Every resource type of R4 that a server can keep."""
+        return sorted(self._types - NOT_KEPT)
 
     def follow(self, owner: str, names: list[str]) -> Iterator[tuple[list[str], str]]:
         """JSON property names and FHIR type for each way to go from `owner` along `names`.

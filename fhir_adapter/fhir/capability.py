@@ -54,12 +54,13 @@ def _resource(type_: str, interactions: Sequence[str]) -> Resource:
         "readHistory": True,
         "conditionalRead": "not-match",
         "searchInclude": ["*", f"{type_}:*", *(f"{type_}:{each.code}" for each in _references(parameters))],
-        "searchRevInclude": sorted(_pointing_at(type_)),
         "searchParam": [
             *({"name": name, "definition": url, "type": kind} for name, kind, url in COMMON),
             *(_search_parameter(each) for each in parameters),
         ],
     }
+    if pointing := sorted(_pointing_at(type_)):
+        claimed["searchRevInclude"] = pointing
     if "update" in interactions:
         claimed |= {"updateCreate": True, "conditionalCreate": True, "conditionalUpdate": False}
     return claimed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 from fhir_adapter.fhir.organisations import organisations_named
@@ -36,9 +37,8 @@ def index_rows(resource: Resource, rid: int = 0) -> Rows:
 
 def add_index_rows(rows: Rows, resource: Resource, rid: int) -> None:
     """The same, added to the rows of others."""
-    walk = _WALKS.get(resource["resourceType"])
-    if walk is not None:
-        walk(rows, resource, rid)
+    if resource["resourceType"] in PARAMETERS:
+        _walk_of(resource["resourceType"])(rows, resource, rid)
     rows.organisation.extend((digits, rid) for digits in organisations_named(resource))
 
 
@@ -97,14 +97,12 @@ def _take_lines(take: Take | str, number: int, value: str, names: dict[str, Any]
     return [f"{name}(rows, {number}, rid, {value})"]
 
 
-def _compiled(type_: str) -> _Walk:
+@cache
+def _walk_of(type_: str) -> _Walk:
     space: dict[str, Any] = {"split_reference": split_reference, "take_identifier": take_identifier}
     exec(compile(_source(type_, space), f"<index of {type_}>", "exec"), space)  # noqa: S102 - made of our own table
     walk: _Walk = space[f"walk_{type_}"]
     return walk
-
-
-_WALKS = {type_: _compiled(type_) for type_ in PARAMETERS}
 
 
 if __name__ == "__main__":

@@ -81,11 +81,21 @@ def _check_numbers(table: Mapping[str, Mapping[str, Parameter]]) -> None:
                 raise BadDeclaration(f"search_parameters.json: {type_}.{parameter.code} has another one's number")
 
 
-PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
-    type_: {code: _parameter(type_, code, raw) for code, raw in parameters.items()}
-    for type_, parameters in json.loads(_RAW).items()
-}
-"""Resource type → code → parameter; `_id` and `_lastUpdated` are not here, they are columns."""
+def _table() -> dict[str, dict[str, Parameter]]:
+    own = json.loads(_RAW)
+    common = own.pop("Resource")
+    return {
+        type_: {code: _parameter(type_, code, raw) for code, raw in (common | parameters).items()}
+        for type_, parameters in own.items()
+    }
+
+
+PARAMETERS: Mapping[str, Mapping[str, Parameter]] = _table()
+"""Resource type → code → parameter; `_id` and `_lastUpdated` are not here, they are columns.
+
+Every type of R4 is here, for whatever a plan points to can come into it and must be readable then. Those of which
+plans are not made have only what all types are found by.
+"""
 
 TYPES = tuple(PARAMETERS)
 """The resource types that this service holds."""

@@ -142,6 +142,20 @@ def test_a_hilfeplan_reaches_the_hospital_that_the_person_agreed_to_and_comes_ba
     assert not shared_with(neighbours.push(hilfeplan, party="wippcare").json(), "hall")
 
 
+def test_whatever_a_plan_is_made_of_reaches_the_hospital_and_can_be_read(neighbours: Town) -> None:
+    record = a_sample("at-wippcare", "full")
+    del record["person"]["verstorben"]
+    record["beteiligte"].append({"name": "Eva Köß", "organisation": "Landeskrankenhaus Hall", "vpnr": "900002"})
+    record["einwilligung"] = {"status": "erteilt", "empfaenger": ["Landeskrankenhaus Hall"]}
+    receipt = neighbours.push(record, party="wippcare").json()
+    assert shared_with(receipt, "hall")
+    sync_with(neighbours, "hall")
+    for type_ in ("Communication", "HealthcareService"):
+        here = {entry["resource"]["id"] for entry in neighbours.get(f"/fhir/{type_}").json()["entry"]}
+        there = {entry["resource"]["id"] for entry in neighbours.at_region(type_)["entry"]}
+        assert here == there != set()
+
+
 def test_a_plan_for_when_it_fails_does_not_stand_for_the_plan(neighbours: Town, hilfeplan: Record) -> None:
     hilfeplan["plan_b"] = {"text": "Übergangswohnung"}
     receipt = neighbours.push(hilfeplan, party="wippcare").json()

@@ -101,8 +101,8 @@ def test_same_place_is_indexed_once_under_two_names() -> None:
 
 
 def test_type_that_is_not_held_is_not_found() -> None:
-    with pytest.raises(NotFound, match="Medication"):
-        parse("Medication")
+    with pytest.raises(NotFound, match="Binary"):
+        parse("Binary")
 
 
 def test_refusal_holds_every_issue() -> None:

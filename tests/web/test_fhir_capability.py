@@ -70,7 +70,7 @@ def test_every_include_that_is_claimed_is_answered(served: Served) -> None:
     refused = []
     for resource in resources_of(statement_of(served)):
         query = [f"_include={quote(each)}" for each in resource["searchInclude"]]
-        query += [f"_revinclude={quote(each)}" for each in resource["searchRevInclude"]]
+        query += [f"_revinclude={quote(each)}" for each in resource.get("searchRevInclude", [])]
         for start in range(0, len(query), 100):
             answer = served.fhir.get(f"/{resource['type']}?{'&'.join(query[start : start + 100])}")
             if answer.status_code != 200:

@@ -83,9 +83,7 @@ def test_deleted_is_gone_but_its_history_stays(served: Served) -> None:
     assert served.found("/Goal?_id=gone") == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/Goal/nobody", "/Goal/nobody/_history", "/Medication/1", "/Medication", "/Medication/_history"]
-)
+@pytest.mark.parametrize("path", ["/Goal/nobody", "/Goal/nobody/_history", "/Binary/1", "/Binary", "/Binary/_history"])
 def test_what_is_not_here_is_not_found(served: Served, path: str) -> None:
     assert issue_of(served.fhir.get(path)) == (404, "not-found", "")
 

@@ -64,6 +64,15 @@ def test_what_was_written_is_found_at_once(served: Served) -> None:
     assert served.found("/Goal?identifier=written-now") == []
 
 
+def test_what_plans_are_not_made_of_is_kept_and_found_by_what_all_types_have(served: Served) -> None:
+    tag = {"system": "urn:tags", "code": "from-the-clinic"}
+    specimen = {"resourceType": "Specimen", "id": "s1", "meta": {"tag": [tag]}, "subject": {"reference": "Patient/p"}}
+    assert send(served, "PUT", "/Specimen/s1", specimen).status_code == 201
+    assert served.sandbox.get("/Specimen/s1").json()["subject"] == specimen["subject"]
+    found = served.sandbox.get("/Specimen", params={"_tag": "urn:tags|from-the-clinic"}).json()
+    assert [one["resource"]["id"] for one in found["entry"]] == ["s1"]
+
+
 def test_decimals_unknown_extensions_and_primitive_siblings_come_back_as_they_were(served: Served) -> None:
     body = (
         b'{"resourceType":"Observation","id":"exact","status":"final","code":{"text":"x"},'
@@ -151,7 +160,7 @@ WRONG: dict[str, tuple[str, str, Any, tuple[int, str, str]]] = {
     "another type": ("POST", "/Goal", {"resourceType": "Patient"}, (400, "value", "resourceType")),
     "another id": ("PUT", "/Goal/w", goal(id="v"), (400, "value", "Goal.id")),
     "no id": ("PUT", "/Goal/w", goal(), (400, "value", "Goal.id")),
-    "type not held": ("POST", "/Medication", {"resourceType": "Medication"}, (404, "not-found", "")),
+    "type not held": ("POST", "/Binary", {"resourceType": "Binary"}, (404, "not-found", "")),
     "required missing": ("POST", "/Goal", {"resourceType": "Goal"}, (422, "required", "Goal.description")),
     "unknown code": ("POST", "/Goal", goal(lifecycleStatus="nice"), (422, "code-invalid", "Goal.lifecycleStatus")),
     "unknown element": ("POST", "/Goal", goal(colour="red"), (422, "structure", "Goal.colour")),
@@ -275,7 +284,7 @@ def test_transaction_shows_what_it_stored_when_asked(served: Served) -> None:
         (entry("PUT", "Goal/a1", goal(id="a1"), ifMatch='W/"1"'), (412, "conflict", "Bundle.entry[1]")),
         (entry("GET", "Goal/nobody"), (404, "not-found", "Bundle.entry[1]")),
         (entry("POST", "Goal", goal(), ifNoneExist="colour=red"), (400, "not-supported", "Bundle.entry[1]")),
-        (entry("POST", "Medication", {"resourceType": "Medication"}), (404, "not-found", "Bundle.entry[1]")),
+        (entry("POST", "Binary", {"resourceType": "Binary"}), (404, "not-found", "Bundle.entry[1]")),
         (
             entry("POST", "Goal", goal(lifecycleStatus="nice")),
             (422, "code-invalid", "Bundle.entry[1].resource.lifecycleStatus"),
