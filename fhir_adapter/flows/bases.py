@@ -95,6 +95,10 @@ class Past:
         earlier = [*said, *shown] if self.seen is None else [*shown, *said]
         return names_in_words(self.lens.names_in(native, earlier, _Held(self.connection)), mark)
 
+    def records(self) -> list[dict[str, Any]]:
+        """The record as the party said it last, and in each form in which it was shown since."""
+        return [one.record for one in (self._said, *(each.record for each in (*self._shown, *self._shown_before)))]
+
     @cached_property
     def _said(self) -> Earlier:
         body = self.known.said.body if self.known.said else None
@@ -125,7 +129,7 @@ class Past:
 
     def _forms(self, shown: _Shown, ours: Refs) -> list[Refs]:
         try:
-            said = self.lens.get(*shown.record).resources
+            said = self.lens.get_again(*shown.record).resources
         except Refused:  # what others wrote need not be a valid record; then there is nothing that it would say
             return [shown.refs]
         return [shown.refs, _meant(self.lens, said, ours)]

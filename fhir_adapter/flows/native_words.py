@@ -72,7 +72,7 @@ class NativeWords:
         written = self._record(self.visible)
         record = copied(written.record)
         _write(record, path, value)
-        mapped = self.lens.get(record, written.names)
+        mapped = self.lens.get(record, written.names, lambda: (written.record,))
         resource = by_reference(self.lens, mapped.resources, self.visible).get(conflict.reference)
         said = decisions.said_in(conflict, resource) if resource else None
         if said is None:
@@ -84,7 +84,7 @@ class NativeWords:
 
     def _mapped(self, written: Earlier) -> Mapped | None:
         try:
-            return self.lens.get(*written)
+            return self.lens.get_again(*written)
         except Refused:  # what others wrote need not be a valid record of this format
             return None
 

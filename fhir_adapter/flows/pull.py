@@ -16,7 +16,7 @@ from fhir_adapter.fhir.organisations import digits_of
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.said import record_said
+from fhir_adapter.flows.said import Lens, record_said
 from fhir_adapter.mapping.model import Mapped, Untold
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
@@ -152,7 +152,7 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     untold: list[Untold] = []
     if said := record_said(connection, mapping, record):
         before, names = said
-        mapped = mapping.get(before, source=source, namespace=hub.namespace, names=names)
+        mapped = Lens(mapping, source, hub.namespace).get_again(before, names)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
         native = mapping.put(

@@ -129,7 +129,7 @@ def _take(connection: sqlite3.Connection, hub: Hub, party: Party, delivery: Deli
     again = _says_the_same_again(known, delivery)
     names = _names_in(native, lens, past, again=again is not None)
     told = lens.rest(again, names) if again else None
-    mapped = told or lens.get(native, names_of(names))
+    mapped = told or lens.get(native, names_of(names), past.records if past else tuple)
     if past and delivery.seen is None and _is_a_namesake(connection, party, past, mapped):
         past, lens = None, replace(lens, source=party.source, home=party.source)
         names = _names_in(native, lens, past, again=False)

@@ -7,7 +7,7 @@ are kept as JSON: the objects would take more room, and be looked through for ga
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
@@ -56,9 +56,13 @@ class Lens:
         """The reference of the plan's own record of a person, relative or staff whom another party brought first."""
         return own_name(self.namespace, self.home or self.source, person)
 
-    def get(self, native: Any, names: Names = NO_NAMES) -> Mapped:
-        """The record in FHIR; `names` of its items without id. Raises Refused."""
-        return self.mapping.get(native, source=self.source, namespace=self.namespace, names=names)
+    def get(self, native: Any, names: Names = NO_NAMES, shown: Callable[[], Iterable[Any]] = tuple) -> Mapped:
+        """The record in FHIR; `names` of its items without id, `shown` to its sender before. Raises Refused."""
+        return self.mapping.get(native, source=self.source, namespace=self.namespace, names=names, shown=shown)
+
+    def get_again(self, native: Any, names: Names) -> Mapped:
+        """What was taken or shown before: if others wrote in it what its format does not allow, that is known."""
+        return self.get(native, names, lambda: (native,))
 
     def put(self, resources: Sequence[Resource], before: Earlier) -> Earlier:
         """The record as it was before, with what the resources say differently."""
@@ -79,7 +83,7 @@ class Lens:
         """What an entry says: remembered, or mapped once more."""
         told = _told.pop((self, said.digest, names), None)
         if told is None:
-            return self.get(self.mapping.record_in(said.body), names_of(names)).resources
+            return self.get_again(self.mapping.record_in(said.body), names_of(names)).resources
         return [readings.read(raw) for raw in told.resources]
 
     def rest(self, said: Entry, names: str | None) -> Mapped | None:

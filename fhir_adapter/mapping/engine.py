@@ -109,21 +109,32 @@ class Mapping:
         """The one record in `raw`, in the system's own format or as JSON. Raises BadRequest."""
         return one_of_any(self.format, raw)
 
-    def get(self, native: Any, *, source: str, namespace: UUID, names: Names = NO_NAMES) -> Mapped:
+    def get(
+        self,
+        native: Any,
+        *,
+        source: str,
+        namespace: UUID,
+        names: Names = NO_NAMES,
+        shown: Callable[[], Iterable[Any]] = tuple,
+    ) -> Mapped:
         """The record in FHIR, the root's resource first. Raises Refused with every error at once, by native path.
 
-        `names`: of the items that do not tell their own, where an earlier record told them (`names_in`)."""
+        `names`: of the items that do not tell their own, where an earlier record told them (`names_in`). `shown`: the
+        records that the sender was given; what does not follow the format in those may come again."""
         is_blank_somewhere = has_blanks(native)
-        errors = self.schema.errors(emptied(native) if is_blank_somewhere else native)
-        if errors:
-            raise Refused("the record does not follow its format", errors)
+        faults = self.schema.errors(emptied(native) if is_blank_somewhere else native, lambda: map(emptied, shown()))
+        if any(issue.severity == "error" for issue in faults):
+            raise Refused("the record does not follow its format", faults)
         whole = self.shorthand.expanded(what_is_said(native) if is_blank_somewhere else native)
         run = Run(whole, str(native["id"]), source, namespace, self.knowledge, keys_in(names))
         opened, run = self._forward(whole, run)
         if not any(anchor.name in opened[0][1].nodes for anchor in self.root.standing):
             run.error("", "required", "the record says nothing that could stand for it in FHIR")
         spelled = self.shorthand.spelled(whole)
-        issues = [_respelled(issue, spelled) for issue in dict.fromkeys([*run.issues, *self.demands.issues(whole)])]
+        issues = [
+            _respelled(issue, spelled) for issue in dict.fromkeys([*faults, *run.issues, *self.demands.issues(whole)])
+        ]
         if any(issue.severity == "error" for issue in issues):
             raise Refused("the record cannot be taken", issues)
         unmapped = self.schema.unknown(native) + run.unmapped

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema_rs
@@ -34,6 +35,10 @@ _BOUNDS = {
     "maximum": ("value", "has a size outside what is allowed", "at most {}"),
 }
 """Keyword -> (issue code, message, what is expected, with the limit)."""
+
+
+_Fault = tuple[tuple[str, ...], tuple[str, ...], str]
+"""A field whatever the places in lists, what the format says of it, and the value as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,25 @@ class RecordSchema:
         """Is `record` as the format says?"""
         return bool(self._validator.is_valid(record))
 
-    def errors(self, record: Any) -> list[Issue]:
-        """What in `record` is not as the format says; empty when all is well."""
+    def errors(self, record: Any, shown: Callable[[], Iterable[Any]] = tuple) -> list[Issue]:
+        """What in `record` is not as the format says; empty when all is well.
+
+        A fault that stands in one of the records `shown` as well, the same value in the same field, is a warning:
+        others wrote that, whom the format does not bind, and who gives it back is not at fault.
+        """
         if self.holds_for(record):
             return [] if record.get("id") is not None else [self._without_id()]
-        return [self._issue(each) for error in self._validator.iter_errors(record) for each in _meant(error)]
+        known = {fault for one in shown() for fault, _ in self._faults(one)}
+        return [
+            replace(issue, severity="warning") if fault in known else issue for fault, issue in self._faults(record)
+        ]
+
+    def _faults(self, record: Any) -> Iterator[tuple[_Fault, Issue]]:
+        for error in self._validator.iter_errors(record):
+            for each in _meant(error):
+                field = tuple(step for step in each.instance_path if isinstance(step, str))
+                value = json.dumps(each.instance, sort_keys=True, default=str)
+                yield (field, tuple(map(str, each.schema_path)), value), self._issue(each)
 
     def _without_id(self) -> Issue:
         """Whatever the format says: nothing that came without an id would be found again."""

@@ -115,6 +115,34 @@ def test_a_gesamtplan_is_shared_by_consent_found_by_search_and_comes_back_with_t
     assert {name: record[name] for name in untouched} == {name: gesamtplan[name] for name in untouched}
 
 
+def with_a_degree_that_the_format_does_not_allow(town: Town, record: Record) -> Record:
+    """The plan as the county gets it back after the clinic wrote down a degree of disability that is no ten."""
+    town.push(record, party="siegen")
+    sync_with(town, "klinik")
+    (found,) = town.at_region("Observation", code="http://snomed.info/sct|116149007")["entry"]
+    town.put_at_region(found["resource"] | {"valueInteger": 75})
+    sync_with(town, "klinik")
+    return town.record("ITP-1", party="siegen")
+
+
+def test_what_others_wrote_comes_back_though_the_format_does_not_allow_it(neighbours: Town, gesamtplan: Record) -> None:
+    shown = with_a_degree_that_the_format_does_not_allow(neighbours, gesamtplan)
+    assert shown["feststellungen"]["gdb"] == 75
+    receipt = neighbours.push(shown | {"title_local": "Neuer Titel"}, party="siegen").json()
+    assert receipt["state"] == "accepted"
+    told = [issue for issue in receipt["issues"] if issue["path"] == "feststellungen.gdb"]
+    assert [issue["severity"] for issue in told] == ["warning"]
+    again = neighbours.record("ITP-1", party="siegen")
+    assert (again["title_local"], again["feststellungen"]["gdb"]) == ("Neuer Titel", 75)
+    assert neighbours.push(again | {"title_local": "Noch einer"}, party="siegen").json()["state"] == "accepted"
+
+
+def test_what_the_format_does_not_allow_is_refused_of_its_own_sender(neighbours: Town, gesamtplan: Record) -> None:
+    shown = with_a_degree_that_the_format_does_not_allow(neighbours, gesamtplan)
+    shown["feststellungen"]["gdb"] = 77
+    assert neighbours.push(shown, party="siegen").json()["state"] == "refused"
+
+
 def test_a_gesamtplan_without_consent_stays_with_the_carrier(neighbours: Town) -> None:
     receipt = neighbours.push(a_sample("de-gesamtplan", "ITP-1"), party="siegen").json()
     assert receipt["state"] == "accepted", receipt["issues"]
