@@ -11,6 +11,7 @@ from fhir_adapter.errors import Issue
 from fhir_adapter.fhir.resources import EXTENSIONS, Resource, asks_for_a_decision
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.merge import Conflict, Merged, Refs, Tombstone
+from fhir_adapter.plan.narrative import without_text_of_before
 from fhir_adapter.plan.negotiation import team_follows_tasks
 
 CLOSURE_REASON = f"{EXTENSIONS}/closure-reason"
@@ -44,6 +45,7 @@ def decide(merged: Merged, ours: Mapping[str, Resource], now: datetime) -> Steps
         team_follows_tasks,
     ):
         save |= consequence(save, ours, now)
+    save = {ref: without_text_of_before(ours.get(ref), after) for ref, after in save.items()}
     unusual = tuple((ref, step) for ref, after in save.items() if (step := _unusual_step(ours.get(ref), after)))
     return Steps(save, merged.conflicts, merged.tombstones, unusual)
 

@@ -31,6 +31,7 @@ from fhir_adapter.plan.elements import (
     was_seen,
 )
 from fhir_adapter.plan.keys import ABSENT, MISSING
+from fhir_adapter.plan.narrative import with_a_text_of_its_own
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import Rule
 from fhir_adapter.plan.quarantine import reason_not_to_merge
@@ -272,6 +273,7 @@ def _merge_known(work: Work, reference: str, bases: Sequence[Any], mine: Resourc
     place = _root(replace(work, aside=len(beside)) if beside else work, reference)
     merged = merge_fields(place, [*bases, *beside], ours, theirs)
     live = _with_what_it_points_to(place, bases, ours, theirs, merged)
+    live = with_a_text_of_its_own(live, ours, theirs)
     if live == ours:
         return None
     known = [base for base in bases if base is not ABSENT]
