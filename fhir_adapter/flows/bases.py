@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+FORMS = 2
+"""In which what was shown is a base: as the plan has it, and as the party would say it."""
+
+
 class Known(NamedTuple):
     """The plan that a record stands for, the party's own copy of it, and the entry in which it spoke of it last."""
 
@@ -80,6 +84,10 @@ class Past:
         said = self.known.said if self.seen is None else None
         bases = [_meant(self.lens, self.lens.resources(said, self.known.names, readings), ours)] if said else []
         return bases + [form for shown in self._shown for form in self._forms(shown, ours)]
+
+    def ends_in_own_words(self, bases: Sequence[Refs]) -> bool:
+        """Whether the last of its bases is the one before it as the party would say it."""
+        return len(bases) - (self.known.said is not None and self.seen is None) == FORMS
 
     def earlier(self, ours: Refs) -> list[Refs]:
         """What the party was shown since it spoke, but for the newest: it may have taken up any of these."""

@@ -60,7 +60,8 @@ class Arrival:
     bases are forms of that one. `said_last`: what the party said (the first base) is newer than what it was shown.
     `earlier`: what it was shown before that, since it spoke. `deletion`: it deleted what theirs lacks, by name.
     `is_stated`: whether its format has no word for how far a thing is. `beside`: what it said last of a resource with
-    its other records. `deciding`: it decides a conflict, and so speaks for whoever owns what it changes.
+    its other records. `spelled`: the last base is the one before it in the party's own words. `deciding`: it decides a
+    conflict, and so speaks for whoever owns what it changes.
     """
 
     party: Party
@@ -74,6 +75,7 @@ class Arrival:
     deletion: bool = False
     is_stated: Callable[[Resource], bool] = lambda _: False
     beside: Callable[[str], Sequence[Resource]] = lambda _: ()
+    spelled: bool = False
     deciding: Deciding | None = None
 
 
@@ -171,6 +173,7 @@ def merged_with(
         deletion=arrival.deletion,
         is_stated=arrival.is_stated,
         beside=arrival.beside,
+        spelled=arrival.spelled,
         buried=cache(lambda: [] if arrival.deciding else _buried(connection, plan)),
     )
     standing = partial(standing_of, hub, arrival.party, plan, owned, ours)

@@ -211,6 +211,7 @@ def _accept(
             earlier=past.earlier(ours) if past else (),
             is_stated=lens.mapping.is_stated,
             beside=partial(said_beside, connection, party, lens, readings, plan),
+            spelled=past is not None and past.ends_in_own_words(bases),
         )
         applied = _apply(connection, hub, plan, ours, arrival, mapped, now)
     is_told = _may_be_told(connection, hub, party, applied.plan, applied.found) if applied.changed else was_told

@@ -14,6 +14,7 @@ from fhir_adapter.plan.identity import is_current, is_protected
 from fhir_adapter.plan.keys import ABSENT, MISSING, Key, assign_keys, content, label, with_replacements_paired
 from fhir_adapter.plan.owners import Owners, is_said_by_the_person
 from fhir_adapter.plan.ownership import CONTRIBUTED, OWN_WORDS, STRICT_FIRST, Rule, choice_stem
+from fhir_adapter.plan.spelling import with_own_spellings
 
 ConflictKind = Literal["both-changed", "edit-against-delete", "own-words", "quarantined", "not-allowed"]
 
@@ -82,6 +83,7 @@ class Work:
     beside: Callable[[str], Sequence[Resource]] = lambda _: ()
     aside: int = 0
     """So many of the bases, the last ones, are what the party said of the resource with other records (`beside`)."""
+    own_words: Mapping[str, Resource] | None = None
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)
@@ -358,6 +360,13 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
         raise TypeError(f"{place.path} is a list on one side only")
     versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
     keys = assign_keys(place.rule.keys, versions, len(bases))
+    if place.work.own_words is not None:
+        told = len(place.work.told(bases))
+        pick = (*range(told), -2, -1)
+        renamed = with_own_spellings(
+            [keys[at] for at in pick], [versions[at] for at in pick], place.work.own_words, place.work.theirs
+        )
+        keys = [*renamed[:told], *keys[told:-2], *renamed[-2:]]
     if place.rule.owner not in CONTRIBUTED and place.rule.removal == "dropped" and not place.rule.fields:
         told = len(place.work.told(bases))
         paired = with_replacements_paired([*keys[:told], *keys[-2:]], prefer_theirs=place.is_own)

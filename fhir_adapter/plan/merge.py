@@ -91,6 +91,7 @@ def merge(
     deletion: bool = False,
     is_stated: Callable[[Resource], bool] = lambda _: False,
     beside: Callable[[str], Sequence[Resource]] = lambda _: (),
+    spelled: bool = False,
 ) -> Merged:
     """What the plan `ours` becomes now that `party` says `theirs`.
 
@@ -106,11 +107,26 @@ def merge(
     what cannot end is asked about, of which a snapshot's silence says nothing. is_stated: whether the party's format
     says of such a thing that it is there or is not, and has no word for how far it is. beside: what the party said last
     of a resource with its other records, asked for only where it says something new: where that is live, this is its
-    later word. No argument is changed; results may share parts with them.
+    later word. spelled: the last base is the one before it as the party's own format says it. No argument is changed;
+    results may share parts with them.
     """
     has_said = len(bases) > 1 and not exact
-    is_last, graves = has_said and said_last, tuple if exact else buried
-    work = Work(party, owners, now, ours, theirs, has_said, is_last, graves, earlier, deletion, is_stated, beside)
+    is_last, graves, own_words = has_said and said_last, tuple if exact else buried, bases[-1] if spelled else None
+    work = Work(
+        party,
+        owners,
+        now,
+        ours,
+        theirs,
+        has_said,
+        is_last,
+        graves,
+        earlier,
+        deletion,
+        is_stated,
+        beside,
+        own_words=own_words,
+    )
     changed: Refs = {}
     for reference, said in theirs.items():
         result = _merge_resource(work, reference, [base.get(reference) for base in bases], said, hidden)
