@@ -15,8 +15,7 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.flows import change
-from fhir_adapter.flows.pull import what_a_record_tells
-from fhir_adapter.flows.said import ON_ITS_OWN, Lens
+from fhir_adapter.flows.said import ON_ITS_OWN, Lens, what_a_record_tells
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
 from fhir_adapter.plan.identity import (
     as_the_known_person,

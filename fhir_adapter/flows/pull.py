@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,16 @@ from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailable
 from fhir_adapter.fhir.organisations import digits_of
-from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
+from fhir_adapter.fhir.resources import reference_of
 from fhir_adapter.flows import change, known_persons
+from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.said import Lens, record_said
+from fhir_adapter.flows.said import Lens, record_said, what_a_record_tells
 from fhir_adapter.mapping.model import Mapped, Untold
-from fhir_adapter.plan.identity import as_the_known_person, not_meant
+from fhir_adapter.mapping.recognising import Earlier
+from fhir_adapter.plan.identity import as_the_known_person
 from fhir_adapter.plan.merge import Refs
+from fhir_adapter.plan.untold import untold
 from fhir_adapter.store import conflicts, plans
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan, Record
@@ -35,7 +39,8 @@ log = structlog.get_logger()
 class Shown:
     """A plan as a party sees it: its record in its own format, the version that it shows, and the open conflicts.
 
-    `untold`: elements that somebody edited and the record does not tell, because it has one field for two.
+    `untold`: what the plan says and the record does not, because it has no field for it, or one for two things; all of
+    it where changes are listed.
     """
 
     record: str
@@ -50,7 +55,7 @@ class Shown:
 
 def show_record(hub: Hub, party: Party, name: str) -> Shown:
     """The record that the party calls `name` (its id or the plan's). Raises NotFound, also where it may not look."""
-    return hub.database.write(lambda connection: _show(connection, hub, party, _find(connection, party, name), 0))
+    return hub.database.write(lambda connection: _show(connection, hub, party, _find(connection, party, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def _with_more(
         cursor = plan.change
         try:
             with attempt(connection):
-                shown.append(_show(connection, hub, party, plan, since))
+                shown.append(_show(connection, hub, party, plan, since, whole=True))
         except NotFound:
             continue
         except Unavailable:
@@ -139,7 +144,10 @@ def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
     return plan
 
 
-def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, since: int) -> Shown:
+def _show(
+    connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, since: int = 0, *, whole: bool = False
+) -> Shown:
+    """`whole`: with what the record does not tell."""
     mapping = hub.mapping_of(party)
     found = change.as_refs(plans.members(connection, plan.id))
     decision = decision_for(connection, hub, party, plan, found)
@@ -149,18 +157,16 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
     record = plans.record_of(connection, party.name, plan.id)
     name = _name_for(connection, party, plan, record)
     source = source_of(party, plan, name)
-    untold: list[Untold] = []
+    edited: list[Untold] = []
+    lens = Lens(mapping, source, hub.namespace)
     if said := record_said(connection, mapping, record):
-        before, names = said
-        mapped = Lens(mapping, source, hub.namespace).get_again(before, names)
+        mapped = lens.get_again(*said)
         own = {reference_of(resource): resource for resource in mapped.resources}
         shown = _with_own_directory(connection, plan, visible, own)
-        native = mapping.put(
-            what_a_record_tells(shown), before, source=source, namespace=hub.namespace, names=names, untold=untold
-        )
+        written = lens.put(what_a_record_tells(shown), said, edited)
     else:
-        mapped = None
-        native = mapping.create(what_a_record_tells(visible), source=source, namespace=hub.namespace)
+        mapped, shown = None, visible
+        written = lens.put(what_a_record_tells(visible), Earlier({}))
     now = hub.now()
     plans.note_shown(connection, party.name, plan.id, name, plan.change)
     change.audit(connection, hub, plan, party, "R", now, decision.reasons)
@@ -170,13 +176,33 @@ def _show(connection: sqlite3.Connection, hub: Hub, party: Party, plan: Plan, si
         for conflict in conflicts.open_of_plan(connection, plan.id)
         if f"Task/{conflict.id}" in visible
     )
-    edited = tuple(_in_words(mapped, visible, one) for one in untold if mapped and one.element)
-    return Shown(name, plan.id, plan.version, plan.updated, changed_by, native, questions, edited)
+    beside = [_in_words(mapped, visible, one.reference, one.element, one.said) for one in edited if one.element]
+    if whole:
+        beside += _without_a_field(lens, written, shown, {_place(one["element"]) for one in beside})
+    return Shown(name, plan.id, plan.version, plan.updated, changed_by, written.record, questions, tuple(beside))
 
 
-def _in_words(mapped: Mapped, visible: Refs, one: Untold) -> dict[str, Any]:
-    path = change.field_of(mapped, visible, one.reference, one.element)
-    return {"path": path, "element": f"{one.reference}#{one.element}", "value": one.said}
+def _in_words(mapped: Mapped | None, found: Refs, reference: str, element: str, value: Any) -> dict[str, Any]:
+    """An element and what stands there, by the field of the record that stands for it or for what it belongs to."""
+    path = change.field_around(mapped, found, reference, element) if mapped else ""
+    return {"path": path, "element": f"{reference}#{element}", "value": value}
+
+
+def _without_a_field(lens: Lens, written: Earlier, shown: Refs, known: set[str]) -> list[dict[str, Any]]:
+    """What the record does not tell of the plan but for the places that are `known`; nothing where it cannot be read
+    back, since others wrote what is no value of its format."""
+    try:
+        mapped = lens.get_again(*written)
+    except Refused:
+        return []
+    told = {reference_of(one): one for one in what_a_record_tells(shown)}
+    found = (_in_words(mapped, told, *one) for one in untold(told, by_reference(mapped.resources, shown)))
+    return [one for one in found if one["element"] not in known]
+
+
+def _place(element: str) -> str:
+    """An element whatever its place in lists."""
+    return re.sub(r"\[\d+\]", "", element)
 
 
 def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: Record | None) -> str:
@@ -192,12 +218,6 @@ def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: 
 def source_of(party: Party, plan: Plan, name: str) -> str:
     """The system whose ids a party's record of the plan uses, by the id that the record goes by."""
     return party.source if name == plan.id != plan.record else plan.source
-
-
-def what_a_record_tells(shown: Refs) -> list[Resource]:
-    """The resources that a native record is made of: questions about conflicts are told beside it, never in it."""
-    strangers = not_meant(shown)
-    return [one for ref, one in shown.items() if ref not in strangers and not asks_for_a_decision(one)]
 
 
 def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:

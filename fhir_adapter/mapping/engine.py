@@ -230,9 +230,18 @@ class Mapping:
         """A record for a plan that its system has not seen yet, in the format's first words. `untold`: as for `put`."""
         return self._back(resources, Earlier({}), source, namespace, untold).record
 
-    def put_named(self, resources: Sequence[Resource], before: Earlier, *, source: str, namespace: UUID) -> Earlier:
-        """What `put` gives, with the names of its items that do not tell their own."""
-        return self._back(resources, before, source, namespace, None)
+    def put_named(
+        self,
+        resources: Sequence[Resource],
+        before: Earlier,
+        *,
+        source: str,
+        namespace: UUID,
+        untold: list[Untold] | None = None,
+    ) -> Earlier:
+        """What `put` gives, or `create` before anything was said, with the names of its items that do not tell their
+        own. `untold`: as for `put`."""
+        return self._back(resources, before, source, namespace, untold)
 
     def _back(
         self, resources: Sequence[Resource], earlier: Earlier, source: str, namespace: UUID, untold: list[Untold] | None

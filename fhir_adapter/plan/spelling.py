@@ -33,7 +33,7 @@ def with_own_spellings(
     if not only_shown or not only_told:
         return keys
     found = {
-        key: [other for other, wider in only_shown.items() if _shared(item, wider)]
+        key: [other for other, wider in only_shown.items() if shared(item, wider)]
         for key, item in only_told.items()
         if _says_the_same_still(item, own, theirs)
     }
@@ -43,7 +43,7 @@ def with_own_spellings(
     return [[names.get(key, key) for key in version] for version in keys] if names else keys
 
 
-def _shared(told: Any, shown: Any) -> int:
+def shared(told: Any, shown: Any) -> int:
     """How many values two items have in common; 0 where `told` says something that `shown` does not. Where a pointer
     leads is no part of it, only its words are."""
     counts = _counts(told, shown)
@@ -58,7 +58,7 @@ def _counts(told: Any, shown: Any) -> list[Any]:
         return [count for name in names for count in _counts(told[name], shown.get(name, MISSING))]
     if isinstance(told, list):
         others = shown if isinstance(shown, list) else []
-        return [max((_shared(one, other) for other in others), default=0) or MISSING for one in told]
+        return [max((shared(one, other) for other in others), default=0) or MISSING for one in told]
     return [1 if told == shown else MISSING]
 
 

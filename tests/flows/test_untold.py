@@ -1,10 +1,11 @@
-"""An edit at an element that a record has no field of its own for is told beside the record."""
+"""What a region writes and a record has no field of its own for is told beside the record, and stays in the plan."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -65,3 +66,43 @@ def test_unmap_tells_the_place_in_the_bundle(name: str, field: str, type_: str, 
     assert [issue["path"] for issue in converted.issues] == [f"Bundle.entry[{index}].resource.{path}"]
     assert json.loads(converted.output) == record
     assert unmap_file(name, dump_json(transaction(said)), before=file.read_bytes()).issues == []
+
+
+Told = dict[str, Any]
+IMPROVING = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/goal-achievement", "code": "improving"}]}
+
+
+def told_beside(town: Town, party: str = "sodertalje") -> list[Told]:
+    (shown,) = town.get(f"/parties/{party}/records").json()["records"]
+    untold: list[Told] = shown["untold"]
+    return untold
+
+
+def test_a_plan_that_nobody_else_wrote_in_is_told_in_full(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    town.sync()
+    assert told_beside(town) == []
+
+
+def test_how_far_a_goal_is_is_told_beside_a_format_without_a_field_for_it(town: Town, sip: dict[str, Any]) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    goal = town.goal_at_region(plan, sip["vad_ar_viktigt"])
+    score = {"resourceType": "Observation", "id": str(uuid4()), "status": "final", "code": {"text": "Livskvalitet"}}
+    town.put_at_region(score | {"subject": goal["subject"], "valueInteger": 7})
+    measured = {"reference": f"Observation/{score['id']}"}
+    town.put_at_region(goal | {"achievementStatus": IMPROVING, "outcomeReference": [measured]})
+    town.sync()
+    shown = town.record()
+    assert shown == sip
+    told = {one["element"]: (one["path"], one["value"]) for one in told_beside(town)}
+    assert told[f"Goal/{goal['id']}#achievementStatus"] == ("vad_ar_viktigt", IMPROVING)
+    assert told[f"Goal/{goal['id']}#outcomeReference"] == ("vad_ar_viktigt", measured)
+    assert told[f"Observation/{score['id']}#"][1]["valueInteger"] == 7
+    town.push(shown | {"gloss": "den kommunala systemets nästa export"})
+    assert town.get(f"/fhir/Goal/{goal['id']}").json()["achievementStatus"] == IMPROVING
+
+
+def test_to_who_may_not_see_the_plan_nothing_is_told(town: Town, sip: dict[str, Any]) -> None:
+    town.push(sip)
+    assert town.get("/parties/salem/records").json()["records"] == []

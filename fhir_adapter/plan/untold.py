@@ -1,0 +1,59 @@
+"""What a plan says and a record made of it does not: told beside the record, so that nobody takes it for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from fhir_adapter.fhir.resources import Resource
+from fhir_adapter.plan.keys import MISSING
+from fhir_adapter.plan.spelling import shared
+
+BY_NAME = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson"})
+"""Whom a record tells by name wherever something is about them."""
+
+NOT_SAID = frozenset({"resourceType", "id", "meta", "identifier", "text", "language", "contained"})
+"""Elements by which systems know a resource, or that repeat the others."""
+
+
+class Untold(NamedTuple):
+    """An element of a resource (`path` is empty: all of it), and its value in FHIR."""
+
+    reference: str
+    path: str
+    value: Any
+
+
+def untold(plan: Mapping[str, Resource], record: Mapping[str, Resource]) -> Iterator[Untold]:
+    """What of the plan's resources stands in none of the record's, which are those that FHIR gets of the record."""
+    for reference, resource in plan.items():
+        told = record.get(reference)
+        if told is not None:
+            for name in resource.keys() - NOT_SAID:
+                yield from (Untold(reference, *one) for one in _untold(resource[name], told.get(name, MISSING), name))
+        elif resource["resourceType"] not in BY_NAME:
+            yield Untold(reference, "", resource)
+
+
+def _untold(value: Any, told: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if told == value:
+        return
+    if isinstance(value, dict) and isinstance(told, dict):
+        if "reference" in value or "reference" in told:  # another pointer to what goes by the same words
+            return
+        for name in value:
+            yield from _untold(value[name], told.get(name, MISSING), f"{path}.{name}")
+    elif isinstance(value, list):
+        yield from _untold_items(value, told if isinstance(told, list) else [], path)
+    else:
+        yield path, value
+
+
+def _untold_items(items: list[Any], told: list[Any], path: str) -> Iterator[tuple[str, Any]]:
+    left = list(told)
+    for item in items:
+        likeness = [2 * shared(one, item) + (one == item) for one in left]
+        if not any(likeness):
+            yield path, item
+            continue
+        yield from _untold(item, left.pop(likeness.index(max(likeness))), path)
