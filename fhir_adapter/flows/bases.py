@@ -15,8 +15,10 @@ from fhir_adapter.access.projection import project
 from fhir_adapter.errors import Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.flows import change
-from fhir_adapter.flows.said import ON_ITS_OWN, Lens, what_a_record_tells
+from fhir_adapter.flows.pull import what_a_record_tells
+from fhir_adapter.flows.said import ON_ITS_OWN, Lens
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
+from fhir_adapter.plan.called import with_the_plans_tasks
 from fhir_adapter.plan.identity import (
     as_the_known_person,
     as_the_plans_person,
@@ -156,13 +158,7 @@ class _Held:
 def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
     a person who got another number, or of whom its party has a record of its own, is the one whom the plan knows."""
-    tasks = ((ref, one) for ref, one in ours.items() if one["resourceType"] == "Task")
-    known = {focus: ref for ref, task in tasks if (focus := change.intervention_of(task))}
-    found: Refs = {}
-    for resource in said:
-        own = reference_of(resource)
-        reference = known.get(change.intervention_of(resource), own) if resource["resourceType"] == "Task" else own
-        found[reference] = resource if reference == own else resource | {"id": reference.partition("/")[2]}
+    found = with_the_plans_tasks(said, ours)
     for name in [ref for ref in found if ref.partition("/")[0] in ON_ITS_OWN and ref not in ours]:
         if (its_own := lens.own_name(name)) in ours:
             found = under_the_name(found, name, its_own)

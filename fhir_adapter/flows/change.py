@@ -19,7 +19,6 @@ from fhir_adapter.fhir.resources import (
     NO_READINGS,
     Readings,
     Resource,
-    asks_for_a_decision,
     dump_json,
     parse_json,
     reference_of,
@@ -33,6 +32,7 @@ from fhir_adapter.flows.questions import Closed, Deciding
 from fhir_adapter.flows.standing import standing_of
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.plan import changes
+from fhir_adapter.plan.called import intervention_of
 from fhir_adapter.plan.changes import AuditAction
 from fhir_adapter.plan.contents import STORED_META
 from fhir_adapter.plan.decide import Steps, decide
@@ -263,14 +263,6 @@ def _audit_event(
         recorded=now,
         reasons=reasons,
     )
-
-
-def intervention_of(resource: Resource) -> str:
-    """The ServiceRequest that a Task is about; empty for anything else."""
-    if resource["resourceType"] != "Task" or asks_for_a_decision(resource):
-        return ""
-    reference = str(resource.get("focus", {}).get("reference", ""))
-    return reference if reference.startswith("ServiceRequest/") else ""
 
 
 def field_of(mapped: Mapped, found: Refs, reference: str, element: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from fhir_adapter.errors import AdapterError, BadRequest, Issue
+from fhir_adapter.errors import AdapterError, BadRequest, Issue, Refused
 from fhir_adapter.fhir.resources import (
     BASE,
     Resource,
@@ -21,6 +21,9 @@ from fhir_adapter.mapping.inputs.declared import JSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, without_copied_id
 from fhir_adapter.mapping.load import find
 from fhir_adapter.mapping.model import Untold
+from fhir_adapter.mapping.recognising import Earlier
+from fhir_adapter.plan.called import with_the_plans_tasks
+from fhir_adapter.plan.untold import untold, whatever_the_place
 
 NAMESPACE = UUID("5f2ad1a2-6f0b-5d54-9d53-6b0f0a3f7c11")
 """Ids made on the command line: public and fixed, so that the same file gives the same ids everywhere."""
@@ -103,12 +106,10 @@ def unmap_file(
             )
         source = source_of(mapping.name)
         known = _record_before(resources, earlier, mapping)
-        untold: list[Untold] = []
-        if known is None:
-            record = mapping.create(resources, source=source, namespace=NAMESPACE, untold=untold)
-        else:
-            record = mapping.put(resources, known, source=source, namespace=NAMESPACE, untold=untold)
-        issues += _untold(bundle, untold)
+        edited: list[Untold] = []
+        written = mapping.put_named(resources, Earlier(known or {}), source=source, namespace=NAMESPACE, untold=edited)
+        record = written.record
+        issues += [*_untold(bundle, edited), *_without_a_field(bundle, resources, mapping, written, edited)]
         issues += [*mapping.schema.errors(record), *mapping.demands.issues(mapping.shorthand.expanded(record))]
         return record
 
@@ -130,6 +131,30 @@ def _untold(bundle: Any, untold: Collection[Untold]) -> Iterator[Issue]:
         gone = "this was taken away, and the format has no word for that: it is left out"
         message = "this says something else than the element that its field is told from" if one.element else gone
         yield Issue("information", "not-supported", place, message)
+
+
+def _without_a_field(
+    bundle: Any, resources: Sequence[Resource], mapping: Mapping, written: Earlier, edited: Collection[Untold]
+) -> Iterator[Issue]:
+    """What else the record does not tell of the Bundle; nothing where it cannot be read back."""
+    try:
+        mapped = mapping.get(
+            written.record,
+            source=source_of(mapping.name),
+            namespace=NAMESPACE,
+            names=written.names,
+            shown=lambda: (written.record,),
+        )
+    except Refused:
+        return
+    over = {one.reference for one in edited if not one.element}
+    told = {(one.reference, whatever_the_place(one.element)) for one in edited}
+    plan = {reference_of(one): one for one in resources if reference_of(one) not in over}
+    places = {reference_of(entry["resource"]): index for index, entry in enumerate(bundle["entry"])}
+    for one in untold(plan, with_the_plans_tasks(mapped.resources, plan), over):
+        if (one.reference, one.path) not in told:
+            place = f"Bundle.entry[{places[one.reference]}].resource{one.path and '.'}{one.path}"
+            yield Issue("information", "not-supported", place, "the format has no field for this: it is left out")
 
 
 def transaction(resources: Sequence[Resource]) -> Resource:

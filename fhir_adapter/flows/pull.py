@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,16 @@ from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailable
 from fhir_adapter.fhir.organisations import digits_of
-from fhir_adapter.fhir.resources import reference_of
+from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
-from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.said import Lens, record_said, what_a_record_tells
+from fhir_adapter.flows.said import Lens, record_said
 from fhir_adapter.mapping.model import Mapped, Untold
 from fhir_adapter.mapping.recognising import Earlier
-from fhir_adapter.plan.identity import as_the_known_person
+from fhir_adapter.plan.called import with_the_plans_tasks
+from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
-from fhir_adapter.plan.untold import untold
+from fhir_adapter.plan.untold import untold, whatever_the_place
 from fhir_adapter.store import conflicts, plans
 from fhir_adapter.store.database import attempt
 from fhir_adapter.store.plans import Plan, Record
@@ -178,7 +177,7 @@ def _show(
     )
     beside = [_in_words(mapped, visible, one.reference, one.element, one.said) for one in edited if one.element]
     if whole:
-        beside += _without_a_field(lens, written, shown, {_place(one["element"]) for one in beside})
+        beside += _without_a_field(lens, written, shown, {whatever_the_place(one["element"]) for one in beside})
     return Shown(name, plan.id, plan.version, plan.updated, changed_by, written.record, questions, tuple(beside))
 
 
@@ -196,13 +195,8 @@ def _without_a_field(lens: Lens, written: Earlier, shown: Refs, known: set[str])
     except Refused:
         return []
     told = {reference_of(one): one for one in what_a_record_tells(shown)}
-    found = (_in_words(mapped, told, *one) for one in untold(told, by_reference(mapped.resources, shown)))
+    found = (_in_words(mapped, told, *one) for one in untold(told, with_the_plans_tasks(mapped.resources, shown)))
     return [one for one in found if one["element"] not in known]
-
-
-def _place(element: str) -> str:
-    """An element whatever its place in lists."""
-    return re.sub(r"\[\d+\]", "", element)
 
 
 def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: Record | None) -> str:
@@ -218,6 +212,12 @@ def _name_for(connection: sqlite3.Connection, party: Party, plan: Plan, record: 
 def source_of(party: Party, plan: Plan, name: str) -> str:
     """The system whose ids a party's record of the plan uses, by the id that the record goes by."""
     return party.source if name == plan.id != plan.record else plan.source
+
+
+def what_a_record_tells(shown: Refs) -> list[Resource]:
+    """The resources that a native record is made of: questions about conflicts are told beside it, never in it."""
+    strangers = not_meant(shown)
+    return [one for ref, one in shown.items() if ref not in strangers and not asks_for_a_decision(one)]
 
 
 def _with_own_directory(connection: sqlite3.Connection, plan: Plan, visible: Refs, own: Refs) -> Refs:

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
-from fhir_adapter.fhir.resources import Readings, Resource, asks_for_a_decision
+from fhir_adapter.fhir.resources import Readings, Resource
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.mapping.model import Untold
 from fhir_adapter.mapping.recognising import NO_NAMES, Earlier, Names, names_of
-from fhir_adapter.plan.identity import not_meant
-from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal
 from fhir_adapter.store.journal import Entry
 from fhir_adapter.store.plans import Record
@@ -100,12 +98,6 @@ def record_said(connection: sqlite3.Connection, mapping: Mapping, record: Record
     if record is None or record.said is None:
         return None
     return Earlier(mapping.record_in(journal.by_id(connection, record.said).body), names_of(record.names))
-
-
-def what_a_record_tells(shown: Refs) -> list[Resource]:
-    """The resources that a native record is made of: questions about conflicts are told beside it, never in it."""
-    strangers = not_meant(shown)
-    return [one for ref, one in shown.items() if ref not in strangers and not asks_for_a_decision(one)]
 
 
 _told: OrderedDict[tuple[Lens, bytes, str | None], _Told] = OrderedDict()

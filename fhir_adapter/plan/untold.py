@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fhir_adapter.fhir.resources import Resource
@@ -24,8 +25,23 @@ class Untold(NamedTuple):
     value: Any
 
 
-def untold(plan: Mapping[str, Resource], record: Mapping[str, Resource]) -> Iterator[Untold]:
-    """What of the plan's resources stands in none of the record's, which are those that FHIR gets of the record."""
+def untold(
+    plan: Mapping[str, Resource], record: Mapping[str, Resource], left_out: Collection[str] = ()
+) -> Iterator[Untold]:
+    """What of the plan's resources stands in none of the record's, which are those that FHIR gets of the record.
+    Links to what was `left_out` on purpose are none."""
+    for one in _untold_of_all(plan, record):
+        if _target(one.value) not in left_out:
+            yield one
+
+
+def _target(value: Any) -> str:
+    """What a link leads to, in an element of its own or not."""
+    pointer = value.get("reference") if isinstance(value, dict) else None
+    return str(pointer.get("reference") if isinstance(pointer, dict) else pointer)
+
+
+def _untold_of_all(plan: Mapping[str, Resource], record: Mapping[str, Resource]) -> Iterator[Untold]:
     for reference, resource in plan.items():
         told = record.get(reference)
         if told is not None:
@@ -57,3 +73,8 @@ def _untold_items(items: list[Any], told: list[Any], path: str) -> Iterator[tupl
             yield path, item
             continue
         yield from _untold(item, left.pop(likeness.index(max(likeness))), path)
+
+
+def whatever_the_place(path: str) -> str:
+    """The path of an element without its places in lists, which is how `Untold` names it."""
+    return re.sub(r"\[\d+\]", "", path)

@@ -82,6 +82,18 @@ def test_what_the_format_asks_for_and_fhir_does_not_say_is_told_and_the_record_w
     assert "carePlanHeader.sourceSystemHSAId" in {issue["path"] for issue in answer.issues}
 
 
+def test_what_the_format_has_no_field_for_is_told() -> None:
+    bundle = json.loads(map_file("se-sip", json.dumps(GOOD | {"vad_ar_viktigt": "Ro"}).encode()).output)
+    assert unmap_file("se-sip", json.dumps(bundle).encode()).issues == []
+    (place,) = (
+        index for index, one in enumerate(bundle["entry"]) if one["resource"].get("description") == {"text": "Ro"}
+    )
+    bundle["entry"][place]["resource"]["startDate"] = "2025-06-01"
+    converted = unmap_file("se-sip", json.dumps(bundle).encode())
+    assert converted.ok
+    assert [one["path"] for one in converted.issues] == [f"Bundle.entry[{place}].resource.startDate"]
+
+
 def test_what_was_taken_away_and_has_no_word_for_that_is_left_out_and_told() -> None:
     record = GOOD | {"vad_ar_viktigt": "Ro"}
     bundle = json.loads(map_file("se-sip", json.dumps(record).encode()).output)
