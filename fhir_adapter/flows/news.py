@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 Name = tuple[str, str]
 """Type and id at the party."""
 
+IF_NAMED = frozenset(
+    {
+        "CommunicationRequest",
+        "DeviceRequest",
+        "HealthcareService",
+        "MedicationRequest",
+        "NutritionOrder",
+        "QuestionnaireResponse",
+        "RequestGroup",
+        "VisionPrescription",
+    }
+)
+"""What becomes part of a plan where the plan points to it (an activity, an answer to a Task), and not by pointing to
+the plan's needs itself: the other prescriptions for a need are the rest of a health record."""
+
 SHARED = frozenset(
     {
         "CarePlan",
@@ -41,6 +56,7 @@ SHARED = frozenset(
         "DocumentReference",
     }
     | DIRECTORY
+    | IF_NAMED
 )
 """What may become part of a plan when it turns up at a FHIR server; records of who did what stay where they are."""
 
@@ -132,7 +148,7 @@ def _those_that_hang_on(
             for version in remaining
             if f"{version.type}/{version.id}" in named
             or _is_named_in_a_plan(connection, party, version)
-            or _points_into_a_plan(connection, party, version, inside)
+            or (version.type not in IF_NAMED and _points_into_a_plan(connection, party, version, inside))
         ]
         joined += more
         remaining = [version for version in remaining if version not in more]

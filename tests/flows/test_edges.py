@@ -253,6 +253,33 @@ def test_a_request_for_the_plan_is_among_the_interventions(town: Town, sip: dict
     assert town.at_region(f"CarePlan/{plan}")["activity"].count(link) == 1
 
 
+def test_a_prescription_is_an_activity_of_the_plan_and_others_for_the_same_need_are_not(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    plan = town.push(sip).json()["plan"]["id"]
+    town.sync()
+    care_plan = town.at_region(f"CarePlan/{plan}")
+    need = {"reference": care_plan["goal"][0]["reference"]}
+    lithium, other = (
+        {"resourceType": "MedicationRequest", "id": str(uuid4()), "status": "active", "intent": "plan",
+         "medicationCodeableConcept": {"text": words}, "subject": care_plan["subject"], "supportingInformation": [need]}
+        for words in ("Litium", "Något annat")
+    )  # fmt: skip
+    for one in (lithium, other):
+        town.put_at_region(one)
+    care_plan["activity"].append({"reference": {"reference": f"MedicationRequest/{lithium['id']}"}})
+    town.put_at_region(care_plan)
+    town.sync()
+    found = town.get("/fhir/CarePlan", _id=plan, _include="CarePlan:activity-reference").json()["entry"]
+    assert [one["resource"]["id"] for one in found if one["resource"]["resourceType"] == "MedicationRequest"] == [
+        lithium["id"]
+    ]
+    assert town.get(f"/fhir/MedicationRequest/{other['id']}").status_code == 404
+    (shown,) = town.get("/parties/sodertalje/records").json()["records"]
+    told = {one["element"]: one["value"] for one in shown["untold"]}
+    assert told[f"MedicationRequest/{lithium['id']}#"]["medicationCodeableConcept"] == {"text": "Litium"}
+
+
 def test_a_request_that_its_editor_puts_into_the_plan_afterwards_is_there_once(town: Town, sip: dict[str, Any]) -> None:
     plan = town.push(sip).json()["plan"]["id"]
     town.sync()
