@@ -45,8 +45,9 @@ def _untold_of_all(plan: Mapping[str, Resource], record: Mapping[str, Resource])
     for reference, resource in plan.items():
         told = record.get(reference)
         if told is not None:
-            for name in resource.keys() - NOT_SAID:
-                yield from (Untold(reference, *one) for one in _untold(resource[name], told.get(name, MISSING), name))
+            said = {name: value for name, value in resource.items() if name not in NOT_SAID}
+            for name, value in said.items():
+                yield from (Untold(reference, *one) for one in _untold(value, told.get(name, MISSING), name))
         elif resource["resourceType"] not in BY_NAME:
             yield Untold(reference, "", resource)
 
