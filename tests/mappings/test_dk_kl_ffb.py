@@ -169,7 +169,9 @@ def test_a_condition_without_a_code_of_theirs_gets_no_empty_one(code: Resource |
     condition.pop("code")
     condition |= {"code": code} if code else {}
     made = unmap_file("dk-kl-ffb", dump_json(plan))
-    assert [issue["path"] for issue in made.issues] == ["Condition[0].code"]
+    place = next(index for index, one in enumerate(plan["entry"]) if one["resource"]["id"] == condition["id"])
+    left_out = [f"Bundle.entry[{place}].resource.code"] if code else []
+    assert [issue["path"] for issue in made.issues] == [*left_out, "Condition[0].code"]
     assert "code" not in resources(parse_json(made.output), "Condition")[0]
     kept = back(plan, before=sample())
     assert resources(kept, "Condition")[0]["code"] == resources(parse_json(sample().encode()), "Condition")[0]["code"]
