@@ -1,4 +1,4 @@
-"""What the plan calls the Task of an intervention that a record speaks of: it may be here already, from somebody else."""
+"""What the plan calls the Task of an intervention that a record speaks of: somebody else may have brought it before."""
 
 from __future__ import annotations
 
