@@ -103,7 +103,7 @@ def as_known_here(connection: sqlite3.Connection, hub: Hub, party: Party, lens: 
 
 def others_as_known_here(connection: sqlite3.Connection, lens: Lens, said: Refs, plan: Plan, ours: Refs) -> Refs:
     """The same for relatives and staff: whom another party brought has a record of this plan's party."""
-    new = [name for name in said if name.partition("/")[0] in ON_ITS_OWN and name not in ours]
+    new = [name for name in said if name not in ours and name.partition("/")[0] in ON_ITS_OWN]
     for name in new:
         if not is_at_home_with(connection, name, plan.party):
             said = identity.under_the_name(said, name, lens.own_name(name))
