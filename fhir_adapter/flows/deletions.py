@@ -5,6 +5,7 @@ Which of these it is follows from the plan and its open questions; nothing is no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision
 from fhir_adapter.fhir.times import instant
+from fhir_adapter.flows import change
+from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.decisions import reference_to
 from fhir_adapter.plan.merge import Refs
@@ -34,6 +38,24 @@ def asked_about(connection: sqlite3.Connection, party: Party) -> dict[str, str]:
     return {reference: reference_to(id_) for reference, id_ in conflicts.open_removals(connection, party.name).items()}
 
 
+def count_asked_about(connection: sqlite3.Connection, hub: Hub, party: Party) -> int:
+    """How much of what the party took away somebody is asked about. A plan that it may not see any more is left as it
+    is there, whatever is decided."""
+    asking = Counter(conflicts.plans_deleted_and_asked(connection, party.name))
+    return sum(count for plan_id, count in asking.items() if _may_see(connection, hub, party, plan_id))
+
+
+def _may_see(connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str) -> bool:
+    plan = plans.get(connection, plan_id)
+    return plan is not None and decision_for(connection, hub, party, plan, change.load(connection, plan)).permit
+
+
+def given_again(connection: sqlite3.Connection, party: Party, shown: Refs, held: Mapping[str, Copy]) -> set[str]:
+    """What the party deleted and nobody is asked about: it goes on in the plan."""
+    gone = {ref for ref, copy in held.items() if copy.is_deleted and ref in shown and not is_let_go(shown[ref], copy)}
+    return gone - asked_about(connection, party).keys() if gone else gone
+
+
 def as_it_goes_on(
     connection: sqlite3.Connection, party: Party, shown: Refs, held: Mapping[str, Copy]
 ) -> dict[str, Copy]:
@@ -41,8 +63,7 @@ def as_it_goes_on(
 
     What points to that may have been sent without the pointer: all is compared then, whatever was sent last.
     """
-    gone = {ref for ref, copy in held.items() if copy.is_deleted and ref in shown and not is_let_go(shown[ref], copy)}
-    gone -= asked_about(connection, party).keys() if gone else set()
+    gone = given_again(connection, party, shown, held)
     if not gone:
         return dict(held)
     return {ref: replace(copy, sent=0) if ref in gone or copy.sent is not None else copy for ref, copy in held.items()}

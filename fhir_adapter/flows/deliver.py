@@ -19,8 +19,9 @@ from fhir_adapter.errors import Issue, RemoteConflict, RemoteError, Unavailable
 from fhir_adapter.fhir.resources import Resource, parse_json, reference_of
 from fhir_adapter.flows import change, circuit, letters, writes
 from fhir_adapter.flows.collect import collect
-from fhir_adapter.flows.deletions import as_it_goes_on, tell_again
+from fhir_adapter.flows.deletions import as_it_goes_on, given_again, tell_again
 from fhir_adapter.flows.hub import Hub
+from fhir_adapter.flows.joined import call_by_own_names
 from fhir_adapter.flows.naming import as_can_stand_there, as_sent, names_to_theirs, records_to_theirs
 from fhir_adapter.flows.pull import decision_for
 from fhir_adapter.plan.identity import are_born_apart, have_one_number_now, not_meant
@@ -151,6 +152,9 @@ def _what_it_lacks(hub: Hub, party: Party, plan_id: str) -> list[Outgoing]:
     shown = project(found, party)
     _link_what_it_knows(hub, party, plan_id, shown)
     held = copies.of_plan(connection, party.name, plan_id)
+    if again := [held[ref] for ref in given_again(connection, party, shown, held)]:
+        hub.database.write(partial(call_by_own_names, hub=hub, party=party, gone=again))
+        held = copies.of_plan(hub.database.read(), party.name, plan_id)
     known = as_it_goes_on(connection, party, shown, held)
     visible = as_can_stand_there(connection, party, shown, known)
     return [

@@ -81,7 +81,29 @@ def _take_in(connection: sqlite3.Connection, hub: Hub, party: Party, version: Re
     else:
         tasks = tasks_to_come(incoming.theirs, news.versions, ours)
         _merge_or_park(connection, hub, party, incoming, entry, plan, tasks)
+    for other in _others_it_stood_for(connection, party, incoming):
+        home = plan_of(connection, version.type, other.id, {})
+        if news.deletions_are_undone:
+            _undo(connection, party, other, now)
+        elif home:
+            _merge(connection, hub, party, other, entry, home, {})
     return True
+
+
+def _others_it_stood_for(connection: sqlite3.Connection, party: Party, incoming: Incoming) -> list[Incoming]:
+    """Whom else of ours the party's own resource stood for that it deleted: each is its own party's to be asked about.
+
+    Whom the party joined with somebody has a record there.
+    """
+    version, name = incoming.version, party.name
+    is_several = version.deleted and incoming.stands_for_ours
+    found = copies.named(connection, name, version.type, version.id) if is_several else []
+    others = [copy for copy in found if copy.is_theirs and copy.id != incoming.id]
+    return [
+        replace(incoming, id=copy.id, copy=copy)
+        for copy in others
+        if not copies.is_joined(connection, name, copy.type, copy.id)
+    ]
 
 
 def _undo(connection: sqlite3.Connection, party: Party, incoming: Incoming, now: datetime) -> None:

@@ -7,7 +7,7 @@ is that party's: here nobody is joined with anybody, but where both are persons 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,13 +63,28 @@ def _part(connection: sqlite3.Connection, hub: Hub, party: Party, version: Remot
 def _tell_again(
     connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str, person: str, remaining: str
 ) -> None:
-    """What we wrote there while they were one points to the remaining person, and nobody there takes that back."""
+    """What we wrote there while they were one points to the remaining one, and nobody there takes that back."""
     for held in copies.of_plan(connection, party.name, plan_id).values():
         body = parse_json(held.body)
         if held.sent is not None and any(each["reference"] == person for _, each in references_in(body)):
             said = dump_json(rewrite_references(body, lambda name: remaining if name == person else name))
             copies.save(connection, party.name, replace(held, sent=0, body=said))
     outbox.queue(connection, plan_id, party.name, instant(hub.now()))
+
+
+def call_by_own_names(connection: sqlite3.Connection, hub: Hub, party: Party, gone: Iterable[Copy]) -> None:
+    """Of those for whom the party's own resource stood that it deleted, each is given again as one of its own.
+
+    Who is left alone with the name keeps it.
+    """
+    for copy in gone:
+        named = copies.named(connection, party.name, copy.type, copy.remote_id)
+        others = [one for one in named if one.id != copy.id and not (one.is_theirs or one.is_only_a_name)]
+        if others:
+            own = replace(copy, remote_id=copy.id, version=copies.LOST, made="")
+            copies.save(connection, party.name, own)
+            for plan_id in plans.plans_of(connection, copy.type, copy.id):
+                _tell_again(connection, hub, party, plan_id, copy.reference, others[0].reference)
 
 
 def _known_as(connection: sqlite3.Connection, party: Party, id_: str) -> list[Copy]:

@@ -11,11 +11,11 @@ from datetime import timedelta
 
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Conflict, RemoteError
-from fhir_adapter.flows import circuit, letters, reading, safety
+from fhir_adapter.flows import circuit, deletions, letters, reading, safety
 from fhir_adapter.flows.collect import LONG_OVERLAP, OVERLAP, collect
 from fhir_adapter.flows.deliver import deliver, deliver_next
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.store import conflicts, copies, journal, outbox, sides
+from fhir_adapter.store import copies, journal, outbox, sides
 
 __all__ = [
     "LONG_OVERLAP",
@@ -76,7 +76,7 @@ def standing(hub: Hub, party: Party, taken: int = 0, delivered: int = 0) -> Cycl
     connection = hub.database.read()
     side = sides.get(connection, party.name)
     waiting, parked = outbox.open_count(connection, party.name)
-    undecided = journal.count_parked(connection, party.name) + conflicts.count_deleted_and_asked(connection, party.name)
+    undecided = journal.count_parked(connection, party.name) + deletions.count_asked_about(connection, hub, party)
     return Cycle(party.name, taken, delivered, waiting, parked, undecided, side.problem, side.stopped)
 
 

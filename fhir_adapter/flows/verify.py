@@ -70,6 +70,8 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
             yield Deviation(plan_id, reference, "on its way" if is_on_its_way else "never brought there")
         elif copy.is_theirs:
             continue
+        elif copy.is_deleted and reference in asked:  # what has its name there now may be another's that had it, too
+            yield Deviation(plan_id, reference, f"deleted there: {asked[reference]} asks whether it stays")
         elif theirs := there.get((copy.type, copy.remote_id)):
             taken = with_our_words(connection, party, as_ours(theirs, renamed), resource)
             taken = without_pointers(taken, gone)  # as they were sent, they lead nowhere now
@@ -77,15 +79,13 @@ def _of_plan(hub: Hub, party: Party, plan_id: str, visible: Mapping[str, Resourc
             if found:
                 why = _reason(copy, current_version(theirs), is_on_its_way)
                 yield Deviation(plan_id, reference, why, found)
-        elif reference in asked or not is_let_go(resource, copy):
-            yield Deviation(plan_id, reference, _why_it_is_missing(copy, asked.get(reference), is_on_its_way))
+        elif not is_let_go(resource, copy):
+            yield Deviation(plan_id, reference, _why_it_is_missing(copy, is_on_its_way))
 
 
-def _why_it_is_missing(copy: Copy, task: str | None, is_on_its_way: bool) -> str:
+def _why_it_is_missing(copy: Copy, is_on_its_way: bool) -> str:
     if not copy.is_deleted:
         return "not there any more"
-    if task is not None:
-        return f"deleted there: {task} asks whether it stays"
     return "deleted there, given again: on its way" if is_on_its_way else "deleted there"
 
 

@@ -96,9 +96,10 @@ def open_removals(connection: sqlite3.Connection, party: str) -> dict[str, str]:
     return dict(connection.execute(_SQL["open_removals"], {"party": party}).fetchall())
 
 
-def count_deleted_and_asked(connection: sqlite3.Connection, party: str) -> int:
-    """How much the party deleted of which nobody has decided yet whether it ends."""
-    return int(connection.execute(_SQL["count_deleted_and_asked"], {"party": party}).fetchone()[0])
+def plans_deleted_and_asked(connection: sqlite3.Connection, party: str) -> list[str]:
+    """For each thing that the party deleted of which nobody has decided yet whether it ends, the plan that asks."""
+    rows = connection.execute(_SQL["plans_deleted_and_asked"], {"party": party})
+    return [plan for (plan,) in rows]
 
 
 def repoint(connection: sqlite3.Connection, plan: str, old: str, new: str) -> None:

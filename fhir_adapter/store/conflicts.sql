@@ -26,9 +26,9 @@ SELECT reference, id FROM conflict c INDEXED BY conflict_about_removal
 WHERE other_party = :party AND path = '' AND other IS NULL
     AND NOT EXISTS (SELECT 1 FROM conflict_decision d WHERE d.conflict = c.id AND d.word <> 'later');
 
--- name: count_deleted_and_asked
--- What a FHIR party deleted and does not have again (copies.py: Copy.is_deleted), and a question is open about it.
-SELECT count(*) FROM conflict c INDEXED BY conflict_about_removal CROSS JOIN copy k ON k.party = c.other_party
+-- name: plans_deleted_and_asked
+-- The plan of each thing that a FHIR party deleted and does not have again (copies.py: Copy.is_deleted), and a question is open about it.
+SELECT c.plan FROM conflict c INDEXED BY conflict_about_removal CROSS JOIN copy k ON k.party = c.other_party
     AND k.type = substr(c.reference, 1, instr(c.reference, '/') - 1) AND k.id = substr(c.reference, instr(c.reference, '/') + 1)
 WHERE c.other_party = :party AND c.path = '' AND c.other IS NULL
     AND k.sent IS NULL AND k.version NOT IN ('', 'theirs') AND k.body = x'7b7d'

@@ -214,6 +214,18 @@ def test_a_person_of_the_regions_own_that_it_deletes_is_asked_about_and_given_ag
     assert [one["id"] for one in _at_region(town, "Patient")] == ["4711"]
 
 
+@pytest.mark.usefixtures("plan")
+def test_what_is_asked_about_a_plan_that_the_region_may_not_see_any_more_is_nothing_to_wait_for(
+    town: Town, sip: dict[str, Any]
+) -> None:
+    sip["samtycke"]["status"] = "återkallat"
+    town.push(sip)
+    _delete(town, ["CareTeam"])
+    assert _settled(town).is_settled
+    assert _differences(town) == {}
+    assert len(list_conflicts(town.service.hub, None)) == 1
+
+
 EVERYTHING = (*WHOLE, "ServiceRequest", "Task", "Appointment", "Consent", "Organization", "Practitioner")
 
 

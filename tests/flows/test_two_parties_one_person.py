@@ -7,8 +7,12 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from fhir_adapter.flows import persons
+from fhir_adapter.flows import deciding, persons
+from fhir_adapter.flows.conflicts import list_conflicts
+from fhir_adapter.flows.push import Delivery
+from fhir_adapter.flows.verify import verify
 from tests.flows.conftest import Town
 from tests.flows.test_persons import NUMBER, content, join, other, person_of, settle, there, undo
 
@@ -170,6 +174,51 @@ def test_the_regions_own_record_of_the_person_stands_for_those_of_both(town: Tow
     town.put_at_region(goal | {"note": [{"time": "2025-03-01T10:00:00Z", "text": "regionen"}]})
     settle(town)
     assert town.get(f"/fhir/Goal/{goal['id']}").json()["subject"]["reference"] == person_of(town, found[1])
+
+
+def test_each_party_is_asked_about_its_own_record_where_the_region_deletes_what_stood_for_both(
+    town: Town, sip: Record, second: Record
+) -> None:
+    """Whatever becomes of the one plan, the other has its person there, and says of that one what it says itself."""
+    number = {"system": NUMBER, "value": sip["person"]["personnummer"]}
+    town.put_at_region({"resourceType": "Patient", "id": "own", "identifier": [number]})
+    found = [town.push(sip).json()["plan"]["id"], town.push(second, party="nykvarn").json()["plan"]["id"]]
+    settle(town)
+    assert requests.delete(f"{town.region}/Patient/own", timeout=30).ok
+    town.sync()
+    hub, own = town.service.hub, [person_of(town, plan) for plan in found]
+    asked = {one["element"].removesuffix("#"): one for one in list_conflicts(hub, None)}
+    assert sorted(asked) == sorted(own)
+    assert town.at_region("Patient").get("entry", []) == [], "it stays away while that is asked"
+    for party, person in zip(("sodertalje", "nykvarn"), own, strict=True):
+        keep = Delivery(person, "application/json", deciding.body_of("keep", seen=asked[person]["seen"]))
+        assert deciding.decide(hub, hub.parties[party], asked[person]["id"], keep).status == 200
+        town.sync()
+    second["person"] |= {"skyddade_personuppgifter": "sekretessmarkering", "phone": "070-222 22 22"}
+    assert town.push(second, party="nykvarn").json()["state"] == "accepted"
+    settle(town)
+    subjects = [town.at_region(town.at_region(f"CarePlan/{plan}")["subject"]["reference"]) for plan in found]
+    assert [one["telecom"][0]["value"] for one in subjects] == [sip["person"]["phone"], "070-222 22 22"]
+    assert [bool(one["meta"].get("security")) for one in subjects] == [False, True]
+    assert [*verify(hub, hub.parties["region-stockholm"])] == []
+
+
+def test_what_the_region_makes_anew_under_the_name_that_stood_for_both_answers_for_one_alone(
+    town: Town, sip: Record, second: Record
+) -> None:
+    own = {"resourceType": "Patient", "id": "own", "birthDate": sip["person"]["birthDate"]}
+    own |= {"identifier": [{"system": NUMBER, "value": sip["person"]["personnummer"]}]}
+    town.put_at_region(own)
+    found = [town.push(sip).json()["plan"]["id"], town.push(second, party="nykvarn").json()["plan"]["id"]]
+    settle(town)
+    assert requests.delete(f"{town.region}/Patient/own", timeout=30).ok
+    town.sync()
+    town.put_at_region(own)
+    town.sync()
+    hub = town.service.hub
+    (left,) = verify(hub, hub.parties["region-stockholm"])
+    assert left.reference in [person_of(town, plan) for plan in found]
+    assert left.why.startswith("deleted there: Task/")
 
 
 def test_a_partys_own_record_is_not_taken_for_anothers_of_that_id_about_the_same_person(
