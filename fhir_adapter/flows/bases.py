@@ -16,13 +16,10 @@ from fhir_adapter.errors import Issue, PreconditionFailed, Refused
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.flows import change
 from fhir_adapter.flows.pull import what_a_record_tells
-from fhir_adapter.flows.said import ON_ITS_OWN, Lens
+from fhir_adapter.flows.said import Lens, by_reference
 from fhir_adapter.mapping.recognising import Earlier, are_names_of, names_in_words, names_of
-from fhir_adapter.plan.called import with_the_plans_tasks
 from fhir_adapter.plan.identity import (
-    as_the_known_person,
     as_the_plans_person,
-    under_the_name,
     with_what_was_said_before,
 )
 from fhir_adapter.plan.merge import Refs
@@ -153,16 +150,6 @@ class _Held:
     def __contains__(self, reference: object) -> bool:
         type_, _, id_ = str(reference).partition("/")
         return resources.read(self._connection, type_, id_) is not None
-
-
-def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
-    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
-    a person who got another number, or of whom its party has a record of its own, is the one whom the plan knows."""
-    found = with_the_plans_tasks(said, ours)
-    for name in [ref for ref in found if ref not in ours and ref.partition("/")[0] in ON_ITS_OWN]:
-        if (its_own := lens.own_name(name)) in ours:
-            found = under_the_name(found, name, its_own)
-    return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
 
 
 def _meant(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:

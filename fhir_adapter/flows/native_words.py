@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from fhir_adapter.access.identity import Party
 from fhir_adapter.errors import Issue, Refused
 from fhir_adapter.flows import change
-from fhir_adapter.flows.bases import by_reference
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.pull import source_of, what_a_record_tells
-from fhir_adapter.flows.said import Lens, record_said
+from fhir_adapter.flows.said import Lens, by_reference, record_said
 from fhir_adapter.mapping.engine import Mapped, copied
 from fhir_adapter.mapping.recognising import Earlier
 from fhir_adapter.plan import decisions

@@ -16,10 +16,9 @@ from fhir_adapter.fhir.organisations import digits_of
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.said import Lens, record_said
+from fhir_adapter.flows.said import Lens, by_reference, record_said
 from fhir_adapter.mapping.model import Mapped, Untold
 from fhir_adapter.mapping.recognising import Earlier
-from fhir_adapter.plan.called import with_the_plans_tasks
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
 from fhir_adapter.plan.untold import untold, whatever_the_place
@@ -195,7 +194,7 @@ def _without_a_field(lens: Lens, written: Earlier, shown: Refs, known: set[str])
     except Refused:
         return []
     told = {reference_of(one): one for one in what_a_record_tells(shown)}
-    found = (_in_words(mapped, told, *one) for one in untold(told, with_the_plans_tasks(mapped.resources, shown)))
+    found = (_in_words(mapped, told, *one) for one in untold(told, by_reference(lens, mapped.resources, shown)))
     return [one for one in found if one["element"] not in known]
 
 

@@ -16,12 +16,12 @@ from fhir_adapter.errors import AdapterError, BadRequest, Conflict, Issue, Preco
 from fhir_adapter.fhir.resources import NO_READINGS, Readings, Resource, dump_json
 from fhir_adapter.fhir.times import instant
 from fhir_adapter.flows import change, known_persons
-from fhir_adapter.flows.bases import Known, Past, by_reference, known_of, newcomers_in, said_beside
+from fhir_adapter.flows.bases import Known, Past, known_of, newcomers_in, said_beside
 from fhir_adapter.flows.fhir_parts import check_what_is_fhir
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.known_persons import Said
 from fhir_adapter.flows.pull import LetsItselfIn, decision_for, source_of
-from fhir_adapter.flows.said import Lens
+from fhir_adapter.flows.said import Lens, by_reference
 from fhir_adapter.mapping.engine import Mapped
 from fhir_adapter.mapping.recognising import NO_NAMES, names_in_words, names_of
 from fhir_adapter.plan.merge import Kept, Refs, looks_emptied, repeats_nothing

@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
-from fhir_adapter.fhir.resources import Readings, Resource
+from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.mapping.engine import Mapped, Mapping
 from fhir_adapter.mapping.model import Untold
 from fhir_adapter.mapping.recognising import NO_NAMES, Earlier, Names, names_of
+from fhir_adapter.plan.called import with_the_plans_tasks
+from fhir_adapter.plan.identity import as_the_known_person, under_the_name
+from fhir_adapter.plan.merge import Refs
 from fhir_adapter.store import journal
 from fhir_adapter.store.journal import Entry
 from fhir_adapter.store.plans import Record
@@ -91,6 +94,16 @@ class Lens:
         """What the mapping had to tell of an entry beside the resources, if it is remembered."""
         told = _told.get((self, said.digest, names))
         return told.rest if told else None
+
+
+def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
+    """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
+    a person who got another number, or of whom its party has a record of its own, is the one whom the plan knows."""
+    found = with_the_plans_tasks(said, ours)
+    for name in [ref for ref in found if ref not in ours and ref.partition("/")[0] in ON_ITS_OWN]:
+        if (its_own := lens.own_name(name)) in ours:
+            found = under_the_name(found, name, its_own)
+    return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
 
 
 def record_said(connection: sqlite3.Connection, mapping: Mapping, record: Record | None) -> Earlier | None:

@@ -66,6 +66,14 @@ def test_readers_of_one_plan_see_nothing_of_what_the_other_party_says_of_the_per
         assert text[:9] not in json.dumps([there, at_salem], ensure_ascii=False)
 
 
+def test_what_a_party_says_itself_of_a_person_whom_another_brought_is_not_told_beside_its_record(
+    town: Town, plans: tuple[str, str]
+) -> None:
+    assert len(set(plans)) == 2
+    (shown,) = town.get("/parties/nykvarn/records").json()["records"]
+    assert shown["untold"] == []
+
+
 def test_each_goes_on_with_its_own_record_of_the_person(town: Town, second: Record, plans: tuple[str, str]) -> None:
     before = content(town, plans[0])
     assert town.push(second, party="nykvarn").json()["state"] == "unchanged"
