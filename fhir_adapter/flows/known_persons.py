@@ -113,7 +113,8 @@ def others_as_known_here(connection: sqlite3.Connection, lens: Lens, said: Refs,
 def is_at_home_with(connection: sqlite3.Connection, name: str, party: str) -> bool:
     """Whether the party of this name brought the person's record, or would as the first one."""
     type_, _, id_ = name.partition("/")
-    home = plans.get(connection, resources.home_plan_of(connection, type_, id_) or "")
+    home_id = resources.home_plan_of(connection, type_, id_)
+    home = plans.get(connection, home_id) if home_id else None
     return home is None or home.party == party
 
 

@@ -100,7 +100,8 @@ def by_reference(lens: Lens, said: Sequence[Resource], ours: Refs) -> Refs:
     """The record's resources; the Task of an intervention is the one that the plan has for it, whoever made that, and
     a person who got another number, or of whom its party has a record of its own, is the one whom the plan knows."""
     found = with_the_plans_tasks(said, ours)
-    for name in [ref for ref in found if ref not in ours and ref.partition("/")[0] in ON_ITS_OWN]:
+    new = (ref for ref in tuple(found) if ref not in ours and ref.partition("/")[0] in ON_ITS_OWN)
+    for name in new if ours else ():
         if (its_own := lens.own_name(name)) in ours:
             found = under_the_name(found, name, its_own)
     return as_the_known_person(found, ours, reference_of(said[0]), lens.own_name)
