@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help demo demo-hapi serve test lint check bench growth laws deep docs profiles lock clean
 
 # The system's own Python where it is new enough: distributions build theirs with profile-guided optimisation, and a push
-# takes a tenth less time than with one that pyenv built. Another one: make PYTHON=/path/to/python3.12 ...
+# takes up to a tenth less time than with one that pyenv built. Another one: make PYTHON=/path/to/python3.12 ...
 PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done; echo $$python)
 BIN := .venv/bin
