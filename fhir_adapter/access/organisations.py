@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_adapter.access.identity import Party
+from fhir_adapter.fhir.organisations import ABOVE
 from fhir_adapter.fhir.resources import Resource
 
 _ORGANISATION_NUMBER = "urn:oid:2.5.4.97"
@@ -49,10 +50,6 @@ def may_mean(party: Party, display: str) -> bool:
     return bool(theirs) and bool(ours) and (f" {ours} " in f" {theirs} " or f" {theirs} " in f" {ours} ")
 
 
-_ABOVE = {"Organization": "partOf", "PractitionerRole": "organization", "HealthcareService": "providedBy"}
-"""The element that leads from a resource to the organisation that it belongs to."""
-
-
 def _identifiers_behind(reference: Any, plan: Mapping[str, Resource]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for _ in range(_DEEPEST + 1):
@@ -64,9 +61,9 @@ def _identifiers_behind(reference: Any, plan: Mapping[str, Resource]) -> list[tu
         type_ = resource.get("resourceType") if resource else None
         if resource and type_ == "Organization":
             found += _identifiers_of(resource)
-        if resource is None or type_ not in _ABOVE:
+        if resource is None or type_ not in ABOVE:
             break
-        reference = resource.get(_ABOVE[type_])
+        reference = resource.get(ABOVE[type_])
     return found
 
 

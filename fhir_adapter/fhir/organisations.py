@@ -12,14 +12,16 @@ from typing import Any
 
 from fhir_adapter.fhir.resources import Resource
 
-_NAMING = {
+ABOVE = {"Organization": "partOf", "PractitionerRole": "organization", "HealthcareService": "providedBy"}
+"""The element that leads from a resource to the organisation that it belongs to."""
+
+_NAMING: dict[str, tuple[tuple[str, ...], ...]] = {
     "CarePlan": (("author",), ("contributor",)),
     "CareTeam": (("participant", "member"), ("participant", "onBehalfOf")),
     "ServiceRequest": (("performer",),),
     "Task": (("owner",),),
-    "Organization": ((), ("partOf",)),
-    "PractitionerRole": (("organization",),),
-    "HealthcareService": (("providedBy",),),
+    **{type_: ((element,),) for type_, element in ABOVE.items()},
+    "Organization": ((), (ABOVE["Organization"],)),
 }
 """Where a plan names those who take part in it, or whom they belong to: paths to what has an `identifier`."""
 

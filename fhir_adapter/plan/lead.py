@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fhir_adapter.fhir.organisations import ABOVE
 from fhir_adapter.fhir.resources import STATUTORY_BASIS, Resource
 from fhir_adapter.plan.elements import Conflict
 from fhir_adapter.plan.merge import Merged
@@ -17,9 +18,8 @@ from fhir_adapter.plan.owners import Owners
 from fhir_adapter.plan.places import with_value_at
 
 STANDS_FOR: dict[str, tuple[str, ...]] = {
-    "Organization": ("identifier", "partOf"),
-    "PractitionerRole": ("organization",),
-    "HealthcareService": ("providedBy",),
+    **{type_: (element,) for type_, element in ABOVE.items()},
+    "Organization": ("identifier", ABOVE["Organization"]),
 }
 """The elements by which a resource is known to stand for a party (access/organisations.py)."""
 
