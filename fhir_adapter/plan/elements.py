@@ -360,17 +360,13 @@ def _merge_list(place: Place, bases: Sequence[Any], ours: Any, theirs: Any) -> A
         raise TypeError(f"{place.path} is a list on one side only")
     versions = [version if isinstance(version, list) else [] for version in (*bases, ours, theirs)]
     keys = assign_keys(place.rule.keys, versions, len(bases))
+    told = len(place.work.told(bases))
+    aside, keys = keys[told:-2], [*keys[:told], *keys[-2:]]
     if place.work.own_words is not None:
-        told = len(place.work.told(bases))
-        pick = (*range(told), -2, -1)
-        renamed = with_own_spellings(
-            [keys[at] for at in pick], [versions[at] for at in pick], place.work.own_words, place.work.theirs
-        )
-        keys = [*renamed[:told], *keys[told:-2], *renamed[-2:]]
+        keys = with_own_spellings(keys, [*versions[:told], *versions[-2:]], place.work.own_words, place.work.theirs)
     if place.rule.owner not in CONTRIBUTED and place.rule.removal == "dropped" and not place.rule.fields:
-        told = len(place.work.told(bases))
-        paired = with_replacements_paired([*keys[:told], *keys[-2:]], prefer_theirs=place.is_own)
-        keys = [*paired[:told], *keys[told:-2], *paired[-2:]]
+        keys = with_replacements_paired(keys, prefer_theirs=place.is_own)
+    keys = [*keys[:told], *aside, *keys[-2:]]
     by_key = [dict(zip(names, items, strict=True)) for names, items in zip(keys, versions, strict=True)]
     live: dict[Key, Any] = {}
     for key in _in_order(keys[-2], keys[-1]):
