@@ -1,10 +1,10 @@
-"""Where two resources differ, element by element."""
+"""Where two resources differ, element by element, and what is told of one and not of the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,14 @@ class Difference:
     path: str
     ours: Any
     theirs: Any
+
+
+class Untold(NamedTuple):
+    """What a record does not tell of a resource: an element and its value in FHIR, or all of it (`path` is empty)."""
+
+    reference: str
+    path: str = ""
+    value: Any = None
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[Difference]:

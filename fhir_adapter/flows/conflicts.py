@@ -15,7 +15,7 @@ from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.native_words import NativeWords
 from fhir_adapter.flows.ownership import owners_of
-from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.flows.pull import decision_for, may_look_at
 from fhir_adapter.flows.questions import Deciding, as_conflict
 from fhir_adapter.plan import decisions
 from fhir_adapter.plan.decisions import Decision
@@ -74,10 +74,9 @@ def list_conflicts(hub: Hub, reader: Party | None, plan: str | None = None, whic
 
 
 def _may_look_at(connection: sqlite3.Connection, hub: Hub, reader: Party | None, plan_id: str) -> bool:
-    plan = plans.get(connection, plan_id)
-    if plan is None or reader is None:
-        return plan is not None
-    return decision_for(connection, hub, reader, plan, change.load(connection, plan)).permit
+    if reader is None:
+        return plans.get(connection, plan_id) is not None
+    return may_look_at(connection, hub, reader, plan_id)
 
 
 def show_conflict(hub: Hub, reader: Party | None, conflict: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from fhir_adapter.errors import AdapterError, BadRequest, Issue, Refused
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.resources import (
     BASE,
     Resource,
@@ -20,7 +21,6 @@ from fhir_adapter.mapping.engine import Mapping
 from fhir_adapter.mapping.inputs.declared import JSON, read_any
 from fhir_adapter.mapping.inputs.formats import Contents, Entry, Format, without_copied_id
 from fhir_adapter.mapping.load import find
-from fhir_adapter.mapping.model import Untold
 from fhir_adapter.mapping.recognising import Earlier
 from fhir_adapter.plan.called import with_the_plans_tasks
 from fhir_adapter.plan.untold import untold, whatever_the_place
@@ -109,7 +109,8 @@ def unmap_file(
         edited: list[Untold] = []
         written = mapping.put_named(resources, Earlier(known or {}), source=source, namespace=NAMESPACE, untold=edited)
         record = written.record
-        issues += [*_untold(bundle, edited), *_without_a_field(bundle, resources, mapping, written, edited)]
+        places = {reference_of(entry["resource"]): index for index, entry in enumerate(bundle["entry"])}
+        issues += [*_untold(places, edited), *_without_a_field(places, resources, mapping, written, edited)]
         issues += [*mapping.schema.errors(record), *mapping.demands.issues(mapping.shorthand.expanded(record))]
         return record
 
@@ -122,19 +123,23 @@ def unmap_file(
     return Converted(format_.write(records, single=contents.single), told, ok)
 
 
-def _untold(bundle: Any, untold: Collection[Untold]) -> Iterator[Issue]:
-    """What was taken away and is in the record no more, and what its fields tell from another element."""
-    places = {reference_of(entry["resource"]): index for index, entry in enumerate(bundle["entry"])}
+def _untold(places: dict[str, int], untold: Collection[Untold]) -> Iterator[Issue]:
+    """What was taken away and is in the record no more, and what its fields tell from another element. `places`: where
+    each resource stands in the Bundle."""
     known = [one for one in untold if one.reference in places]
-    for one in sorted(known, key=lambda one: (places[one.reference], one.element)):
-        place = f"Bundle.entry[{places[one.reference]}].resource" + (f".{one.element}" if one.element else "")
+    for one in sorted(known, key=lambda one: (places[one.reference], one.path)):
+        place = f"Bundle.entry[{places[one.reference]}].resource" + (f".{one.path}" if one.path else "")
         gone = "this was taken away, and the format has no word for that: it is left out"
-        message = "this says something else than the element that its field is told from" if one.element else gone
+        message = "this says something else than the element that its field is told from" if one.path else gone
         yield Issue("information", "not-supported", place, message)
 
 
 def _without_a_field(
-    bundle: Any, resources: Sequence[Resource], mapping: Mapping, written: Earlier, edited: Collection[Untold]
+    places: dict[str, int],
+    resources: Sequence[Resource],
+    mapping: Mapping,
+    written: Earlier,
+    edited: Collection[Untold],
 ) -> Iterator[Issue]:
     """What else the record does not tell of the Bundle; nothing where it cannot be read back."""
     try:
@@ -147,10 +152,9 @@ def _without_a_field(
         )
     except Refused:
         return
-    over = {one.reference for one in edited if not one.element}
-    told = {(one.reference, whatever_the_place(one.element)) for one in edited}
+    over = {one.reference for one in edited if not one.path}
+    told = {(one.reference, whatever_the_place(one.path)) for one in edited}
     plan = {reference_of(one): one for one in resources if reference_of(one) not in over}
-    places = {reference_of(entry["resource"]): index for index, entry in enumerate(bundle["entry"])}
     for one in untold(plan, with_the_plans_tasks(mapped.resources, plan), over):
         if (one.reference, one.path) not in told:
             place = f"Bundle.entry[{places[one.reference]}].resource{one.path and '.'}{one.path}"

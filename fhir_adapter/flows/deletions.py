@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from fhir_adapter.access.identity import Party
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision
 from fhir_adapter.fhir.times import instant
-from fhir_adapter.flows import change
 from fhir_adapter.flows.hub import Hub
-from fhir_adapter.flows.pull import decision_for
+from fhir_adapter.flows.pull import may_look_at
 from fhir_adapter.plan import lifecycle
 from fhir_adapter.plan.decisions import reference_to
 from fhir_adapter.plan.merge import Refs
@@ -42,12 +41,7 @@ def count_asked_about(connection: sqlite3.Connection, hub: Hub, party: Party) ->
     """How much of what the party took away somebody is asked about. A plan that it may not see any more is left as it
     is there, whatever is decided."""
     asking = Counter(conflicts.plans_deleted_and_asked(connection, party.name))
-    return sum(count for plan_id, count in asking.items() if _may_see(connection, hub, party, plan_id))
-
-
-def _may_see(connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str) -> bool:
-    plan = plans.get(connection, plan_id)
-    return plan is not None and decision_for(connection, hub, party, plan, change.load(connection, plan)).permit
+    return sum(count for plan_id, count in asking.items() if may_look_at(connection, hub, party, plan_id))
 
 
 def given_again(connection: sqlite3.Connection, party: Party, shown: Refs, held: Mapping[str, Copy]) -> set[str]:

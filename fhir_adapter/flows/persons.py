@@ -130,11 +130,11 @@ def join(hub: Hub, old: str, new: str, party: Party, reason: str) -> None:
         given_up, remaining, joining = identity.join(*(required_person(connection, name, said) for name in (old, new)))
         deed = enter(connection, hub, party, reason, {"join": [old, new]})
         about = plans_about(connection, old)
-        pointers = {plan_id: identity.pointers_to(members(connection, plan_id), new) for plan_id in about}
+        pointers = {plan_id: identity.pointers_to(_plan(connection, plan_id), new) for plan_id in about}
         records = [(_home_of(connection, reference_of(one), said), one) for one in (given_up, remaining)]
         _rewrite(connection, hub, deed, records, (old, new), dict.fromkeys(about, ()))
         for plan_id in about:
-            if new not in members(connection, plan_id):
+            if new not in _plan(connection, plan_id):
                 plans.add_guests(connection, plan_id, [new])
         done = Done(joining, pointers, _hand_over(connection, hub, old, new))
         decide(connection, hub, old, new, "joined", deed, done.as_json())
@@ -193,7 +193,7 @@ def _rewrite(
     for home, record in records:
         homes.setdefault(home, []).append(record)
     for plan_id, own in homes.items():
-        changed = identity.repointed(members(connection, plan_id), *names, but[plan_id]) if plan_id in but else {}
+        changed = identity.repointed(_plan(connection, plan_id), *names, but[plan_id]) if plan_id in but else {}
         save(connection, hub, plan_id, [*changed.values(), *own], deed)
     for name in names:
         for plan_id in plans.plans_of(connection, "Patient", id_of(name)):
@@ -266,8 +266,7 @@ def _home_of(connection: sqlite3.Connection, name: str, said: Said | None = None
     return home or (said.plan if said else "")
 
 
-def members(connection: sqlite3.Connection, plan_id: str) -> Refs:
-    """The plan's resources as they are now."""
+def _plan(connection: sqlite3.Connection, plan_id: str) -> Refs:
     return change.as_refs(plans.members(connection, plan_id))
 
 

@@ -12,12 +12,13 @@ from fhir_adapter.access.identity import Party
 from fhir_adapter.access.policies import Decision, may_see
 from fhir_adapter.access.projection import project
 from fhir_adapter.errors import BadRequest, Issue, NotFound, Refused, Unavailable
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.organisations import digits_of
 from fhir_adapter.fhir.resources import Resource, asks_for_a_decision, reference_of
 from fhir_adapter.flows import change, known_persons
 from fhir_adapter.flows.hub import Hub
 from fhir_adapter.flows.said import Lens, by_reference, record_said
-from fhir_adapter.mapping.model import Mapped, Untold
+from fhir_adapter.mapping.model import Mapped
 from fhir_adapter.mapping.recognising import Earlier
 from fhir_adapter.plan.identity import as_the_known_person, not_meant
 from fhir_adapter.plan.merge import Refs
@@ -135,6 +136,12 @@ def decision_for(connection: sqlite3.Connection, hub: Hub, party: Party, plan: P
     return may_see(found, party, home=plan.party, now=hub.consents_judged_at(), main=main, beside=beside)
 
 
+def may_look_at(connection: sqlite3.Connection, hub: Hub, party: Party, plan_id: str) -> bool:
+    """Whether the plan is here and the party may see it as it is now."""
+    plan = plans.get(connection, plan_id)
+    return plan is not None and decision_for(connection, hub, party, plan, change.load(connection, plan)).permit
+
+
 def _find(connection: sqlite3.Connection, party: Party, name: str) -> Plan:
     plan = plans.of_record(connection, party.name, name) or plans.get(connection, name)
     if plan is None:
@@ -174,7 +181,7 @@ def _show(
         for conflict in conflicts.open_of_plan(connection, plan.id)
         if f"Task/{conflict.id}" in visible
     )
-    beside = [_in_words(mapped, visible, one.reference, one.element, one.said) for one in edited if one.element]
+    beside = [_in_words(mapped, visible, *one) for one in edited if one.path]
     if whole:
         beside += _without_a_field(lens, written, shown, {whatever_the_place(one["element"]) for one in beside})
     return Shown(name, plan.id, plan.version, plan.updated, changed_by, written.record, questions, tuple(beside))

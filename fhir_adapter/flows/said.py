@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.resources import Readings, Resource, reference_of
 from fhir_adapter.mapping.engine import Mapped, Mapping
-from fhir_adapter.mapping.model import Untold
 from fhir_adapter.mapping.recognising import NO_NAMES, Earlier, Names, names_of
 from fhir_adapter.plan.called import with_the_plans_tasks
 from fhir_adapter.plan.identity import as_the_known_person, under_the_name

@@ -74,7 +74,7 @@ def _rewrite(
     connection: sqlite3.Connection, hub: Hub, plan: Plan, old: str, new: str, said: Said | None, deed: Deed
 ) -> None:
     """What pointed to the old record in the plan points to the new one; what only this plan told goes with it."""
-    found, here = persons.members(connection, plan.id), person_here(connection, new)
+    found, here = change.load(connection, plan), person_here(connection, new)
     is_alone = persons.plans_about(connection, old) == (plan.id,)
     changed = identity.repointed(found, old, new)
     if here is None or identity.is_nobody(here):
@@ -95,7 +95,7 @@ def as_delivered(hub: Hub, plan_id: str, key: str) -> Said:
     entry = journal.by_key(connection, plan.party, key) if plan else None
     if plan is None or entry is None:
         raise NotFound(f"CarePlan/{plan_id}: there is no such plan here, or its party sent nothing under that key")
-    lens = Lens(hub.mapping_of(hub.party(plan.party)), plan.source, hub.namespace)
+    lens = _lens(hub, plan, hub.party(plan.party))
     said = {reference_of(one): one for one in lens.get(lens.mapping.record_in(entry.body)).resources}
     name = identity.person_in(said.get(f"CarePlan/{plan_id}", {}), "subject")
     if name not in said:
@@ -120,8 +120,11 @@ def _said_of(connection: sqlite3.Connection, hub: Hub, plan: Plan, person: str) 
     party = hub.parties.get(plan.party)
     if party is None or party.mapping is None:
         return None
-    lens = Lens(hub.mapping_of(party), plan.source, hub.namespace)
-    return said_with(connection, party, lens, NO_READINGS, plan).get(person)
+    return said_with(connection, party, _lens(hub, plan, party), NO_READINGS, plan).get(person)
+
+
+def _lens(hub: Hub, plan: Plan, party: Party) -> Lens:
+    return Lens(hub.mapping_of(party), plan.source, hub.namespace)
 
 
 def _say_again(connection: sqlite3.Connection, hub: Hub, plan: Plan, wrong: Resource, deed: Deed) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from fhir_adapter.errors import Issue, Refused
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.mapping import origins
 from fhir_adapter.mapping.anchors import Anchor, own_identifier, told_by
@@ -30,7 +31,7 @@ from fhir_adapter.mapping.inputs.declared import one_of_any
 from fhir_adapter.mapping.inputs.formats import Format, without_copied_id
 from fhir_adapter.mapping.knowledge import Knowledge
 from fhir_adapter.mapping.matching import close, find_nodes, put
-from fhir_adapter.mapping.model import Mapped, Run, Unmapped, Untold, is_uuid
+from fhir_adapter.mapping.model import Mapped, Run, Unmapped, is_uuid
 from fhir_adapter.mapping.recognising import (
     NO_NAMES,
     Earlier,

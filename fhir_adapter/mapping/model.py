@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 from fhir_adapter.errors import Issue
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.ends import is_taken_away
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.bearers import Bearers
@@ -46,14 +47,6 @@ class Mapped:
         for the whole resource, which is the item (`insatser[1]`) or the object (`person`) that it stands for.
         """
         return self.trace(reference, element)
-
-
-class Untold(NamedTuple):
-    """What a record does not tell: a whole resource, or an element of it and what stands there."""
-
-    reference: str
-    element: str = ""
-    said: Any = None
 
 
 class Run:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.paths import parse_path
 from fhir_adapter.fhir.resources import Resource, reference_of
 from fhir_adapter.mapping.converters.registry import Converter
 from fhir_adapter.mapping.frames import Frame, Look, NativePath, Nodes
-from fhir_adapter.mapping.model import Pair, Run, Untold
+from fhir_adapter.mapping.model import Pair, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from fhir_adapter.fhir.differences import Untold
 from fhir_adapter.fhir.resources import Resource
 from fhir_adapter.plan.keys import MISSING
 from fhir_adapter.plan.spelling import shared
@@ -15,14 +16,6 @@ BY_NAME = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRol
 
 NOT_SAID = frozenset({"resourceType", "id", "meta", "identifier", "text", "language", "contained"})
 """Elements by which systems know a resource, or that repeat the others."""
-
-
-class Untold(NamedTuple):
-    """An element of a resource (`path` is empty: all of it), and its value in FHIR."""
-
-    reference: str
-    path: str
-    value: Any
 
 
 def untold(
